@@ -1,0 +1,114 @@
+"""Named configs: `sample()` (the default), `pets()` and `debug()` each return one frozen `Config`.
+
+Every field is a flag of both runners (`--help` prints them); variants derive with `dataclasses.replace`.
+Importing this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from trainer_module.config import Augmentation, Label, Phase, Recipe, Task, TrainerConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Where the examples come from and how their masks are prepared."""
+
+    dataset: Literal["synthetic_pets", "oxford_iiit_pet"]
+    """`synthetic_pets` is drawn by this project and needs no network; `oxford_iiit_pet` is the real one."""
+    manual_dir: str = ""
+    """A folder with the official `images.tar.gz` and `annotations.tar.gz`, where TFDS cannot download them."""
+    examples_per_breed: int = 0
+    """Size of the synthetic set: so many drawings a breed for training, and half as many for the test."""
+    border: Literal["pet", "background", "ignore"] = "pet"
+    """What a trimap's border (its value 3) counts as; ignored pixels have weight 0 in losses and metrics."""
+    min_speck: float = 0.001
+    """Connected areas of pet or background smaller than this share of the picture are dropped from a mask."""
+    eval_fraction: float = 0.1
+    """Share of each breed's training photos that is held out as split `eval`."""
+    image_size: int = 256
+    """Side of the square that Transform resizes every picture to, in pixels; masks are judged at this size."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Thresholds:
+    """What a model must reach on split `test` to be blessed; each in [0, 1]."""
+
+    accuracy: float = 0.0
+    """Smallest accuracy of the class head."""
+    mask_f1: float = 0.0
+    """Smallest F1 of the mask head, over all pixels."""
+    max_drop: float = 0.01
+    """How much worse than the latest blessed model either figure may be (local runs have such a baseline)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run of the pipeline."""
+
+    name: str
+    """Names the run: `runs/NAME`, and the pipeline on Kubeflow."""
+    data: Data
+    dcnn: Recipe
+    mobilenet: Recipe
+    data_dir: str = ""
+    """A TFDS data_dir, prepared or to be prepared; empty: `runs/data` for the synthetic set, else TFDS' own default."""
+    run_dir: str = ""
+    """Everything the run writes; empty: `runs/NAME`."""
+    weights: str = "none"
+    """MobileNetV3Small's start: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file."""
+    label: Label = "breed"
+    """What the class head names: one of 37 breeds or one of 2 species."""
+    task: Task = "both"
+    """Which heads the networks have."""
+    thresholds: Thresholds = Thresholds()
+    champion: Literal["mean", "accuracy", "mask_f1"] = "mean"
+    """What decides between blessed models: mean of accuracy and mask F1, or one of them; ties go to the smaller model."""
+    cache_mb: int = 4096
+    """A Trainer keeps its decoded pictures in memory up to this many MB; a larger set is cached in a file."""
+    seed: int = 20
+    """Of everything random: initial weights, order of the examples, augmentation."""
+
+    def trainer(self, model: str) -> TrainerConfig:
+        """The Trainer's config for one of `schema.pets.MODELS`."""
+        recipe, weights = {"dcnn": (self.dcnn, "none"), "mobilenet_v3_small": (self.mobilenet, self.weights)}[model]
+        return TrainerConfig(model, recipe, self.label, self.task, weights, self.cache_mb, self.seed)
+
+
+def sample() -> Config:
+    """The first run: synthetic pets, no network, a few minutes on two cores."""
+    augmentation = Augmentation(min_scale=0.7, rotation=0.0)
+    return Config(
+        name="sample",
+        data=Data("synthetic_pets", examples_per_breed=30, image_size=128),
+        dcnn=Recipe(64, (Phase(12, 3e-3),), augmentation=augmentation),
+        mobilenet=Recipe(96, (Phase(8, 2e-3),), augmentation=augmentation),
+    )
+
+
+def pets() -> Config:
+    """The real thing: Oxford-IIIT Pet, both networks, official test split."""
+    return Config(
+        name="pets",
+        data=Data("oxford_iiit_pet"),
+        dcnn=Recipe(128, (Phase(40, 3e-3),)),
+        mobilenet=Recipe(224, (Phase(3, 1e-3, backbone_rate=0.0), Phase(12, 7e-4, backbone_rate=0.3))),
+        weights="imagenet",
+        thresholds=Thresholds(accuracy=0.5, mask_f1=0.8),
+    )
+
+
+def debug() -> Config:
+    """Every branch in a minute, on a handful of drawings; its figures mean nothing."""
+    return Config(
+        name="debug",
+        data=Data("synthetic_pets", examples_per_breed=4, image_size=64),
+        dcnn=Recipe(32, (Phase(1, 1e-3),), width=0.5),
+        mobilenet=Recipe(32, (Phase(1, 1e-3, backbone_rate=0.0), Phase(1, 1e-3)), width=0.75, ema=0.9),
+        cache_mb=1,
+    )
+
+
+CONFIGS = {"sample": sample, "pets": pets, "debug": debug}

@@ -1,0 +1,95 @@
+"""What a Trainer can be told. Plain data: importing this module imports nothing heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Literal
+
+Task = Literal["both", "classification", "segmentation"]
+Label = Literal["breed", "species"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """One stretch of training at one set of trainable layers."""
+
+    epochs: int
+    """Passes over the train split."""
+    learning_rate: float
+    """Peak rate of AdamW; it warms up linearly, then falls along a cosine to a hundredth."""
+    backbone_rate: float = 1.0
+    """The backbone's rate as a share of `learning_rate`; 0 freezes it. Heads always learn at the full rate."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training picture; geometry moves image and mask together, colour only the image."""
+
+    min_scale: float = 0.5
+    """Smallest side of a crop as a share of the picture's side, in (0, 1]; 1 turns crops off."""
+    aspect: float = 1.2
+    """Largest change of a crop's aspect ratio, as a factor >= 1."""
+    rotation: float = 10.0
+    """Largest rotation, in degrees."""
+    flip: bool = True
+    """Mirror left to right, half of the time."""
+    colour: float = 0.3
+    """Largest relative change of brightness, contrast and saturation; 0 turns colour off."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How one network is built and trained."""
+
+    input_size: int
+    """Side of the square picture that the network sees, in pixels; a multiple of 32."""
+    phases: tuple[Phase, ...]
+    """Trained one after the other."""
+    width: float = 1.0
+    """Width multiplier of the backbone: MobileNetV3's alpha, the DCNN's channels."""
+    dropout: float = 0.2
+    """Share of the class head's inputs that a training step leaves out."""
+    batch_size: int = 32
+    """Pictures in a training step."""
+    weight_decay: float = 1e-4
+    """AdamW's decoupled weight decay."""
+    label_smoothing: float = 0.1
+    """Share of the class target that is spread over all classes."""
+    mask_loss_weight: float = 1.0
+    """Weight of the mask's loss beside the class's 1."""
+    ema: float = 0.0
+    """Momentum of the weights' moving average that is evaluated and exported; 0 keeps the raw weights."""
+    augmentation: Augmentation = Augmentation()
+
+    def __post_init__(self) -> None:
+        if self.input_size % 32 or self.input_size <= 0:
+            raise ValueError(f"input_size is {self.input_size}: the networks halve it five times, so use a multiple of 32")
+        if not self.phases or any(phase.epochs < 1 for phase in self.phases):
+            raise ValueError("phases must name at least one phase, each of one epoch or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainerConfig:
+    """Everything that `trainer_module.trainer.run_fn` reads, for one of `schema.pets.MODELS`."""
+
+    model: str
+    recipe: Recipe
+    label: Label
+    task: Task
+    weights: str
+    """Start of the backbone: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file."""
+    cache_mb: int
+    seed: int
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainerConfig:
+        fields = json.loads(text)
+        recipe = fields["recipe"]
+        recipe["phases"] = tuple(Phase(**phase) for phase in recipe["phases"])
+        recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+        fields["recipe"] = Recipe(**recipe)
+        return cls(**fields)
