@@ -1,0 +1,1 @@
+"""The pipeline: its configs, its components in the order that data flows, its evaluation."""

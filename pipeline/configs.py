@@ -65,7 +65,7 @@ class Config:
     """Which heads the networks have."""
     thresholds: Thresholds = Thresholds()
     champion: Literal["mean", "accuracy", "mask_f1"] = "mean"
-    """What decides between blessed models: mean of accuracy and mask F1, or one of them; ties go to the smaller model."""
+    """What decides between blessed models: accuracy, mask F1 or their mean; ties go to the smaller model."""
     cache_mb: int = 4096
     """A Trainer keeps its decoded pictures in memory up to this many MB; a larger set is cached in a file."""
     seed: int = 20

@@ -64,7 +64,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.input_size % 32 or self.input_size <= 0:
-            raise ValueError(f"input_size is {self.input_size}: the networks halve it five times, so use a multiple of 32")
+            raise ValueError(
+                f"input_size is {self.input_size}: the networks halve it five times, so use a multiple of 32"
+            )
         if not self.phases or any(phase.epochs < 1 for phase in self.phases):
             raise ValueError("phases must name at least one phase, each of one epoch or more")
 
@@ -81,6 +83,12 @@ class TrainerConfig:
     """Start of the backbone: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file."""
     cache_mb: int
     seed: int
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs: the label, `mask`, or both."""
+        heads = {"classification": (self.label,), "segmentation": ("mask",), "both": (self.label, "mask")}
+        return heads[self.task]
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

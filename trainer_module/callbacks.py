@@ -1,0 +1,145 @@
+"""Keras callbacks of `trainer.fit`: the history that the report reads, live progress, and the best weights."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from schema import pets
+from trainer_module.config import TrainerConfig
+
+# A person reads this logger: the local runner shows its records, a container prints them.
+progress = logging.getLogger("progress")
+
+_SECONDS_BETWEEN_TICKS = 1.0
+
+
+class History(keras.callbacks.Callback):
+    """Records every epoch, reports it to a person, and writes TensorBoard logs.
+
+    `write` leaves `history.json`: `model`, `parameters`, `train_examples`, `eval_examples`, `train_seconds`,
+    `mask_threshold`, and `epochs`, a list of one object an epoch: `epoch` and `phase` (both from 0), `seconds`,
+    `images_per_second` (training alone), `learning_rate`, and for training and, with the prefix `val_`, for split eval:
+    `loss`, `class_loss`, `mask_loss`, `accuracy`, `mask_f1` (those of an absent head are missing).
+    """
+
+    def __init__(self, config: TrainerConfig, directory: str, train_examples: int, eval_examples: int) -> None:
+        super().__init__()
+        self._config = config
+        self._directory = directory
+        self._examples = {"train_examples": train_examples, "eval_examples": eval_examples}
+        self._writers = {name: tf.summary.create_file_writer(f"{directory}/{name}") for name in ("train", "validation")}
+        self._total_epochs = sum(phase.epochs for phase in config.recipe.phases)
+        self._epochs: list[dict[str, float]] = []
+        self._phase = 0
+        self._started = time.monotonic()
+
+    def begin_phase(self, number: int) -> None:
+        """Says that the epochs which follow belong to phase `number`."""
+        self._phase = number
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch_started = self._ticked = time.monotonic()
+        self._train_seconds = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        now = time.monotonic()
+        self._train_seconds = now - self._epoch_started
+        if now - self._ticked >= _SECONDS_BETWEEN_TICKS:
+            self._ticked = now
+            rate = (batch + 1) * self._batch_size() / self._train_seconds
+            steps = self.params["steps"] or 0
+            loss = (logs or {})["loss"]
+            progress.debug("%s  step %d/%d  %.0f images/s  loss %.3f", self._title(), batch + 1, steps, rate, loss)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        seconds = time.monotonic() - self._epoch_started
+        steps = self.params["steps"] or 0
+        record = {
+            "epoch": len(self._epochs),
+            "phase": self._phase,
+            "seconds": seconds,
+            "images_per_second": steps * self._batch_size() / max(self._train_seconds, 1e-9),
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            **_plain_names(logs or {}, self._config.label),
+        }
+        progress.info("%s", self._line(record))
+        self._epochs.append(record)
+        for name, prefix in (("train", ""), ("validation", "val_")):
+            with self._writers[name].as_default(step=record["epoch"]):
+                for figure in ("loss", "class_loss", "mask_loss", "accuracy", "mask_f1"):
+                    if prefix + figure in record:
+                        tf.summary.scalar(figure, record[prefix + figure])
+
+    def write(self, model: keras.Model, mask_threshold: float) -> None:
+        """Writes `history.json` into the model run's directory."""
+        history = {
+            "model": self._config.model,
+            "parameters": model.count_params(),
+            **self._examples,
+            "train_seconds": time.monotonic() - self._started,
+            "mask_threshold": mask_threshold,
+            "epochs": self._epochs,
+        }
+        with tf.io.gfile.GFile(f"{self._directory}/{pets.HISTORY_FILE}", "w") as file:
+            json.dump(history, file, indent=1)
+
+    def _batch_size(self) -> int:
+        return min(self._config.recipe.batch_size, self._examples["train_examples"])
+
+    def _title(self) -> str:
+        return f"{self._config.model}  epoch {len(self._epochs) + 1}/{self._total_epochs}"
+
+    def _line(self, record: dict[str, float]) -> str:
+        left = (self._total_epochs - len(self._epochs) - 1) * record["seconds"]
+        parts = [self._title(), f"{record['images_per_second']:.0f} images/s", f"loss {record['loss']:.3f}"]
+        if "val_accuracy" in record:
+            parts.append(f"accuracy {record['accuracy']:.3f}, eval {record['val_accuracy']:.3f}")
+        if "val_mask_f1" in record:
+            parts.append(f"mask F1 {record['mask_f1']:.3f}, eval {record['val_mask_f1']:.3f}")
+        parts.append(f"ETA {int(left // 60)}:{int(left % 60):02d}")
+        return "  ".join(parts)
+
+
+def _plain_names(logs: dict[str, float], label: str) -> dict[str, float]:
+    """Keras' names to the history's: with one output Keras leaves the output's name out."""
+    names = {
+        "loss": "loss",
+        f"{label}_loss": "class_loss",
+        f"{pets.MASK}_loss": "mask_loss",
+        f"{label}_accuracy": "accuracy",
+        "accuracy": "accuracy",
+        f"{pets.MASK}_f1": "mask_f1",
+        "f1": "mask_f1",
+    }
+    return {
+        prefix + new: float(logs[prefix + old])
+        for prefix in ("", "val_")
+        for old, new in names.items()
+        if prefix + old in logs
+    }
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the weights of the epoch that did best on the eval split: the mean of accuracy and mask F1."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self._label = label
+        self._score = -np.inf
+        self._weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        plain = _plain_names(logs or {}, self._label)
+        score = float(np.mean([plain[name] for name in ("val_accuracy", "val_mask_f1") if name in plain]))
+        if score >= self._score:
+            self._score, self._weights = score, self.model.get_weights()
+
+    def restore(self, model: keras.Model) -> None:
+        """Puts the best weights into `model`."""
+        model.set_weights(self._weights)

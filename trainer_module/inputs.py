@@ -1,0 +1,120 @@
+"""tf.data pipelines: records -> decoded uint8 pictures, kept -> shuffled, augmented, normalised batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from schema import pets
+from trainer_module import augmentation, preprocessing
+from trainer_module.config import TrainerConfig
+
+# A kept picture is at most this much larger than the network's input: a random crop of 3/4 then has about the input's
+# own resolution, so that warping neither blurs nor aliases.
+_KEPT_SIZE = 1.25
+
+Batch = tuple[tf.Tensor, dict[str, tf.Tensor]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One split's files and how many examples they hold."""
+
+    files: tuple[str, ...]
+    examples: int
+
+    @classmethod
+    def of(cls, patterns: Sequence[str]) -> Split:
+        """Counts the records of the files that match `patterns`; raises ValueError where there are none."""
+        files = tuple(sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern)))
+        examples = sum(1 for _ in _records(files)) if files else 0
+        if not examples:
+            raise ValueError(f"no examples in {list(patterns)}: check TfdsExampleGen's output")
+        return cls(files, examples)
+
+
+def train_dataset(split: Split, config: TrainerConfig, image_size: int, cache_file: str) -> tf.data.Dataset:
+    """Endless variety, one epoch an iteration: shuffled anew, augmented, whole batches only.
+
+    Args:
+        split: the training records.
+        config: sizes, batch size, augmentation, cache budget and seed.
+        image_size: side that Transform resizes to, in pixels.
+        cache_file: where decoded pictures go if they do not fit `config.cache_mb`.
+
+    Returns:
+        Batches (image float32 [B, S, S, 3] in [-1, 1], {output: target}), as `_targets` gives them.
+    """
+    recipe = config.recipe
+    kept_size = min(image_size, round(recipe.input_size * _KEPT_SIZE))
+    pictures = _kept_pictures(split, config, image_size, kept_size, cache_file)
+    pictures = pictures.shuffle(_shuffle_buffer(split, config, kept_size), config.seed, reshuffle_each_iteration=True)
+    batches = pictures.batch(min(recipe.batch_size, split.examples), drop_remainder=True)
+    seeds = tf.data.Dataset.random(config.seed, rerandomize_each_iteration=True).batch(2)
+
+    def finish(picture: dict[str, tf.Tensor], seed: tf.Tensor) -> Batch:
+        image, mask = augmentation.augment(
+            picture[pets.IMAGE], picture[pets.MASK], recipe.input_size, recipe.augmentation, seed
+        )
+        return preprocessing.normalise_image(image), _targets(picture, mask, config)
+
+    return tf.data.Dataset.zip(batches, seeds).map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+
+def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_file: str) -> tf.data.Dataset:
+    """All examples in file order, as the exported model sees them: Transform's picture at the network's size."""
+    size = config.recipe.input_size
+    pictures = _kept_pictures(split, config, image_size, size, cache_file)
+
+    def finish(picture: dict[str, tf.Tensor]) -> Batch:
+        return preprocessing.normalise_image(picture[pets.IMAGE]), _targets(picture, picture[pets.MASK], config)
+
+    return pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2)
+
+
+def _targets(picture: dict[str, tf.Tensor], mask: tf.Tensor, config: TrainerConfig) -> dict[str, tf.Tensor]:
+    """What the heads of `config.task` should say: class index int64 [B], mask float32 [B, S, S, 1] of 0, 1 and -1."""
+    targets = {config.label: picture[config.label], pets.MASK: preprocessing.mask_label(mask)}
+    return {output: targets[output] for output in config.outputs}
+
+
+def _kept_pictures(
+    split: Split, config: TrainerConfig, image_size: int, kept_size: int, cache_file: str
+) -> tf.data.Dataset:
+    """Decodes every record once: image uint8 [k, k, 3], mask uint8 [k, k, 1], the label int64 []."""
+    features = {
+        pets.IMAGE: tf.io.FixedLenFeature([], tf.string),
+        pets.MASK: tf.io.FixedLenFeature([], tf.string),
+        config.label: tf.io.FixedLenFeature([], tf.int64),
+    }
+
+    def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
+        example = tf.io.parse_single_example(record, features)
+        image = preprocessing.decode_image(example[pets.IMAGE], image_size)
+        mask = preprocessing.decode_mask(example[pets.MASK], image_size)
+        return {
+            pets.IMAGE: preprocessing.resize_image(image, kept_size),
+            pets.MASK: preprocessing.resize_mask(mask, kept_size),
+            config.label: example[config.label],
+        }
+
+    pictures = _records(split.files).map(decode, tf.data.AUTOTUNE, deterministic=True)
+    fits = split.examples * _picture_bytes(kept_size) <= config.cache_mb * 2**20
+    pictures = pictures.cache() if fits else pictures.cache(cache_file)
+    return pictures.apply(tf.data.experimental.assert_cardinality(split.examples))
+
+
+def _shuffle_buffer(split: Split, config: TrainerConfig, kept_size: int) -> int:
+    """The whole split where the budget allows it; pictures kept in memory are shared with the cache, not copied."""
+    return max(1, min(split.examples, config.cache_mb * 2**20 // _picture_bytes(kept_size)))
+
+
+def _picture_bytes(kept_size: int) -> int:
+    return kept_size * kept_size * 4  # three channels and the mask
+
+
+def _records(files: Sequence[str]) -> tf.data.Dataset:
+    compression = "GZIP" if files[0].endswith(".gz") else ""
+    return tf.data.TFRecordDataset(list(files), compression, num_parallel_reads=None)

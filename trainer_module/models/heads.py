@@ -1,0 +1,45 @@
+"""The two heads that both networks carry: dense layers for the class, a lean decoder for the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+_DEEPEST_CHANNELS = 96
+_STEP_CHANNELS = (64, 48, 32, 24)
+
+
+def class_logits(features: keras.KerasTensor, classes: int, dropout: float, name: str) -> keras.KerasTensor:
+    """Pools [B, h, w, c] over the picture and maps it to logits float32 [B, classes]."""
+    pooled = layers.GlobalAveragePooling2D(name=f"{name}_pool")(features)
+    # Pooled features differ in scale by orders of magnitude between channels; one learning rate then fits them all.
+    pooled = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(pooled)
+    pooled = layers.Dropout(dropout, name=f"{name}_dropout")(pooled)
+    return layers.Dense(classes, dtype="float32", name=name)(pooled)
+
+
+def mask_logits(features: Sequence[keras.KerasTensor], name: str) -> keras.KerasTensor:
+    """Decodes feature maps, shallow to deep, to logits float32 [B, S, S, 1] at the input's size.
+
+    A narrow U-Net decoder (Ronneberger et al. 2015) with LinkNet's added rather than concatenated skips (Chaurasia and
+    Culurciello 2017). Learned upsampling stops at a quarter of the input: one strided transpose does the rest, since
+    the layers at full size would cost more than the whole backbone.
+    """
+    *skips, deepest = features
+    x = _conv_norm_relu(deepest, _DEEPEST_CHANNELS, 1, f"{name}_bottleneck")
+    for step, (skip, channels) in enumerate(zip(reversed(skips), _STEP_CHANNELS, strict=False)):
+        x = layers.Conv2DTranspose(channels, 3, 2, "same", use_bias=False, name=f"{name}_up{step}")(x)
+        skip = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_skip{step}")(skip)
+        x = layers.Add(name=f"{name}_add{step}")([x, skip])
+        x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm{step}")(x)
+        x = layers.ReLU(name=f"{name}_relu{step}")(x)
+    logits = layers.Conv2DTranspose(1, 8, 4, "same", name=f"{name}_to_full_size")(x)
+    return layers.Activation("linear", dtype="float32", name=name)(logits)
+
+
+def _conv_norm_relu(x: keras.KerasTensor, channels: int, kernel: int, name: str) -> keras.KerasTensor:
+    x = layers.Conv2D(channels, kernel, padding="same", use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)

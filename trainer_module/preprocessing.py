@@ -1,0 +1,88 @@
+"""From encoded photo and mask to what the networks see: the only such code, for training, evaluation and serving.
+
+`preprocessing_fn` is Transform's; its saved graph runs in the Evaluator and in the server. The input pipeline of
+training composes the same small functions, so that it can keep decoded uint8 pictures (Transform's outputs can only be
+float32, int64 or string); a test holds both to the same values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from schema import pets
+
+
+def decode_image(jpeg: tf.Tensor, size: int) -> tf.Tensor:
+    """Decodes one photo and stretches it to a square.
+
+    Args:
+        jpeg: string [], JPEG (or PNG, BMP, GIF) bytes.
+        size: side of the square, in pixels.
+
+    Returns:
+        uint8 [size, size, 3], RGB.
+    """
+    image = tf.io.decode_image(jpeg, channels=3, expand_animations=False)
+    image.set_shape([None, None, 3])
+    return resize_image(image, size)
+
+
+def resize_image(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Resizes uint8 [..., h, w, 3] to uint8 [..., size, size, 3], bilinear with anti-aliasing."""
+    if image.shape[-3] == size and image.shape[-2] == size:
+        return image
+    resized = tf.image.resize(image, [size, size], antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+
+
+def decode_mask(png: tf.Tensor, size: int) -> tf.Tensor:
+    """Decodes one prepared mask (string [], PNG) to uint8 [size, size, 1] of `schema.pets.MASK_*`."""
+    return resize_mask(tf.io.decode_png(png, channels=1), size)
+
+
+def resize_mask(mask: tf.Tensor, size: int) -> tf.Tensor:
+    """Resizes uint8 [..., h, w, 1] to uint8 [..., size, size, 1], nearest neighbour: classes do not mix."""
+    return tf.image.resize(mask, [size, size], method="nearest")
+
+
+def normalise_image(image: tf.Tensor) -> tf.Tensor:
+    """Maps uint8 [...] to float32 [...] in [-1, 1], as MobileNetV3's weights were trained."""
+    return tf.cast(image, tf.float32) / 127.5 - 1.0
+
+
+def mask_label(mask: tf.Tensor) -> tf.Tensor:
+    """Maps uint8 [...] of `schema.pets.MASK_*` to float32 [...]: 0 background, 1 pet, -1 ignored."""
+    ignored = tf.equal(mask, pets.MASK_IGNORED)
+    return tf.where(ignored, pets.IGNORED_LABEL, tf.cast(mask, tf.float32))
+
+
+def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Transform's graph over a batch of raw features.
+
+    Args:
+        inputs: raw features as `schema/schema.pbtxt` describes them, each [B].
+        custom_config: `image_size`, the side of the square that pictures are resized to, in pixels.
+
+    Returns:
+        `image` float32 [B, H, W, 3] in [-1, 1]; `mask` float32 [B, H, W, 1] of 0, 1 and -1 (ignored);
+        `breed` and `species` int64 [B].
+    """
+    size = custom_config["image_size"]
+    image = tf.map_fn(
+        lambda jpeg: decode_image(jpeg, size),
+        inputs[pets.IMAGE],
+        fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
+    )
+    mask = tf.map_fn(
+        lambda png: decode_mask(png, size),
+        inputs[pets.MASK],
+        fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
+    )
+    return {
+        pets.IMAGE: normalise_image(image),
+        pets.MASK: mask_label(mask),
+        pets.BREED: tf.identity(inputs[pets.BREED]),
+        pets.SPECIES_LABEL: tf.identity(inputs[pets.SPECIES_LABEL]),
+    }

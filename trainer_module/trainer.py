@@ -1,0 +1,118 @@
+"""The Trainer's `run_fn`: data in, trained two-headed network out, with its history beside it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from schema import pets
+from trainer_module import inputs, losses, metrics, schedule, signatures
+from trainer_module.callbacks import History, KeepBest
+from trainer_module.config import Phase, TrainerConfig
+from trainer_module.models import backbone_of, build_model
+
+_THRESHOLDS = np.linspace(0.2, 0.8, 25)
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains the network of `custom_config["config"]` and exports it.
+
+    Writes the SavedModel to `fn_args.serving_model_dir`; TensorBoard logs and `history.json` (see `callbacks.History`)
+    to `fn_args.model_run_dir`.
+    """
+    config = TrainerConfig.from_json(fn_args.custom_config["config"])
+    transform = tft.TFTransformOutput(fn_args.transform_output)
+    image_size = transform.transformed_feature_spec()[pets.IMAGE].shape[0]
+    train, evaluation = inputs.Split.of(fn_args.train_files), inputs.Split.of(fn_args.eval_files)
+    keras.utils.set_random_seed(config.seed)
+    if tf.config.list_physical_devices("GPU"):
+        keras.mixed_precision.set_global_policy("mixed_float16")
+
+    with tempfile.TemporaryDirectory() as cache:
+        train_data = inputs.train_dataset(train, config, image_size, os.path.join(cache, "train"))
+        eval_data = inputs.eval_dataset(evaluation, config, image_size, os.path.join(cache, "eval"))
+        model = build_model(config)
+        history = History(config, fn_args.model_run_dir, train.examples, evaluation.examples)
+        fit(model, train_data, eval_data, config, history)
+        threshold = best_mask_threshold(model, eval_data) if pets.MASK in config.outputs else 0.5
+    history.write(model, threshold)
+    signatures.export(signatures.ServingModel(model, config, transform, threshold), fn_args.serving_model_dir)
+
+
+def fit(
+    model: keras.Model,
+    train_data: tf.data.Dataset,
+    eval_data: tf.data.Dataset,
+    config: TrainerConfig,
+    history: History,
+) -> None:
+    """Runs the phases of `config.recipe` and leaves the best weights, judged on `eval_data`, in `model`."""
+    best = KeepBest(config.label)
+    for number, phase in enumerate(config.recipe.phases):
+        _compile(model, phase, steps=phase.epochs * len(train_data), config=config)
+        history.begin_phase(number)
+        averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.recipe.ema else []
+        model.fit(
+            train_data,
+            validation_data=eval_data,
+            epochs=phase.epochs,
+            shuffle=False,  # the data set has shuffled already
+            verbose=0,
+            callbacks=[*averaging, history, best],
+        )
+    best.restore(model)
+
+
+def _compile(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig) -> None:
+    recipe = config.recipe
+    backbone = backbone_of(model)
+    backbone.trainable = phase.backbone_rate > 0
+    optimizer = schedule.TwoSpeedAdamW(
+        backbone,
+        phase.backbone_rate,
+        learning_rate=schedule.learning_rate(phase, steps),
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=1.0,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema or 0.99,
+    )
+    heads = {
+        config.label: (losses.class_loss(len(pets.CLASSES[config.label]), recipe.label_smoothing), 1.0, _accuracy()),
+        pets.MASK: (losses.mask_loss, recipe.mask_loss_weight, metrics.MaskF1()),
+    }
+    used = {output: heads[output] for output in config.outputs}
+    model.compile(
+        optimizer,
+        loss={output: loss for output, (loss, _, _) in used.items()},
+        loss_weights={output: weight for output, (_, weight, _) in used.items()},
+        metrics={output: [metric] for output, (_, _, metric) in used.items()},
+    )
+
+
+def _accuracy() -> keras.metrics.Metric:
+    return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+
+
+def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset) -> float:
+    """The pet probability in (0, 1) at which the mask's F1 over all pixels of `eval_data` is highest.
+
+    Of equal ones the nearest to 0.5.
+    """
+    overlap, predicted_pixels, pet_pixels = np.zeros(len(_THRESHOLDS)), np.zeros(len(_THRESHOLDS)), 0.0
+    for image, targets in eval_data:
+        mask = targets[pets.MASK].numpy()
+        probability = tf.sigmoid(model(image, training=False)[pets.MASK]).numpy()[mask >= 0]
+        pet = mask[mask >= 0] > 0
+        pet_pixels += np.count_nonzero(pet)
+        for index, threshold in enumerate(_THRESHOLDS):
+            predicted = probability > threshold
+            overlap[index] += np.count_nonzero(predicted & pet)
+            predicted_pixels[index] += np.count_nonzero(predicted)
+    f1 = 2 * overlap / np.maximum(predicted_pixels + pet_pixels, 1)
+    return float(min(_THRESHOLDS[f1 == f1.max()], key=lambda threshold: abs(threshold - 0.5)))
