@@ -7,6 +7,7 @@ Importing this module imports nothing heavy.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Literal
 
 from trainer_module.config import Augmentation, Label, Phase, Recipe, Task, TrainerConfig
@@ -70,6 +71,14 @@ class Config:
     """A Trainer keeps its decoded pictures in memory up to this many MB; a larger set is cached in a file."""
     seed: int = 20
     """Of everything random: initial weights, order of the examples, augmentation."""
+
+    def data_path(self) -> str:
+        """The TFDS data_dir to use: `data_dir`, or what it stands for when it is empty."""
+        return self.data_dir or ("runs/data" if self.data.dataset == "synthetic_pets" else "")
+
+    def to_json(self) -> str:
+        """The whole config, for the report."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
     def trainer(self, model: str) -> TrainerConfig:
         """The Trainer's config for one of `schema.pets.MODELS`."""

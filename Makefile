@@ -1,0 +1,30 @@
+# The commands of this project. PYTHON names the Python 3.11 that .venv is made from.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: run test lint install lock clean
+
+run: install  ## the sample run; flags: make run ARGS="--config pets"
+	@$(BIN)/python local_runner.py $(ARGS)
+
+test: install  ## every test; flags: make test ARGS="tests/trainer_module -k export"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+install: .venv/installed  ## .venv with every package of requirements.lock, and what an older Linux lacks
+
+.venv/installed: requirements.lock tools/requirements.lock tools/install.sh pyproject.toml
+	@PYTHON=$(PYTHON) tools/install.sh
+
+lock: install  ## resolve pyproject.toml anew into requirements.lock
+	@.venv/tools/bin/uv pip compile --quiet --upgrade --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements.lock
+	@printf 'uv\npatchelf ; sys_platform == "linux"\n' | .venv/tools/bin/uv pip compile --quiet --upgrade --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header - --output-file tools/requirements.lock
+
+clean:  ## everything that was installed and every run
+	rm -rf .venv runs

@@ -1,0 +1,43 @@
+"""The model to beat: the latest blessed one of earlier runs."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx import v1 as tfx
+from tfx.dsl.components.common.resolver import ResolverStrategy
+
+
+class EarlierBlessedModel(ResolverStrategy):
+    """Picks, among the models older than the candidate, the latest that its Evaluator blessed.
+
+    TFX's own `LatestBlessedModelStrategy` would pick the candidate itself when a run is repeated, and so change the
+    Evaluator's inputs and miss its cache.
+    """
+
+    def __init__(self, evaluator_id: str) -> None:
+        """Considers only blessings by the component `evaluator_id`."""
+        self._evaluator_id = evaluator_id
+
+    def resolve_artifacts(self, store: object, input_dict: dict[str, list[types.Artifact]]) -> dict:
+        """Resolves `model` to at most one artifact; `candidate` stays as it is."""
+        [candidate] = input_dict["candidate"]
+        blessed = {}
+        for blessing in sorted(input_dict["blessing"], key=lambda artifact: artifact.id):
+            if blessing.get_string_custom_property("component_id") == self._evaluator_id:
+                model_id = blessing.get_int_custom_property("current_model_id")
+                blessed[model_id] = blessing.get_int_custom_property("blessed") == 1
+        earlier = [model for model in input_dict["model"] if model.id < candidate.id and blessed.get(model.id)]
+        latest = max(earlier, key=lambda model: model.id, default=None)
+        return {"candidate": [candidate], "model": [latest] if latest else [], "blessing": []}
+
+
+def earlier_blessed_model(candidate: tfx.types.Channel, evaluator_id: str) -> tfx.types.Channel:
+    """A channel with the latest blessed model before `candidate`, empty in the first run; for local runs only."""
+    resolver = tfx.dsl.Resolver(
+        strategy_class=EarlierBlessedModel,
+        config={"evaluator_id": evaluator_id},
+        candidate=candidate,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id(f"Baseline_of_{evaluator_id}")
+    return resolver.outputs["model"]

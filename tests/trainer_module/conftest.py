@@ -1,0 +1,87 @@
+"""A handful of drawn records, and the Transform graph over them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+
+import apache_beam as beam
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform.beam as tft_beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tfx_bsl.public import tfxio
+
+from pipeline import configs
+from schema import pets
+from trainer_module.config import Recipe, TrainerConfig
+from trainer_module.preprocessing import preprocessing_fn
+
+IMAGE_SIZE = 64
+
+
+def disc_example(index: int, generator: np.random.Generator, side: int = 72) -> tf.train.Example:
+    """A disc on grass: its colour tells the species, its place and size vary; one pixel row is ignored."""
+    species = index % 2
+    image = generator.normal((60, 120, 60), 20, (side, side + 8, 3))
+    mask = np.zeros(image.shape[:2], np.uint8)
+    centre = tuple(int(value) for value in generator.integers(side // 3, 2 * side // 3, 2))
+    cv2.circle(mask, centre, int(generator.integers(side // 6, side // 3)), pets.MASK_PET, -1)
+    image[mask == pets.MASK_PET] = ((220, 60, 40), (40, 60, 220))[species]
+    mask[-1] = pets.MASK_IGNORED
+    jpeg = cv2.imencode(".jpg", np.clip(image, 0, 255).astype(np.uint8))[1].tobytes()
+    png = cv2.imencode(".png", mask)[1].tobytes()
+    features = {
+        pets.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[jpeg])),
+        pets.MASK: tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
+        pets.BREED: tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
+        pets.SPECIES_LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+@pytest.fixture(scope="session")
+def records(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A TFRecord file of 24 disc examples."""
+    path = tmp_path_factory.mktemp("records") / "discs.tfrecord"
+    generator = np.random.default_rng(3)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for index in range(24):
+            writer.write(disc_example(index, generator).SerializeToString())
+    return path
+
+
+@pytest.fixture
+def serialized(records: pathlib.Path) -> list[bytes]:
+    """The first four records."""
+    return list(tf.data.TFRecordDataset(str(records)).take(4).as_numpy_iterator())
+
+
+@pytest.fixture(scope="session")
+def transform_graph(records: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The directory of a saved Transform graph of `preprocessing_fn` at IMAGE_SIZE."""
+    directory = str(tmp_path_factory.mktemp("transform"))
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (pets.IMAGE, pets.MASK)}
+    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in (pets.BREED, pets.SPECIES_LABEL)}
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+    options = PipelineOptions(direct_running_mode="in_memory", direct_num_workers=1)
+    with beam.Pipeline(options=options) as pipeline, tft_beam.Context(temp_dir=directory + "/tmp"):
+        source = tfxio.TFExampleRecord(str(records), schema=metadata.schema, telemetry_descriptors=["tests"])
+        data = (pipeline | source.BeamSource(), source.TensorAdapterConfig())
+        function = functools.partial(preprocessing_fn, custom_config={"image_size": IMAGE_SIZE})
+        transform_fn = data | tft_beam.AnalyzeDataset(function)
+        _ = transform_fn | tft_beam.WriteTransformFn(directory)
+        _ = metadata | tft_beam.WriteMetadata(directory + "/metadata", pipeline=pipeline)
+    return directory
+
+
+def small_config(network: str = "dcnn", **changes: object) -> TrainerConfig:
+    """The debug config's Trainer with some fields of itself or of its recipe changed."""
+    config = configs.debug().trainer(network)
+    of_recipe = {field.name for field in dataclasses.fields(Recipe)}
+    recipe = dataclasses.replace(config.recipe, **{k: v for k, v in changes.items() if k in of_recipe})
+    return dataclasses.replace(config, recipe=recipe, **{k: v for k, v in changes.items() if k not in of_recipe})

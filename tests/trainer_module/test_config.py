@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.configs import CONFIGS
+from schema import pets
+from trainer_module.config import Phase, Recipe, TrainerConfig
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("model", pets.MODELS)
+def test_a_config_survives_json(name: str, model: str) -> None:
+    config = CONFIGS[name]().trainer(model)
+    assert TrainerConfig.from_json(config.to_json()) == config
+
+
+def test_an_input_size_that_the_networks_cannot_halve_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 32"):
+        Recipe(100, (Phase(1, 1e-3),))
+
+
+def test_a_recipe_without_epochs_is_refused() -> None:
+    with pytest.raises(ValueError, match="phases"):
+        Recipe(64, ())

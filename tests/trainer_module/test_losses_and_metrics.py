@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, log_loss
+
+from trainer_module.losses import class_loss, mask_loss
+from trainer_module.metrics import MaskF1
+
+
+def _masks(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of 0, 1 and -1, and logits that are right more often than not; each [3, 8, 8, 1]."""
+    generator = np.random.default_rng(seed)
+    mask = generator.choice([0.0, 1.0, -1.0], (3, 8, 8, 1)).astype(np.float32)
+    logits = (generator.normal(0, 2, mask.shape) + mask).astype(np.float32)
+    return mask, logits
+
+
+def test_class_loss_without_smoothing_is_cross_entropy() -> None:
+    logits = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+    labels = np.array([0, 1, 2, 3, 0, 1])
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = log_loss(labels, probabilities.astype(np.float64), labels=range(4))
+    assert np.mean(class_loss(4, 0.0)(labels, logits)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_label_smoothing_punishes_certainty() -> None:
+    certain = np.array([[50.0, 0.0]], np.float32)
+    label = np.array([0])
+    assert float(class_loss(2, 0.0)(label, certain)[0]) < 1e-6
+    assert float(class_loss(2, 0.2)(label, certain)[0]) == pytest.approx(0.1 * 50.0, rel=1e-4)
+
+
+def test_mask_loss_is_near_zero_for_the_right_mask_and_large_for_its_inverse() -> None:
+    mask, _ = _masks()
+    right = (mask * 2 - 1) * 20.0
+    assert float(np.max(mask_loss(mask, right.astype(np.float32)))) < 1e-3
+    assert float(np.min(mask_loss(mask, -right.astype(np.float32)))) > 10
+
+
+def test_mask_loss_gives_ignored_pixels_no_weight() -> None:
+    mask, logits = _masks()
+    other = np.where(mask < 0, -logits * 7, logits)
+    np.testing.assert_allclose(mask_loss(mask, logits), mask_loss(mask, other), rtol=1e-6)
+
+
+def test_mask_f1_equals_scikit_learn_over_all_batches() -> None:
+    metric, seen_masks, seen_logits = MaskF1(), [], []
+    for seed in range(3):
+        mask, logits = _masks(seed)
+        metric.update_state(mask, logits)
+        seen_masks.append(mask)
+        seen_logits.append(logits)
+    masks, logits = np.concatenate(seen_masks).ravel(), np.concatenate(seen_logits).ravel()
+    expected = f1_score(masks[masks >= 0] > 0, logits[masks >= 0] > 0)
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+
+
+def test_mask_f1_starts_anew_after_a_reset() -> None:
+    metric = MaskF1()
+    metric.update_state(*_masks())
+    metric.reset_state()
+    assert float(metric.result()) == 0.0

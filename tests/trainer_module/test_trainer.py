@@ -1,0 +1,151 @@
+"""The Trainer's `run_fn` as TFX calls it, and the SavedModel that it leaves."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import IMAGE_SIZE, small_config
+from sklearn.metrics import f1_score
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from schema import pets
+from trainer_module import inputs
+from trainer_module.callbacks import KeepBest
+from trainer_module.config import Phase
+from trainer_module.trainer import best_mask_threshold, run_fn
+
+
+def _run(directory: pathlib.Path, records: pathlib.Path, transform_graph: str, **changes: object) -> FnArgs:
+    config = small_config(**changes)
+    fn_args = FnArgs(
+        train_files=[str(records)],
+        eval_files=[str(records)],
+        transform_output=transform_graph,
+        serving_model_dir=str(directory / "model"),
+        model_run_dir=str(directory / "run"),
+        custom_config={"config": config.to_json()},
+    )
+    run_fn(fn_args)
+    return fn_args
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, records: pathlib.Path, transform_graph: str
+) -> tuple[FnArgs, dict]:
+    """A MobileNet trained through a frozen and an open phase, and its history."""
+    fn_args = _run(tmp_path_factory.mktemp("trained"), records, transform_graph, network="mobilenet_v3_small")
+    return fn_args, _history(fn_args)
+
+
+def _history(fn_args: FnArgs) -> dict:
+    return json.loads(pathlib.Path(fn_args.model_run_dir, pets.HISTORY_FILE).read_text())
+
+
+def test_the_history_tells_each_epoch_of_each_phase(trained: tuple[FnArgs, dict]) -> None:
+    _, history = trained
+    assert history["model"] == "mobilenet_v3_small"
+    assert history["train_examples"] == history["eval_examples"] == 24
+    assert [(epoch["epoch"], epoch["phase"]) for epoch in history["epochs"]] == [(0, 0), (1, 1)]
+    figures = {"loss", "class_loss", "mask_loss", "accuracy", "mask_f1"}
+    assert figures | {f"val_{name}" for name in figures} <= set(history["epochs"][0])
+
+
+def test_tensorboard_logs_lie_beside_the_history(trained: tuple[FnArgs, dict]) -> None:
+    assert list(pathlib.Path(trained[0].model_run_dir).glob("validation/events*"))
+
+
+def test_serving_needs_only_the_image(trained: tuple[FnArgs, dict], serialized: list[bytes]) -> None:
+    model = tf.saved_model.load(trained[0].serving_model_dir)
+    example = tf.train.Example.FromString(serialized[0])
+    only_image = tf.train.Example()
+    only_image.features.feature[pets.IMAGE].CopyFrom(example.features.feature[pets.IMAGE])
+    full = model.signatures["serving_default"](examples=tf.constant(serialized[:1]))
+    alone = model.signatures["serving_default"](examples=tf.constant([only_image.SerializeToString()]))
+    np.testing.assert_array_equal(full["breed"], alone["breed"])
+    np.testing.assert_allclose(np.sum(full["breed"], axis=1), 1.0, atol=1e-6)
+    assert full["mask"].shape == (1, IMAGE_SIZE, IMAGE_SIZE, 1)
+    assert 0 <= np.min(full["mask"]) <= np.max(full["mask"]) <= 1
+
+
+def test_photo_bytes_give_the_same_answer_as_examples(trained: tuple[FnArgs, dict], serialized: list[bytes]) -> None:
+    model = tf.saved_model.load(trained[0].serving_model_dir)
+    photos = [tf.train.Example.FromString(s).features.feature[pets.IMAGE].bytes_list.value[0] for s in serialized]
+    by_bytes = model.signatures["serving_bytes"](image_bytes=tf.constant(photos))
+    by_example = model.signatures["serving_default"](examples=tf.constant(serialized))
+    np.testing.assert_array_equal(by_bytes["mask"], by_example["mask"])
+
+
+def test_the_saved_model_answers_in_a_process_without_our_code(trained: tuple[FnArgs, dict], records: object) -> None:
+    code = (
+        "import sys, tensorflow as tf\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "examples = next(iter(tf.data.TFRecordDataset(sys.argv[2]).batch(2)))\n"
+        "print(sorted(model.signatures['serving_default'](examples=examples)))\n"
+        "print(sorted(model.signatures['transform_features'](examples=examples)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, trained[0].serving_model_dir, str(records)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    assert result.stdout.splitlines() == ["['breed', 'mask']", "['breed', 'mask', 'species']"]
+
+
+@pytest.mark.parametrize(("task", "output"), [("classification", "species"), ("segmentation", "mask")])
+def test_one_head_alone_is_trained_and_exported(
+    tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str, serialized: list[bytes], task: str, output: str
+) -> None:
+    fn_args = _run(tmp_path, records, transform_graph, task=task, label="species")
+    model = tf.saved_model.load(fn_args.serving_model_dir)
+    assert set(model.signatures["serving_default"](examples=tf.constant(serialized))) == {output}
+
+
+def test_training_learns_both_tasks(tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str) -> None:
+    recipe = {"phases": (Phase(30, 3e-3),), "batch_size": 8, "label_smoothing": 0.0, "input_size": 64}
+    last = _history(_run(tmp_path, records, transform_graph, label="species", **recipe))["epochs"][-1]
+    assert last["val_accuracy"] == 1.0
+    assert last["val_mask_f1"] > 0.85
+
+
+def test_the_same_seed_trains_the_same_model(
+    tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str
+) -> None:
+    runs = [_run(tmp_path / name, records, transform_graph, batch_size=8) for name in "ab"]
+    losses = [_history(fn_args)["epochs"][-1]["loss"] for fn_args in runs]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_the_mask_threshold_is_the_one_with_the_best_f1(records: pathlib.Path) -> None:
+    # A network whose logit is a fixed multiple of a pixel's red: the best threshold is known from scikit-learn.
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
+    model = keras.Model(image, {pets.MASK: image[..., :1] * 3.0})
+    data = inputs.eval_dataset(inputs.Split.of([str(records)]), small_config(input_size=IMAGE_SIZE), IMAGE_SIZE, "")
+    threshold = best_mask_threshold(model, data)
+    masks = np.concatenate([targets[pets.MASK].ravel() for _, targets in data.as_numpy_iterator()])
+    reds = np.concatenate([picture[..., 0].ravel() for picture, _ in data.as_numpy_iterator()])
+
+    def f1(at: float) -> float:
+        return f1_score(masks[masks >= 0] > 0, 1 / (1 + np.exp(-3.0 * reds[masks >= 0])) > at)
+
+    assert f1(threshold) == pytest.approx(max(f1(at) for at in np.linspace(0.2, 0.8, 25)), abs=1e-9)
+
+
+def test_the_best_epochs_weights_are_kept() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    best = KeepBest("breed")
+    best.set_model(model)
+    for weight, accuracy in ((1.0, 0.3), (2.0, 0.9), (3.0, 0.5)):
+        model.set_weights([np.array([[weight]])])
+        best.on_epoch_end(0, {"val_breed_accuracy": accuracy, "val_mask_f1": 0.5})
+    best.restore(model)
+    assert model.get_weights()[0] == 2.0
