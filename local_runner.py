@@ -21,7 +21,7 @@ def main() -> int:
     screen = console.open_console(log_file)
     screen.print(f"Config [bold]{config.name}[/] in {run_dir}")
     if config.data.dataset == "synthetic_pets":
-        screen.print("Data: drawings made by this project, not photos; --config pets runs on the real ones.")
+        screen.print("Data: drawings, not photos. --config pets runs on the real ones.")
     try:
         return _run(config, run_dir, screen)
     except KeyboardInterrupt:

@@ -31,7 +31,7 @@ class EarlierBlessedModel(ResolverStrategy):
         return {"candidate": [candidate], "model": [latest] if latest else [], "blessing": []}
 
 
-def earlier_blessed_model(candidate: tfx.types.Channel, evaluator_id: str) -> tfx.types.Channel:
+def earlier_blessed_model(candidate: tfx.types.BaseChannel, evaluator_id: str) -> tfx.types.BaseChannel:
     """A channel with the latest blessed model before `candidate`, empty in the first run; for local runs only."""
     resolver = tfx.dsl.Resolver(
         strategy_class=EarlierBlessedModel,

@@ -17,7 +17,7 @@ from schema import pets
 
 SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(pets.__file__)), "schema.pbtxt")
 
-Baseline = Callable[[tfx.types.Channel, str], tfx.types.Channel]
+Baseline = Callable[[tfx.types.BaseChannel, str], tfx.types.BaseChannel]
 
 
 def create_pipeline(
@@ -52,7 +52,7 @@ def create_pipeline(
     # Statistics of labels and names; image bytes have none worth the pass.
     statistics_gen = tfx.components.StatisticsGen(
         examples=example_gen.outputs["examples"],
-        stats_options=tfdv.StatsOptions(feature_allowlist=pets.DESCRIBED_FEATURES),
+        stats_options=tfdv.StatsOptions(feature_allowlist=list(pets.DESCRIBED_FEATURES)),
     )
     schema_gen = tfx.components.ImportSchemaGen(schema_file=SCHEMA_FILE)
     validator = tfx.components.ExampleValidator(
@@ -74,7 +74,7 @@ def create_pipeline(
     )
     transform.add_upstream_node(gate)
 
-    nodes: list[tfx.dsl.components.BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform]
+    nodes: list[tfx.types.BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform]
     trainers, evaluators = {}, {}
     for model in pets.MODELS:
         trainers[model] = _trainer(config, model, example_gen, transform)

@@ -28,6 +28,9 @@ SPECIES_NAME = "species_name"
 SIZE = "size"
 FILE_NAME = "file_name"
 
+DESCRIBED_FEATURES = (BREED, SPECIES_LABEL, BREED_NAME, SPECIES_NAME, SIZE, FILE_NAME)
+"""Features that have statistics worth computing; encoded pictures have none."""
+
 MASK_BACKGROUND, MASK_PET, MASK_IGNORED = 0, 1, 2
 IGNORED_LABEL = -1.0
 """What `MASK_IGNORED` becomes in the transformed mask: losses and metrics give such a pixel weight 0."""

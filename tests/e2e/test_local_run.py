@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, Run, run_locally
+
+from schema import pets
+
+COMPONENTS = (
+    "TfdsExampleGen",
+    "StatisticsGen",
+    "ImportSchemaGen",
+    "ExampleValidator",
+    "AnomalyGate",
+    "Transform",
+    *(f"Trainer_{model}" for model in pets.MODELS),
+    *(f"Evaluator_{model}" for model in pets.MODELS),
+    "ModelComparison",
+    "Pusher",
+)
+
+
+def _states(run: Run) -> dict[str, str]:
+    return dict(re.findall(r"^(\w+) +(done|cached|failed) ", run.console, re.MULTILINE))
+
+
+def test_every_component_is_shown_as_done(first_run: Run) -> None:
+    states = _states(first_run)
+    assert {component: states.get(component) for component in COMPONENTS} == dict.fromkeys(COMPONENTS, "done")
+
+
+def test_training_progress_is_shown(first_run: Run) -> None:
+    for model in pets.MODELS:
+        assert re.search(
+            rf"{model}  epoch 1/\d  \d+ images/s  loss \d.*ETA \d", " ".join(first_run.console.split("\n"))
+        )
+
+
+def test_the_console_shows_nothing_of_the_libraries(first_run: Run) -> None:
+    assert not re.search(r"warning|deprecat|[EWI]0000|absl|tensorflow", first_run.console, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(f"pipeline/TfdsExampleGen/examples/*/Split-{split}/*" for split in pets.SPLITS),
+        "pipeline/StatisticsGen/statistics/*/Split-train/FeatureStats.pb",
+        "pipeline/ExampleValidator/anomalies/*/Split-test/SchemaDiff.pb",
+        "pipeline/Transform/transform_graph/*/transform_fn/saved_model.pb",
+        *(f"pipeline/Trainer_{model}/model/*/Format-Serving/saved_model.pb" for model in pets.MODELS),
+        *(f"pipeline/Trainer_{model}/model_run/*/history.json" for model in pets.MODELS),
+        *(f"pipeline/Evaluator_{model}/blessing/*/BLESSED" for model in pets.MODELS),
+        "serving/*/saved_model.pb",
+        "report/index.html",
+        "report/metrics.json",
+        "metadata.db",
+        "log.txt",
+    ],
+)
+def test_each_step_leaves_its_output(first_run: Run, pattern: str) -> None:
+    assert list(first_run.directory.glob(pattern))
+
+
+def test_transform_writes_no_images(first_run: Run) -> None:
+    assert not list(first_run.directory.glob("pipeline/Transform/transformed_examples/**/*"))
+
+
+def test_the_console_ends_with_both_models_and_where_things_are(first_run: Run) -> None:
+    figures = json.loads((first_run.directory / "report" / "metrics.json").read_text())["models"]
+    for model in pets.MODELS:
+        overall = figures[model]["metrics"]["overall"]
+        row = next(line for line in first_run.console.splitlines() if model in line and "│" in line)
+        assert f"{overall['class']['accuracy']['value']:.3f}" in row
+        assert f"{overall['mask']['f1']['value']:.3f}" in row
+    text = first_run.console.replace("\n", "")
+    assert str(next(first_run.directory.glob("serving/*"))) in text
+    assert str(first_run.directory / "log.txt") in text
+
+
+_SERVE = """
+import json, sys
+import numpy as np, tensorflow as tf
+from sklearn.metrics import accuracy_score, f1_score
+
+model = tf.saved_model.load(sys.argv[1])
+serialized = list(tf.data.TFRecordDataset(tf.io.gfile.glob(sys.argv[2])).as_numpy_iterator())
+only_images, breeds, masks = [], [], []
+for record in serialized:
+    feature = tf.train.Example.FromString(record).features.feature
+    only_images.append(tf.train.Example(features=tf.train.Features(feature={"image": feature["image"]})).SerializeToString())
+    breeds.append(feature["breed"].int64_list.value[0])
+    mask = tf.io.decode_png(feature["mask"].bytes_list.value[0], channels=1)
+    masks.append(mask)
+answer = model.signatures["serving_default"](examples=tf.constant(only_images))
+height, width = answer["mask"].shape[1:3]
+truth = np.stack([tf.image.resize(mask, [height, width], method="nearest").numpy() for mask in masks])
+known = truth != 2
+print(json.dumps({
+    "accuracy": accuracy_score(breeds, np.argmax(answer["breed"], axis=1)),
+    "mask_f1": f1_score(truth[known] == 1, answer["mask"].numpy()[known] > 0.5),
+}))
+"""
+
+
+def test_the_pushed_model_in_a_new_process_has_the_figures_of_tfma(first_run: Run) -> None:
+    metrics = json.loads((first_run.directory / "report" / "metrics.json").read_text())
+    [serving] = first_run.directory.glob("serving/*")
+    [records] = first_run.directory.glob("pipeline/TfdsExampleGen/examples/*/Split-test")
+    result = subprocess.run(
+        [sys.executable, "-c", _SERVE, str(serving), f"{records}/*"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    served = json.loads(result.stdout.splitlines()[-1])
+    overall = metrics["models"][metrics["champion"]]["metrics"]["overall"]
+    assert served["accuracy"] == pytest.approx(overall["class"]["accuracy"]["value"], abs=1e-4)
+    assert served["mask_f1"] == pytest.approx(overall["mask"]["f1"]["value"], abs=1e-4)
+
+
+def test_a_second_run_takes_every_component_from_the_cache(first_run: Run) -> None:
+    second = run_locally(first_run.directory.parents[1])
+    assert second.status == 0
+    assert set(_states(second).values()) == {"cached"}
+    assert set(COMPONENTS) <= set(_states(second))
+    assert len(list(first_run.directory.glob("serving/*"))) == 1
+
+
+def test_a_failure_names_component_cause_and_log(first_run: Run) -> None:
+    failed = run_locally(first_run.directory.parents[1], "--weights", "nowhere.h5")
+    assert failed.status == 1
+    assert _states(failed)["Trainer_mobilenet_v3_small"] == "failed"
+    text = failed.console.replace("\n", " ")
+    assert "Trainer_mobilenet_v3_small: ValueError: weights is 'nowhere.h5', which is no file" in text
+    assert "log.txt" in text
+    assert "Traceback" not in text
+    assert "Traceback" in (first_run.directory / "log.txt").read_text()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = ['local_runner.py', '--help']\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / 'local_runner.py')!r}, run_name='__main__')\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(sorted({'tensorflow', 'tfx', 'apache_beam', 'keras', 'numpy'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert "--data-dir" in result.stdout
+
+
+def test_an_unknown_config_is_refused_with_the_known_ones(tmp_path: pathlib.Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "local_runner.py"), "--config", "cats"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "sample" in result.stderr
