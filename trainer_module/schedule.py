@@ -27,7 +27,8 @@ class TwoSpeedAdamW(keras.optimizers.AdamW):
 
     def __init__(self, backbone: keras.Model, backbone_rate: float, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self._slow = {id(variable) for variable in backbone.trainable_variables}
+        # Keras' TensorFlow trainer hands `update_step` the tf.Variable inside its own.
+        self._slow = {id(variable.value) for variable in backbone.trainable_variables}
         self._backbone_rate = backbone_rate
         # Norm scales and biases are not pulled to zero.
         self.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])

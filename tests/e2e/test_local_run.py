@@ -92,7 +92,8 @@ serialized = list(tf.data.TFRecordDataset(tf.io.gfile.glob(sys.argv[2])).as_nump
 only_images, breeds, masks = [], [], []
 for record in serialized:
     feature = tf.train.Example.FromString(record).features.feature
-    only_images.append(tf.train.Example(features=tf.train.Features(feature={"image": feature["image"]})).SerializeToString())
+    only_image = tf.train.Features(feature={"image": feature["image"]})
+    only_images.append(tf.train.Example(features=only_image).SerializeToString())
     breeds.append(feature["breed"].int64_list.value[0])
     mask = tf.io.decode_png(feature["mask"].bytes_list.value[0], channels=1)
     masks.append(mask)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from trainer_module.config import Phase
+from trainer_module.schedule import TwoSpeedAdamW, learning_rate
+
+
+def test_the_rate_warms_up_to_its_peak_and_falls_to_a_hundredth() -> None:
+    rate = learning_rate(Phase(10, 1e-3), steps=1000)
+    assert float(rate(0)) == pytest.approx(1e-5, rel=1e-3)
+    assert float(rate(100)) == pytest.approx(1e-3, rel=1e-3)
+    assert float(rate(1000)) == pytest.approx(1e-5, rel=1e-3)
+    assert float(rate(50)) < float(rate(100)) > float(rate(550)) > float(rate(900))
+
+
+def test_the_backbone_moves_at_its_share_of_the_rate() -> None:
+    backbone = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)], name="backbone")
+    head = keras.layers.Dense(1, use_bias=False)
+    model = keras.Sequential([backbone, head])
+    optimizer = TwoSpeedAdamW(backbone, 0.01, learning_rate=0.1, weight_decay=0.0)
+    model.compile(optimizer, "mse")
+    before = [weight.copy() for weight in model.get_weights()]
+    model.fit(np.ones((8, 1)), np.full((8, 1), 100.0), batch_size=8, epochs=1, verbose=0)
+    steps = [abs(float((new - old).squeeze())) for new, old in zip(model.get_weights(), before, strict=True)]
+    # Adam's first step has the length of the rate, whatever the gradient.
+    assert steps == pytest.approx([0.001, 0.1], rel=1e-3)
