@@ -29,7 +29,7 @@ def main() -> int:
     except Exception as error:
         traceback.print_exc()
         component = f"{error}: " if isinstance(error.__cause__, Exception) else ""
-        screen.print(f"\n[red]{component}[/]{console.cause(error)}\nThe log has more: {log_file}", soft_wrap=True)
+        screen.print(f"\n[red]{component}[/]{console.cause(error)}\nThe log has more: {log_file}")
     return 1
 
 

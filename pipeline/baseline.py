@@ -39,5 +39,5 @@ def earlier_blessed_model(candidate: tfx.types.BaseChannel, evaluator_id: str) -
         candidate=candidate,
         model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id(f"Baseline_of_{evaluator_id}")
+    ).with_id(evaluator_id.replace("Evaluator", "Baseline"))
     return resolver.outputs["model"]

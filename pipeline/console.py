@@ -34,7 +34,7 @@ def open_console(log_file: pathlib.Path) -> Console:
     with log_file.open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    return Console(file=terminal, highlight=False)
+    return Console(file=terminal, highlight=False, soft_wrap=True)
 
 
 class RunDisplay(logging.Handler):
