@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
+import ml_metadata as mlmd
+from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
+from trainer_module.config import TrainerConfig
+
 
 class EarlierBlessedModel(ResolverStrategy):
-    """Picks, among the models older than the candidate, the latest that its Evaluator blessed.
+    """Picks, among the models older than the candidate, the latest with the same outputs that its Evaluator blessed.
 
     TFX's own `LatestBlessedModelStrategy` would pick the candidate itself when a run is repeated, and so change the
     Evaluator's inputs and miss its cache.
@@ -18,7 +24,7 @@ class EarlierBlessedModel(ResolverStrategy):
         """Considers only blessings by the component `evaluator_id`."""
         self._evaluator_id = evaluator_id
 
-    def resolve_artifacts(self, store: object, input_dict: dict[str, list[types.Artifact]]) -> dict:
+    def resolve_artifacts(self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]) -> dict:
         """Resolves `model` to at most one artifact; `candidate` stays as it is."""
         [candidate] = input_dict["candidate"]
         blessed = {}
@@ -27,8 +33,21 @@ class EarlierBlessedModel(ResolverStrategy):
                 model_id = blessing.get_int_custom_property("current_model_id")
                 blessed[model_id] = blessing.get_int_custom_property("blessed") == 1
         earlier = [model for model in input_dict["model"] if model.id < candidate.id and blessed.get(model.id)]
-        latest = max(earlier, key=lambda model: model.id, default=None)
+        comparable = [model for model in earlier if _outputs(store, model.id) == _outputs(store, candidate.id)]
+        latest = max(comparable, key=lambda model: model.id, default=None)
         return {"candidate": [candidate], "model": [latest] if latest else [], "blessing": []}
+
+
+def _outputs(store: mlmd.MetadataStore, model_id: int) -> tuple[str, ...]:
+    """Names of the outputs of a Trainer's model: one that lacks a head cannot be compared."""
+    execution_ids = [
+        event.execution_id
+        for event in store.get_events_by_artifact_ids([model_id])
+        if event.type == metadata_store_pb2.Event.OUTPUT
+    ]
+    execution = store.get_executions_by_id(execution_ids)[0]
+    custom_config = json.loads(execution.custom_properties["custom_config"].string_value)
+    return TrainerConfig.from_json(custom_config["config"]).outputs
 
 
 def earlier_blessed_model(candidate: tfx.types.BaseChannel, evaluator_id: str) -> tfx.types.BaseChannel:

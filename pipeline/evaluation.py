@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from pathlib import Path
 
 # A plain `import tensorflow_model_analysis` lacks EvalConfig.
 from tensorflow_model_analysis.proto import config_pb2 as tfma
 
 from components import classification_metrics, segmentation_metrics, summed_metrics
+from pipeline import fingerprint
 from pipeline.configs import Config
 from schema import pets
 
 SLICES = ((), (pets.SPECIES_NAME,), (pets.BREED_NAME,), (pets.SPECIES_NAME, pets.SIZE))
 """Features whose values name the slices; () is all examples."""
+
+_METRICS_CODE = (summed_metrics, classification_metrics, segmentation_metrics)
 
 
 def eval_config(config: Config, *, baseline: bool) -> tfma.EvalConfig:
@@ -81,14 +82,10 @@ def _threshold(lowest: float, max_drop: float | None) -> tfma.MetricThreshold:
 def _metric(
     metric: type[summed_metrics.SummedMetric], threshold: tfma.MetricThreshold | None = None
 ) -> tfma.MetricConfig:
-    parameters = {"interval": True, "code": _fingerprint()}
+    code = fingerprint.of_code(*(module.__name__ for module in _METRICS_CODE))
+    parameters = {"interval": True, "code": code}
     config = tfma.MetricConfig(class_name=metric.__name__, module=metric.__module__, config=json.dumps(parameters))
     if threshold:
         # MetricConfig.threshold would hold for every slice.
         config.per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
     return config
-
-
-def _fingerprint() -> str:
-    modules = (summed_metrics, classification_metrics, segmentation_metrics)
-    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()[:16]

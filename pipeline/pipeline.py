@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 
 import tensorflow_data_validation as tfdv
-from components.anomaly_gate import AnomalyGate
 from tfx import v1 as tfx
 
+from components.anomaly_gate import AnomalyGate
 from components.model_comparison.component import ModelComparison
 from components.tfds_example_gen.component import TfdsExampleGen
 from pipeline import evaluation, fingerprint

@@ -1,0 +1,272 @@
+"""The EvalConfig in TFX's real Evaluator, on a SavedModel that answers what its examples say."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn import metrics as sk
+from tfx import v1 as tfx
+from tfx.components.evaluator.executor import Executor
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.utils import proto_utils
+
+from components.evaluation_results import failed_thresholds, read_metrics
+from pipeline import fingerprint
+from pipeline.configs import Config, Thresholds, debug
+from pipeline.evaluation import eval_config
+from schema import pets
+
+SIDE, EXAMPLES = 8, 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Photos:
+    """Labels and predictions of `EXAMPLES` photos, one row a photo."""
+
+    breed: np.ndarray
+    size: np.ndarray
+    mask: np.ndarray
+    breed_probability: np.ndarray
+    mask_probability: np.ndarray
+
+    def select(self, chosen: np.ndarray) -> "Photos":
+        return Photos(*(getattr(self, field.name)[chosen] for field in dataclasses.fields(self)))
+
+    @property
+    def species(self) -> np.ndarray:
+        return np.array([not pets.BREEDS[breed][0].isupper() for breed in self.breed]).astype(int)
+
+
+@pytest.fixture(scope="module")
+def photos() -> Photos:
+    rng = np.random.default_rng(3)
+    breed = np.resize([0, 1, 32, 36], EXAMPLES)
+    logits = rng.normal(size=(EXAMPLES, len(pets.BREEDS))) + 3 * np.eye(len(pets.BREEDS))[breed]
+    mask = rng.integers(0, 2, (EXAMPLES, SIDE, SIDE, 1)).astype(np.float32)
+    mask[:, 0] = pets.IGNORED_LABEL
+    return Photos(
+        breed=breed,
+        size=rng.integers(0, 3, EXAMPLES),
+        mask=mask,
+        breed_probability=tf.nn.softmax(logits).numpy().astype(np.float32),
+        mask_probability=np.clip(0.6 * mask + 0.6 * rng.random(mask.shape), 0, 1).astype(np.float32),
+    )
+
+
+class Oracle(tf.Module):
+    """Reads its predictions from features of the examples."""
+
+    def __init__(self, outputs: tuple[str, ...], mask_bias: float = 0.0):
+        super().__init__()
+        self.outputs, self.mask_bias = outputs, mask_bias
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {"p_breed": tf.io.FixedLenFeature([37], tf.float32), "p_mask": _MASK_FEATURE}
+        parsed = tf.io.parse_example(examples, spec)
+        predictions = {"breed": parsed["p_breed"], "mask": parsed["p_mask"] + self.mask_bias}
+        return {name: predictions[name] for name in self.outputs}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        number = tf.io.FixedLenFeature([], tf.int64)
+        return tf.io.parse_example(examples, {"breed": number, "species": number, "mask": _MASK_FEATURE})
+
+    def save(self, directory: Path) -> "tfx.types.standard_artifacts.Model":
+        signatures = {name: getattr(self, name) for name in ("serving_default", "transform_features")}
+        tf.saved_model.save(self, str(directory / "Format-Serving"), signatures=signatures)
+        return _artifact(tfx.types.standard_artifacts.Model, directory)
+
+
+_MASK_FEATURE = tf.io.FixedLenFeature([SIDE, SIDE, 1], tf.float32)
+
+
+def _artifact(artifact_type, directory: Path):
+    artifact = artifact_type()
+    artifact.uri = str(directory)
+    artifact.id = 1
+    directory.mkdir(parents=True, exist_ok=True)
+    return artifact
+
+
+@pytest.fixture(scope="module")
+def examples(photos: Photos, tmp_path_factory: pytest.TempPathFactory):
+    artifact = _artifact(tfx.types.standard_artifacts.Examples, tmp_path_factory.mktemp("examples"))
+    artifact.split_names = json.dumps([pets.TEST])
+    artifact.version = 1
+    split = Path(artifact.uri, f"Split-{pets.TEST}")
+    split.mkdir()
+    with tf.io.TFRecordWriter(str(split / "data.gz"), "GZIP") as writer:
+        for row in range(EXAMPLES):
+            writer.write(_example(photos, row))
+    return artifact
+
+
+def _example(photos: Photos, row: int) -> bytes:
+    def floats(values):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+    def number(value):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    def text(value):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+
+    breed, species = photos.breed[row], photos.species[row]
+    features = {
+        pets.BREED: number(breed),
+        pets.SPECIES_LABEL: number(species),
+        pets.MASK: floats(photos.mask[row]),
+        pets.BREED_NAME: text(pets.BREEDS[breed]),
+        pets.SPECIES_NAME: text(pets.SPECIES[species]),
+        pets.SIZE: text(pets.SIZES[photos.size[row]]),
+        "p_breed": floats(photos.breed_probability[row]),
+        "p_mask": floats(photos.mask_probability[row]),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def evaluate(config: Config, examples, model, directory: Path, baseline=None) -> tuple[str, bool]:
+    """Runs TFX's Evaluator; returns the evaluation's URI and whether the model was blessed."""
+    outputs = {
+        "evaluation": _artifact(tfx.types.standard_artifacts.ModelEvaluation, directory / "evaluation"),
+        "blessing": _artifact(tfx.types.standard_artifacts.ModelBlessing, directory / "blessing"),
+    }
+    inputs = {"examples": [examples], "model": [model]} | ({"baseline_model": [baseline]} if baseline else {})
+    context = BaseBeamExecutor.Context(
+        beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"], tmp_dir=str(directory)
+    )
+    Executor(context).Do(
+        inputs,
+        {name: [artifact] for name, artifact in outputs.items()},
+        {
+            "eval_config": proto_utils.proto_to_json(eval_config(config, baseline=baseline is not None)),
+            "example_splits": json.dumps([pets.TEST]),
+        },
+    )
+    return outputs["evaluation"].uri, Path(outputs["blessing"].uri, "BLESSED").exists()
+
+
+def config_with(**thresholds: float) -> Config:
+    return dataclasses.replace(debug(), thresholds=Thresholds(**thresholds))
+
+
+def everything(photos: Photos) -> dict[str, np.ndarray]:
+    """Which photos are in each slice that the evaluation must have, by its readable name."""
+    slices = {"overall": np.ones(EXAMPLES, bool)}
+    slices |= {f"species: {name}": photos.species == i for i, name in enumerate(pets.SPECIES)}
+    slices |= {f"breed: {pets.BREEDS[breed]}": photos.breed == breed for breed in np.unique(photos.breed)}
+    for i, species in enumerate(pets.SPECIES):
+        for j, size in enumerate(pets.SIZES):
+            slices[f"{species}, {size}"] = (photos.species == i) & (photos.size == j)
+    return slices
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory):
+    return Oracle(("breed", "mask")).save(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def passed(examples, model, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bool]:
+    return evaluate(config_with(accuracy=0.5, mask_f1=0.5), examples, model, tmp_path_factory.mktemp("passed"))
+
+
+def test_every_slice_has_a_readable_name(passed, photos):
+    assert list(read_metrics(passed[0])) == list(everything(photos))
+
+
+def test_figures_of_every_slice_equal_scikit_learns(passed, photos):
+    metrics = read_metrics(passed[0])
+    for name, chosen in everything(photos).items():
+        part, measured = photos.select(chosen), metrics[name]
+        predicted = part.breed_probability.argmax(axis=1)
+        label, mask = part.mask.ravel(), part.mask_probability.ravel()
+        truth, pet = label[label >= 0] > 0, mask[label >= 0] > 0.5
+        expected = {
+            ("class", "accuracy"): sk.accuracy_score(part.breed, predicted),
+            ("class", "macro_f1"): sk.f1_score(part.breed, predicted, average="macro", zero_division=0),
+            ("class", "weighted_f1"): sk.f1_score(part.breed, predicted, average="weighted", zero_division=0),
+            ("mask", "f1"): sk.f1_score(truth, pet),
+            ("mask", "iou"): sk.jaccard_score(truth, pet),
+        }
+        figures = {(head, metric): measured[head][metric]["value"] for head, metric in expected}
+        assert figures == pytest.approx(expected, abs=1e-9), name
+        confusion = sk.confusion_matrix(part.breed, predicted, labels=range(len(pets.BREEDS)))
+        assert measured["class"]["confusion_matrix"] == confusion.tolist()
+        (tn, fp), (fn, tp) = sk.confusion_matrix(truth, pet).tolist()
+        counts = {"true_negatives": tn, "false_positives": fp, "false_negatives": fn, "true_positives": tp}
+        assert {name: measured["mask"][name] for name in counts} == counts
+        assert measured["class"]["example_count"] == measured["mask"]["example_count"] == chosen.sum()
+
+
+def test_numbers_have_an_interval_around_them_and_the_whole_is_json(passed):
+    metrics = read_metrics(passed[0])
+    accuracy = metrics["overall"]["class"]["accuracy"]
+    assert accuracy["lower"] < accuracy["value"] < accuracy["upper"]
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_a_model_above_its_thresholds_is_blessed(passed):
+    uri, blessed = passed
+    assert blessed
+    assert failed_thresholds(uri) == []
+
+
+def test_a_model_below_a_threshold_or_the_blessed_model_is_refused_with_the_reasons(examples, model, tmp_path):
+    worse = Oracle(("breed", "mask"), mask_bias=0.2).save(tmp_path / "worse")
+    uri, blessed = evaluate(config_with(accuracy=0.99), examples, worse, tmp_path, baseline=model)
+    assert not blessed
+    too_low, fell = failed_thresholds(uri)
+    assert re.fullmatch(r"breed accuracy is 0\.8333: 0\.1567 below the threshold 0\.99", too_low)
+    assert re.fullmatch(r"mask f1 fell by 0\.\d+ from the blessed model's 0\.\d+: at most 0\.01 is allowed", fell)
+
+
+def test_a_model_of_one_head_is_evaluated_on_that_head(examples, tmp_path):
+    segmenter = Oracle(("mask",)).save(tmp_path / "segmenter")
+    config = dataclasses.replace(debug(), task="segmentation")
+    uri, blessed = evaluate(config, examples, segmenter, tmp_path)
+    assert blessed
+    assert set(read_metrics(uri)["overall"]) == {"mask"}
+
+
+def test_species_have_no_top_5():
+    config = dataclasses.replace(debug(), label="species", task="classification")
+    (_, head) = eval_config(config, baseline=False).metrics_specs
+    assert list(head.output_names) == ["species"]
+    assert "Top5Accuracy" not in {metric.class_name for metric in head.metrics}
+
+
+def test_thresholds_hold_for_all_examples_together_only():
+    config = eval_config(config_with(accuracy=0.5), baseline=True)
+    limited = [metric for spec in config.metrics_specs for metric in spec.metrics if metric.per_slice_thresholds]
+    assert [metric.class_name for metric in limited] == ["ClassificationAccuracy", "PixelF1"]
+    for metric in limited:
+        assert not metric.HasField("threshold")
+        (threshold,) = metric.per_slice_thresholds
+        assert [list(spec.feature_keys) for spec in threshold.slicing_specs] == [[]]
+
+
+def test_only_a_baseline_makes_a_drop_a_failure():
+    alone, compared = (
+        str(eval_config(debug(), baseline=baseline)).count("change_threshold") for baseline in (False, True)
+    )
+    assert (alone, compared) == (0, 2)
+
+
+def test_metrics_carry_the_fingerprint_of_their_code():
+    _, *heads = eval_config(debug(), baseline=False).metrics_specs
+    codes = {json.loads(metric.config)["code"] for head in heads for metric in head.metrics}
+    modules = ("summed_metrics", "classification_metrics", "segmentation_metrics")
+    assert codes == {fingerprint.of_code(*(f"components.{module}" for module in modules))}
+
+
+def test_an_evaluation_without_results_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no metrics in"):
+        read_metrics(str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no validation result in"):
+        failed_thresholds(str(tmp_path))
