@@ -11,6 +11,7 @@ from sums that are kept by group.
 
 from __future__ import annotations
 
+import abc
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +34,7 @@ CountFn = Callable[[np.ndarray, np.ndarray], Sums]
 ResultFn = Callable[[Sums], float | np.ndarray]
 
 
-class SummedMetric(metric_types.Metric):
+class SummedMetric(metric_types.Metric, abc.ABC):
     """A metric that is a function of sums over examples; subclasses say which counts and which function.
 
     Example weights, class weights and binarisation are not supported.
@@ -59,15 +60,17 @@ class SummedMetric(metric_types.Metric):
     def compute_confidence_interval(self) -> bool:
         return self.is_number
 
+    @abc.abstractmethod
     def sums_key(self) -> str:
         """Names the counts: metrics with equal names share them."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def count_fn(self) -> CountFn:
-        raise NotImplementedError
+        """Gives the function that counts one example."""
 
+    @abc.abstractmethod
     def result(self, sums: Sums) -> float | np.ndarray:
-        raise NotImplementedError
+        """Reads the metric off the sums of a slice."""
 
     def _create_computations(
         self, model_names: list[str] | None = None, output_names: list[str] | None = None, **_: Any

@@ -37,7 +37,7 @@ def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay) -> dict[str, int]:
     runtime_parameter_utils.substitute_runtime_parameter(plan, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     deployment = runner_utils.extract_local_deployment_config(plan)
     connection = pipeline.metadata_connection_config
-    executions = {}
+    executions: dict[str, int] = {}
     for node in plan.nodes:
         name = node.pipeline_node.node_info.id
         with display.component(name) as outcome:
@@ -52,8 +52,10 @@ def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay) -> dict[str, int]:
                 ).launch()
             except Exception as error:
                 raise ComponentError(name) from error
-            executions[name] = execution.execution_id
-            outcome["state"] = "cached" if _was_cached(connection, execution.execution_id) else "complete"
+            # The launcher's None means that a node was not asked to run, and here each one is.
+            assert execution is not None
+            executions[name] = execution.execution_id or 0
+            outcome["state"] = "cached" if _was_cached(connection, executions[name]) else "complete"
     return executions
 
 

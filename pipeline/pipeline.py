@@ -91,7 +91,7 @@ def create_pipeline(
             eval_config=evaluation.eval_config(config, baseline=baseline is not None),
         ).with_id(evaluator_id)
         if baseline_model is not None:
-            nodes.append(baseline_model.producer_component)
+            nodes.append(baseline_model.producer_component)  # type: ignore[attr-defined]
         nodes.append(evaluators[model])
 
     comparison = ModelComparison(
