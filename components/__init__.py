@@ -1,0 +1,1 @@
+"""Our TFX components, each usable alone, and what they are made of."""

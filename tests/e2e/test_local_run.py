@@ -133,6 +133,18 @@ def test_a_second_run_takes_every_component_from_the_cache(first_run: Run) -> No
     assert len(list(first_run.directory.glob("serving/*"))) == 1
 
 
+def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run) -> None:
+    versions = set(first_run.directory.glob("serving/*"))
+    strict = run_locally(first_run.directory.parents[1], "--thresholds.accuracy", "0.99")
+    assert strict.status == 0, "the run still ends in order"
+    states = _states(strict)
+    assert {states[f"Trainer_{model}"] for model in pets.MODELS} == {"cached"}
+    for model in pets.MODELS:
+        assert re.search(rf"{model} is not blessed: breed accuracy is 0\.\d+: 0\.\d+ below", strict.console)
+    assert "none: no model is blessed" in strict.console
+    assert set(first_run.directory.glob("serving/*")) == versions
+
+
 def test_a_failure_names_component_cause_and_log(first_run: Run) -> None:
     failed = run_locally(first_run.directory.parents[1], "--weights", "nowhere.h5")
     assert failed.status == 1
