@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 import sys
 import traceback
 
@@ -38,6 +37,8 @@ def _run(config: flags.Config, run_dir: pathlib.Path, screen: console.Console) -
         logging.basicConfig(level=logging.INFO)
         from tfx import v1 as tfx
 
+        from components.model_comparison import lineage
+        from components.model_comparison.report import publish
         from pipeline import baseline, local, pipeline
 
     dag = pipeline.create_pipeline(
@@ -53,7 +54,8 @@ def _run(config: flags.Config, run_dir: pathlib.Path, screen: console.Console) -
     )
     executions = local.run(dag, console.RunDisplay(screen))
     report = local.output_uri(dag.metadata_connection_config, executions["ModelComparison"], "report")
-    shutil.copytree(report, run_dir / "report", dirs_exist_ok=True)
+    with lineage.open_store(str(run_dir / "metadata.db")) as handle:
+        publish(report, str(run_dir / "report"), lineage.component_seconds(handle))
     metrics = json.loads((run_dir / "report" / "metrics.json").read_text())
     console.print_results(screen, metrics)
     versions = sorted(os.listdir(run_dir / "serving")) if (run_dir / "serving").is_dir() else []

@@ -102,8 +102,18 @@ def pets() -> Config:
     return Config(
         name="pets",
         data=Data("oxford_iiit_pet"),
-        dcnn=Recipe(128, (Phase(40, 3e-3),)),
-        mobilenet=Recipe(224, (Phase(3, 1e-3, backbone_rate=0.0), Phase(12, 7e-4, backbone_rate=0.3))),
+        dcnn=Recipe(128, (Phase(60, 3e-3),), weight_decay=0.05, ema=0.98, serving_size=160, serving_mirror=True),
+        mobilenet=Recipe(
+            256,
+            (Phase(2, 3e-3, backbone_rate=0.0), Phase(10, 1.5e-3, backbone_rate=0.1)),
+            width=0.75,
+            probe_passes=4,
+            weight_decay=0.01,
+            ema=0.98,
+            augmentation=Augmentation(min_scale=0.6),
+            serving_size=288,
+            serving_mirror=True,
+        ),
         weights="imagenet",
         thresholds=Thresholds(accuracy=0.5, mask_f1=0.8),
     )
@@ -115,7 +125,15 @@ def debug() -> Config:
         name="debug",
         data=Data("synthetic_pets", examples_per_breed=4, image_size=64),
         dcnn=Recipe(32, (Phase(1, 1e-3),), width=0.5),
-        mobilenet=Recipe(32, (Phase(1, 1e-3, backbone_rate=0.0), Phase(1, 1e-3)), width=0.75, ema=0.9),
+        mobilenet=Recipe(
+            32,
+            (Phase(1, 1e-3, backbone_rate=0.0), Phase(1, 1e-3, backbone_rate=0.1)),
+            width=0.75,
+            probe_passes=1,
+            ema=0.9,
+            serving_size=64,
+            serving_mirror=True,
+        ),
         cache_mb=1,
     )
 

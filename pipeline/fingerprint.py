@@ -22,11 +22,16 @@ def of_code(*packages: str) -> str:
         if spec is None or spec.origin is None:
             raise ValueError(f"{package} is no importable package with source files")
         origin = pathlib.Path(spec.origin)
-        files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+        files = _sources(origin.parent) if spec.submodule_search_locations else [origin]
         for file in files:
             digest.update(str(file.relative_to(origin.parent)).encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Code and what it reads at run time, such as templates; not what Python compiles it to."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def of_weights(weights: str) -> str:

@@ -19,7 +19,7 @@ class Phase:
     learning_rate: float
     """Peak rate of AdamW; it warms up linearly, then falls along a cosine to a hundredth."""
     backbone_rate: float = 1.0
-    """The backbone's rate as a share of `learning_rate`; 0 freezes it. Heads always learn at the full rate."""
+    """Share of `learning_rate` at which the backbone's deepest layers learn, and a class head that was probed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Recipe:
     """Pictures in a training step."""
     weight_decay: float = 1e-4
     """AdamW's decoupled weight decay."""
+    probe_passes: int = 0
+    """Passes over the training split to whose frozen features the class head is fitted before the backbone thaws."""
     label_smoothing: float = 0.1
     """Share of the class target that is spread over all classes."""
     mask_loss_weight: float = 1.0
@@ -61,12 +63,15 @@ class Recipe:
     ema: float = 0.0
     """Momentum of the weights' moving average that is evaluated and exported; 0 keeps the raw weights."""
     augmentation: Augmentation = Augmentation()
+    serving_size: int = 0
+    """Side that the exported network sees, in pixels; a little more than `input_size` often pays; 0: the same."""
+    serving_mirror: bool = False
+    """The exported model averages its answers for a picture and its mirror image, at twice the cost."""
 
     def __post_init__(self) -> None:
-        if self.input_size % 32 or self.input_size <= 0:
-            raise ValueError(
-                f"input_size is {self.input_size}: the networks halve it five times, so use a multiple of 32"
-            )
+        for field in ("input_size", "serving_size"):
+            if (size := getattr(self, field)) % 32 or size < 0 or not self.input_size:
+                raise ValueError(f"{field} is {size}: the networks halve it five times, so use a multiple of 32")
         if not self.phases or any(phase.epochs < 1 for phase in self.phases):
             raise ValueError("phases must name at least one phase, each of one epoch or more")
 
@@ -89,6 +94,18 @@ class TrainerConfig:
         """Names of the network's outputs: the label, `mask`, or both."""
         heads = {"classification": (self.label,), "segmentation": ("mask",), "both": (self.label, "mask")}
         return heads[self.task]
+
+    @property
+    def serving(self) -> TrainerConfig:
+        """The same config with the network at the size that is exported.
+
+        Random crops magnify a training picture, so the network knows objects larger than it will meet them; a larger
+        picture at test time makes up for it (Touvron et al. 2019, Fixing the train-test resolution discrepancy).
+        """
+        recipe = self.recipe
+        return dataclasses.replace(
+            self, recipe=dataclasses.replace(recipe, input_size=recipe.serving_size or recipe.input_size)
+        )
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

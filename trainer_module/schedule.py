@@ -1,6 +1,9 @@
-"""How fast the weights move: warm-up, cosine, and a slower backbone."""
+"""How fast the weights move: warm-up, cosine, and slower where they are trained already."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
 
 import keras
 
@@ -8,6 +11,10 @@ from trainer_module.config import Phase
 
 _WARM_UP = 0.1
 _FINAL_SHARE = 0.01
+_STAGE_DECAY = 0.7
+
+Share = tuple[keras.Variable, float]
+"""A variable and the share of the learning rate that it moves at."""
 
 
 def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -22,17 +29,27 @@ def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.Learni
     )
 
 
-class TwoSpeedAdamW(keras.optimizers.AdamW):
-    """AdamW (Loshchilov and Hutter 2019) that moves the backbone's variables at a share of the learning rate."""
+def backbone_shares(backbone: keras.Model, rate: float) -> Iterator[Share]:
+    """`rate` for the backbone's deepest layers, less by a factor for every doubling of a layer's map.
 
-    def __init__(self, backbone: keras.Model, backbone_rate: float, **kwargs: object) -> None:
+    Early layers are the most general, so they should change least (layer-wise decay: Howard and Ruder 2018).
+    """
+    side = backbone.output[-1].shape[1]
+    for layer in backbone.layers:
+        if len(layer.output.shape) == 4:
+            halvings = max(0.0, math.log2(layer.output.shape[1] / side))
+            yield from ((variable, rate * _STAGE_DECAY**halvings) for variable in layer.trainable_variables)
+
+
+class LayerwiseAdamW(keras.optimizers.AdamW):
+    """AdamW (Loshchilov and Hutter 2019) that moves some variables at a share of the learning rate."""
+
+    def __init__(self, shares: Iterable[Share], **kwargs: object) -> None:
         super().__init__(**kwargs)
         # Keras' TensorFlow trainer hands `update_step` the tf.Variable inside its own.
-        self._slow = {id(variable.value) for variable in backbone.trainable_variables}
-        self._backbone_rate = backbone_rate
+        self._shares = {id(variable.value): share for variable, share in shares}
         # Norm scales and biases are not pulled to zero.
         self.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
 
     def update_step(self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: float) -> None:
-        rate = self._backbone_rate if id(variable) in self._slow else 1.0
-        super().update_step(gradient, variable, learning_rate * rate)
+        super().update_step(gradient, variable, learning_rate * self._shares.get(id(variable), 1.0))

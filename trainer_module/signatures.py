@@ -22,7 +22,14 @@ class ServingModel(tf.Module):
     def __init__(
         self, model: keras.Model, config: TrainerConfig, transform: tft.TFTransformOutput, mask_threshold: float
     ) -> None:
-        """Wraps a trained network; `mask_threshold` in (0, 1) is where its own pet probability splits best."""
+        """Wraps a trained network.
+
+        Args:
+            model: the network of `config.serving`.
+            config: the Trainer's config.
+            transform: Transform's output.
+            mask_threshold: in (0, 1), where the network's own pet probability splits best.
+        """
         super().__init__()
         self.model = model
         self.transform_layer = transform.transform_features_layer()
@@ -54,17 +61,33 @@ class ServingModel(tf.Module):
 
     def _predict(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         image = self.transform_layer(raw)[pets.IMAGE]
-        size, input_size = image.shape[1], self._config.recipe.input_size
+        size, input_size = image.shape[1], self.model.input_shape[1]
         if size != input_size:
             image = tf.image.resize(image, [input_size, input_size], antialias=True)
-        logits = self.model(image, training=False)
-        outputs: dict[str, tf.Tensor] = {}
-        if self._config.label in logits:
-            outputs[self._config.label] = tf.nn.softmax(logits[self._config.label])
-        if pets.MASK in logits:
-            mask = tf.image.resize(logits[pets.MASK], [size, size])
-            outputs[pets.MASK] = tf.nn.sigmoid(mask + self._logit_shift)
+        outputs = answer(self.model, image, self._config.recipe.serving_mirror)
+        if pets.MASK in outputs:
+            logits = tf.image.resize(outputs[pets.MASK], [size, size])
+            outputs[pets.MASK] = tf.nn.sigmoid(logits + self._logit_shift)
         return outputs
+
+
+def answer(model: keras.Model, image: tf.Tensor, mirror: bool) -> dict[str, tf.Tensor]:
+    """The network's answer for pictures float32 [B, S, S, 3], averaged with that for their mirror images if `mirror`.
+
+    Returns:
+        The label's name -> class probabilities float32 [B, classes]; `mask` -> logits float32 [B, S, S, 1].
+    """
+    outputs = _probabilities(model(image, training=False))
+    if not mirror:
+        return outputs
+    mirrored = _probabilities(model(tf.reverse(image, [2]), training=False))
+    if pets.MASK in mirrored:
+        mirrored[pets.MASK] = tf.reverse(mirrored[pets.MASK], [2])
+    return {name: (outputs[name] + mirrored[name]) / 2.0 for name in outputs}
+
+
+def _probabilities(logits: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {name: value if name == pets.MASK else tf.nn.softmax(value) for name, value in logits.items()}
 
 
 def export(module: ServingModel, directory: str) -> None:

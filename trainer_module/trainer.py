@@ -12,7 +12,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import pets
-from trainer_module import inputs, losses, metrics, schedule, signatures
+from trainer_module import inputs, losses, metrics, probe, schedule, signatures
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import backbone_of, build_model
@@ -40,9 +40,14 @@ def run_fn(fn_args: FnArgs) -> None:
         model = build_model(config)
         history = History(config, fn_args.model_run_dir, train.examples, evaluation.examples)
         fit(model, train_data, eval_data, config, history)
-        threshold = best_mask_threshold(model, eval_data) if pets.MASK in config.outputs else 0.5
+        serving = build_model(config.serving)
+        serving.set_weights(model.get_weights())
+        threshold = 0.5
+        if pets.MASK in config.outputs:
+            serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
+            threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
     history.write(model, threshold)
-    signatures.export(signatures.ServingModel(model, config, transform, threshold), fn_args.serving_model_dir)
+    signatures.export(signatures.ServingModel(serving, config, transform, threshold), fn_args.serving_model_dir)
 
 
 def fit(
@@ -52,10 +57,18 @@ def fit(
     config: TrainerConfig,
     history: History,
 ) -> None:
-    """Runs the phases of `config.recipe` and leaves the best weights, judged on `eval_data`, in `model`."""
+    """Runs the phases of `config.recipe` and leaves the best weights, judged on `eval_data`, in `model`.
+
+    Before the first phase that trains the backbone, the class head is fitted to the frozen features, if the recipe
+    says so.
+    """
     best = KeepBest(config.label)
+    probed = False
     for number, phase in enumerate(config.recipe.phases):
-        _compile(model, phase, steps=phase.epochs * len(train_data), config=config)
+        if config.recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
+            probe.fit_class_head(model, config.label, train_data, config.recipe.probe_passes)
+            probed = True
+        _compile(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
         history.begin_phase(number)
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.recipe.ema else []
         model.fit(
@@ -69,13 +82,17 @@ def fit(
     best.restore(model)
 
 
-def _compile(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig) -> None:
+def _compile(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig, probed: bool) -> None:
     recipe = config.recipe
     backbone = backbone_of(model)
     backbone.trainable = phase.backbone_rate > 0
-    optimizer = schedule.TwoSpeedAdamW(
-        backbone,
-        phase.backbone_rate,
+    if config.weights != "none":
+        _fix_norms(backbone)
+    shares = list(schedule.backbone_shares(backbone, phase.backbone_rate))
+    if probed:
+        shares += [(variable, phase.backbone_rate) for variable in model.get_layer(config.label).trainable_variables]
+    optimizer = schedule.LayerwiseAdamW(
+        shares,
         learning_rate=schedule.learning_rate(phase, steps),
         weight_decay=recipe.weight_decay,
         global_clipnorm=1.0,
@@ -95,19 +112,26 @@ def _compile(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig
     )
 
 
+def _fix_norms(backbone: keras.Model) -> None:
+    """Keeps pretrained batch normalisation in inference mode: better here than a batch's statistics, and faster."""
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
 def _accuracy() -> keras.metrics.Metric:
     return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
 
-def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset) -> float:
+def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset, mirror: bool) -> float:
     """The pet probability in (0, 1) at which the mask's F1 over all pixels of `eval_data` is highest.
 
-    Of equal ones the nearest to 0.5.
+    Of equal ones the nearest to 0.5. `mirror` as in `signatures.answer`.
     """
     overlap, predicted_pixels, pet_pixels = np.zeros(len(_THRESHOLDS)), np.zeros(len(_THRESHOLDS)), 0.0
     for image, targets in eval_data:
         mask = targets[pets.MASK].numpy()
-        probability = tf.sigmoid(model(image, training=False)[pets.MASK]).numpy()[mask >= 0]
+        probability = tf.sigmoid(signatures.answer(model, image, mirror)[pets.MASK]).numpy()[mask >= 0]
         pet = mask[mask >= 0] > 0
         pet_pixels += np.count_nonzero(pet)
         for index, threshold in enumerate(_THRESHOLDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+from typing import Any
 
 import apache_beam as beam
 import cv2
@@ -79,7 +80,7 @@ def transform_graph(records: pathlib.Path, tmp_path_factory: pytest.TempPathFact
     return directory
 
 
-def small_config(network: str = "dcnn", **changes: object) -> TrainerConfig:
+def small_config(network: str = "dcnn", **changes: Any) -> TrainerConfig:
     """The debug config's Trainer with some fields of itself or of its recipe changed."""
     config = configs.debug().trainer(network)
     of_recipe = {field.name for field in dataclasses.fields(Recipe)}

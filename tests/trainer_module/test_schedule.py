@@ -3,9 +3,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from conftest import small_config
 
 from trainer_module.config import Phase
-from trainer_module.schedule import TwoSpeedAdamW, learning_rate
+from trainer_module.models import build_model
+from trainer_module.schedule import LayerwiseAdamW, backbone_shares, learning_rate
 
 
 def test_the_rate_warms_up_to_its_peak_and_falls_to_a_hundredth() -> None:
@@ -16,11 +18,18 @@ def test_the_rate_warms_up_to_its_peak_and_falls_to_a_hundredth() -> None:
     assert float(rate(50)) < float(rate(100)) > float(rate(550)) > float(rate(900))
 
 
-def test_the_backbone_moves_at_its_share_of_the_rate() -> None:
-    backbone = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)], name="backbone")
-    head = keras.layers.Dense(1, use_bias=False)
-    model = keras.Sequential([backbone, head])
-    optimizer = TwoSpeedAdamW(backbone, 0.01, learning_rate=0.1, weight_decay=0.0)
+def test_early_layers_of_a_backbone_get_the_smallest_share() -> None:
+    backbone = build_model(small_config("dcnn", input_size=64)).get_layer("backbone")
+    shares = [share for _, share in backbone_shares(backbone, 0.1)]
+    assert shares == sorted(shares)
+    assert shares[0] == pytest.approx(0.1 * 0.7**4)
+    assert shares[-1] == 0.1
+
+
+def test_a_variable_moves_at_its_share_of_the_rate() -> None:
+    slow, fast = (keras.layers.Dense(1, use_bias=False) for _ in range(2))
+    model = keras.Sequential([keras.Input((1,)), slow, fast])
+    optimizer = LayerwiseAdamW([(slow.kernel, 0.01)], learning_rate=0.1, weight_decay=0.0)
     model.compile(optimizer, "mse")
     before = [weight.copy() for weight in model.get_weights()]
     model.fit(np.ones((8, 1)), np.full((8, 1), 100.0), batch_size=8, epochs=1, verbose=0)

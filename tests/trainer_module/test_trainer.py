@@ -16,9 +16,10 @@ from sklearn.metrics import f1_score
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import pets
-from trainer_module import inputs
+from trainer_module import inputs, signatures
 from trainer_module.callbacks import KeepBest
 from trainer_module.config import Phase
+from trainer_module.models import build_model
 from trainer_module.trainer import best_mask_threshold, run_fn
 
 
@@ -130,7 +131,7 @@ def test_the_mask_threshold_is_the_one_with_the_best_f1(records: pathlib.Path) -
     image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
     model = keras.Model(image, {pets.MASK: image[..., :1] * 3.0})
     data = inputs.eval_dataset(inputs.Split.of([str(records)]), small_config(input_size=IMAGE_SIZE), IMAGE_SIZE, "")
-    threshold = best_mask_threshold(model, data)
+    threshold = best_mask_threshold(model, data, mirror=False)
     masks = np.concatenate([targets[pets.MASK].ravel() for _, targets in data.as_numpy_iterator()])
     reds = np.concatenate([picture[..., 0].ravel() for picture, _ in data.as_numpy_iterator()])
 
@@ -138,6 +139,15 @@ def test_the_mask_threshold_is_the_one_with_the_best_f1(records: pathlib.Path) -
         return f1_score(masks[masks >= 0] > 0, 1 / (1 + np.exp(-3.0 * reds[masks >= 0])) > at)
 
     assert f1(threshold) == pytest.approx(max(f1(at) for at in np.linspace(0.2, 0.8, 25)), abs=1e-9)
+
+
+def test_a_mirrored_answer_is_the_mean_of_picture_and_mirror_image() -> None:
+    model = build_model(small_config(input_size=64))
+    image = tf.constant(np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32))
+    alone, mirrored = (signatures.answer(model, picture, mirror=False) for picture in (image, image[:, :, ::-1]))
+    both = signatures.answer(model, image, mirror=True)
+    np.testing.assert_allclose(both["breed"], (alone["breed"] + mirrored["breed"]) / 2, atol=1e-6)
+    np.testing.assert_allclose(both["mask"], (alone["mask"] + mirrored["mask"][:, :, ::-1]) / 2, atol=1e-5)
 
 
 def test_the_best_epochs_weights_are_kept() -> None:

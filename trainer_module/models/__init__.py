@@ -32,11 +32,11 @@ def build_model(config: TrainerConfig) -> keras.Model:
     image = keras.Input((size, size, 3), name=pets.IMAGE)
     features = backbone(image)
     outputs: dict[str, keras.KerasTensor] = {}
-    if config.label in config.outputs:
-        classes = len(pets.CLASSES[config.label])
-        outputs[config.label] = heads.class_logits(features[-1], classes, config.recipe.dropout, config.label)
     if pets.MASK in config.outputs:
         outputs[pets.MASK] = heads.mask_logits(features, pets.MASK)
+    if config.label in config.outputs:
+        classes, mask = len(pets.CLASSES[config.label]), outputs.get(pets.MASK)
+        outputs[config.label] = heads.class_logits(features[-1], mask, classes, config.recipe.dropout, config.label)
     return keras.Model(image, outputs, name=config.model)
 
 

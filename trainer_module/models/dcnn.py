@@ -8,11 +8,10 @@ from keras import layers
 from trainer_module.config import Recipe
 
 _STAGE_CHANNELS = (32, 64, 128, 256)
-_BLOCKS = 2
 
 
 def backbone(recipe: Recipe, weights: str) -> keras.Model:
-    """Builds the encoder: a stride-2 stem, then four stages of residual blocks at 1/4, 1/8, 1/16 and 1/32.
+    """Builds the encoder: a stride-2 stem, then a residual block at each of 1/4, 1/8, 1/16 and 1/32.
 
     Args:
         recipe: `input_size` and `width`, which scales the channels.
@@ -29,20 +28,16 @@ def backbone(recipe: Recipe, weights: str) -> keras.Model:
     x = layers.ReLU(name="stem_relu")(x)
     features = []
     for stage, count in enumerate(channels):
-        for block in range(_BLOCKS):
-            x = _residual_block(x, count, 2 if block == 0 else 1, f"stage{stage}_block{block}")
+        x = _residual_block(x, count, f"stage{stage}")
         features.append(x)
     return keras.Model(image, features, name="backbone")
 
 
-def _residual_block(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:
-    """Two 3x3 convolutions with a shortcut around them (He et al. 2015, with ResNet-D's pooled shortcut)."""
-    shortcut = x
-    if stride > 1:
-        shortcut = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(shortcut)
-    if shortcut.shape[-1] != channels:
-        shortcut = _conv_norm(shortcut, channels, 1, f"{name}_shortcut", kernel=1)
-    x = _conv_norm(x, channels, stride, f"{name}_conv0")
+def _residual_block(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
+    """Two 3x3 convolutions that halve the map, and a pooled shortcut around them (He et al. 2015 and 2019)."""
+    shortcut = layers.AveragePooling2D(2, padding="same", name=f"{name}_pool")(x)
+    shortcut = _conv_norm(shortcut, channels, 1, f"{name}_shortcut", kernel=1)
+    x = _conv_norm(x, channels, 2, f"{name}_conv0")
     x = layers.ReLU(name=f"{name}_relu0")(x)
     x = _conv_norm(x, channels, 1, f"{name}_conv1")
     x = layers.Add(name=f"{name}_add")([x, shortcut])

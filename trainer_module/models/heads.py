@@ -5,15 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 _DEEPEST_CHANNELS = 96
 _STEP_CHANNELS = (64, 48, 32, 24)
 
 
-def class_logits(features: keras.KerasTensor, classes: int, dropout: float, name: str) -> keras.KerasTensor:
-    """Pools [B, h, w, c] over the picture and maps it to logits float32 [B, classes]."""
-    pooled = layers.GlobalAveragePooling2D(name=f"{name}_pool")(features)
+def class_logits(
+    features: keras.KerasTensor, mask: keras.KerasTensor | None, classes: int, dropout: float, name: str
+) -> keras.KerasTensor:
+    """Pools [B, h, w, c] by mean, by maximum and, where there is a mask head, by mean over the pet.
+
+    Args:
+        features: the backbone's deepest map.
+        mask: logits [B, S, S, 1] of the mask head, or None.
+        classes: how many.
+        dropout: share of the pooled features that a training step leaves out.
+        name: of the output.
+
+    Returns:
+        logits float32 [B, classes].
+    """
+    views = [
+        layers.GlobalAveragePooling2D(name=f"{name}_mean")(features),
+        layers.GlobalMaxPooling2D(name=f"{name}_max")(features),
+    ]
+    if mask is not None:
+        views.append(MeanOverPet(name=f"{name}_mean_over_pet")([features, mask]))
+    pooled = layers.Concatenate(name=f"{name}_pool")(views)
     # Pooled features differ in scale by orders of magnitude between channels; one learning rate then fits them all.
     pooled = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(pooled)
     pooled = layers.Dropout(dropout, name=f"{name}_dropout")(pooled)
@@ -37,6 +56,17 @@ def mask_logits(features: Sequence[keras.KerasTensor], name: str) -> keras.Keras
         x = layers.ReLU(name=f"{name}_relu{step}")(x)
     logits = layers.Conv2DTranspose(1, 8, 4, "same", name=f"{name}_to_full_size")(x)
     return layers.Activation("linear", dtype="float32", name=name)(logits)
+
+
+class MeanOverPet(layers.Layer):
+    """Mean of features [B, h, w, c] weighted by the pet's probability, from mask logits [B, S, S, 1]: [B, c]."""
+
+    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        features, mask = inputs
+        # The class must not teach the mask: what helps to name a breed (a face) is not the pet's outline.
+        pet = ops.stop_gradient(ops.sigmoid(ops.cast(mask, features.dtype)))
+        share = ops.average_pool(pet, mask.shape[1] // features.shape[1])
+        return ops.sum(features * share, axis=[1, 2]) / (ops.sum(share, axis=[1, 2]) + 1e-3)
 
 
 def _conv_norm_relu(x: keras.KerasTensor, channels: int, kernel: int, name: str) -> keras.KerasTensor:

@@ -1,0 +1,171 @@
+"""The report's figures: each function draws one, and writes it as PNG (300 dpi) and SVG under one name."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+Array = npt.NDArray[Any]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+"""Of the models, in their order: Okabe and Ito's, told apart with any colour vision."""
+GREY = "#6b6b6b"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": "#222222",
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    # The same figures from the same numbers, byte for byte.
+    "svg.hashsalt": "pets",
+    "svg.fonttype": "path",
+}
+
+CURVES = {
+    "class_loss": ("Class loss", "cross-entropy"),
+    "accuracy": ("Accuracy", "share of photos"),
+    "mask_loss": ("Mask loss", "loss"),
+    "mask_f1": ("Mask F1", "over all pixels"),
+}
+"""Figures of the history that are drawn: key, title, unit."""
+
+
+@contextlib.contextmanager
+def _figure(path: str, size: tuple[float, float]) -> Iterator[Figure]:
+    """A figure of `size` inches that is written to `path` + .png and .svg when its block ends."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size)
+        figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
+        FigureCanvasAgg(figure)
+        yield figure
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        figure.savefig(f"{path}.png", dpi=300)
+        figure.savefig(f"{path}.svg", dpi=300, metadata={"Date": None})
+
+
+def learning_curve(histories: Mapping[str, Mapping[str, Any]], key: str, path: str) -> None:
+    """Draws one of `CURVES` over the epochs: a colour a model, validation solid, training dashed.
+
+    Args:
+      histories: `history.json` of each model, by its name.
+      key: Of the figure; a model without it is left out.
+      path: Where to, without the ending.
+    """
+    title, unit = CURVES[key]
+    with _figure(path, (4.6, 3.1)) as figure:
+        axes = figure.subplots()
+        for colour, (name, history) in zip(COLOURS, histories.items(), strict=False):
+            epochs = [epoch for epoch in history["epochs"] if key in epoch]
+            at = [epoch["epoch"] + 1 for epoch in epochs]
+            marker = "o" if len(at) < 2 else None
+            axes.plot(at, [epoch[key] for epoch in epochs], color=colour, linestyle=(0, (3, 2)), marker=marker, lw=1.1)
+            held = [epoch.get(f"val_{key}", np.nan) for epoch in epochs]
+            axes.plot(at, held, color=colour, marker=marker, label=name)
+            _mark_phases(axes, epochs, colour)
+        axes.set(title=title, xlabel="epoch", ylabel=unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8, handlelength=1.4)
+
+
+def _mark_phases(axes: Axes, epochs: Sequence[Mapping[str, Any]], colour: str) -> None:
+    for before, after in itertools.pairwise(epochs):
+        if after["phase"] != before["phase"]:
+            axes.axvline(after["epoch"] + 0.5, color=colour, linewidth=0.7, alpha=0.6)
+
+
+def confusion(counts: Array, classes: Sequence[str], path: str) -> None:
+    """Draws a confusion matrix as a heat map: colour is the share of the row, the number is the count.
+
+    Args:
+      counts: int [C, C], rows are true, in the order in which they are drawn.
+      classes: Their names.
+      path: Where to, without the ending.
+    """
+    counts = np.asarray(counts)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    many = len(classes) > 10
+    side = 1.6 + (0.23 if many else 0.9) * len(classes)
+    numbers = np.where(counts > 0, counts.astype(str), "")
+    with _figure(path, (side + 0.9, side)) as figure:
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        # A square root spreads the small rates, where the confusions are.
+        sns.heatmap(
+            share,
+            ax=axes,
+            cmap="Blues",
+            norm=PowerNorm(0.5, 0, 1),
+            annot=numbers,
+            fmt="",
+            annot_kws={"fontsize": 6 if many else 11},
+            square=True,
+            rasterized=True,
+            linewidths=0.4,
+            linecolor="#ececec",
+            xticklabels=list(classes),
+            yticklabels=list(classes),
+            cbar_kws={"label": "share of the true class", "shrink": 0.4, "aspect": 30, "ticks": [0, 0.05, 0.2, 0.5, 1]},
+        )
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.tick_params(length=0, labelsize=7 if many else 9)
+        axes.tick_params(axis="x", rotation=90 if many else 0)
+        axes.tick_params(axis="y", rotation=0)
+
+
+def intervals(rows: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: str, path: str) -> None:
+    """Draws figures with their 95 % intervals, a row a slice, a colour a model.
+
+    Args:
+      rows: `{slice: {model: {"value", "lower", "upper"}}}`, shares in [0, 1]; bounds beyond are cut there.
+      title: Of the figure.
+      path: Where to, without the ending.
+    """
+    models = list(dict.fromkeys(model for row in rows.values() for model in row))
+    with _figure(path, (4.6, 0.9 + 0.34 * len(rows))) as figure:
+        axes = figure.subplots()
+        for number, (colour, model) in enumerate(zip(COLOURS, models, strict=False)):
+            shift = 0.12 * (2 * number - len(models) + 1)
+            for row, of_slice in enumerate(rows.values()):
+                figure_of = of_slice.get(model)
+                if not figure_of or figure_of["value"] is None:
+                    continue
+                value, lower, upper = figure_of["value"], figure_of["lower"], figure_of["upper"]
+                if lower is not None and upper is not None:
+                    axes.plot(np.clip([lower, upper], 0, 1), [row + shift] * 2, color=colour, linewidth=1.2)
+                axes.plot(value, row + shift, "o", color=colour, markersize=4.5, label=model if row == 0 else None)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.set(title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.legend(
+            fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(models), borderpad=0.2, handletextpad=0
+        )
