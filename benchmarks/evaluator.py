@@ -1,6 +1,6 @@
 """The Evaluator's work on a trained model against a bare loop over the same SavedModel that counts with NumPy.
 
-    python benchmarks/evaluator.py --model RUN/.../Format-Serving --examples 'RUN/.../Split-test/*.gz'
+    python benchmarks/evaluator.py --model RUN/.../Format-Serving --examples 'RUN/.../Split-test/*'
 
 Both load the model, predict both heads and take the labels from `transform_features`; the Evaluator adds every
 slice, metric and interval of `pipeline.evaluation`. They take turns, and the ratio is of the medians.
@@ -33,7 +33,7 @@ def bare_loop(model_path: str, pattern: str) -> int:
     predict, transform = (model.signatures[name] for name in ("serving_default", "transform_features"))
     (argument,) = predict.structured_input_signature[1]
     pixels, breeds, examples = np.zeros((2, 2), np.int64), np.zeros((37, 37), np.int64), 0
-    for batch in tf.data.TFRecordDataset(tf.io.gfile.glob(pattern), "GZIP").batch(BATCH):
+    for batch in tf.data.TFRecordDataset(tf.io.gfile.glob(pattern)).batch(BATCH):
         predictions, labels = predict(**{argument: batch}), transform(**{argument: batch})
         predicted, pet = predictions["mask"].numpy() > 0.5, labels["mask"].numpy() > 0
         both = np.count_nonzero(predicted & pet)
@@ -68,7 +68,7 @@ def seconds(work: Callable[[str, str], object], model_path: str, pattern: str) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="a SavedModel of both heads, on breeds")
-    parser.add_argument("--examples", required=True, help="pattern of gzipped TFRecord files of TfdsExampleGen")
+    parser.add_argument("--examples", required=True, help="pattern of TFRecord files of TfdsExampleGen")
     parser.add_argument("--rounds", type=int, default=3)
     flags = parser.parse_args()
     rounds = [
