@@ -2,13 +2,17 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test lint install lock clean
+.PHONY: run test bench lint install lock clean
 
 run: install  ## the sample run; flags: make run ARGS="--config pets"
 	@$(BIN)/python local_runner.py $(ARGS)
 
 test: install  ## every test; flags: make test ARGS="tests/trainer_module -k export"
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: install  ## every benchmark that needs no data of yours; each prints a ratio
+	@for bench in segmentation_metrics input_pipeline cached_rerun; do \
+		PYTHONPATH=. $(BIN)/python benchmarks/$$bench.py || exit 1; done
 
 lint: install  ## style and types
 	@$(BIN)/ruff check .

@@ -68,7 +68,7 @@ def fit(
         if config.recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
             probe.fit_class_head(model, config.label, train_data, config.recipe.probe_passes)
             probed = True
-        _compile(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
+        compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
         history.begin_phase(number)
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.recipe.ema else []
         model.fit(
@@ -82,7 +82,8 @@ def fit(
     best.restore(model)
 
 
-def _compile(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig, probed: bool) -> None:
+def compile_for(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig, probed: bool) -> None:
+    """Compiles `model` for one phase of so many steps; a `probed` class head learns as slowly as the backbone."""
     recipe = config.recipe
     backbone = backbone_of(model)
     backbone.trainable = phase.backbone_rate > 0

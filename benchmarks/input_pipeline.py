@@ -1,0 +1,83 @@
+"""Images a second of training on real batches, against the same step on one constant batch: does the model ever wait?
+
+    python benchmarks/input_pipeline.py [--model mobilenet_v3_small] [--records 'RUN/.../Split-train/*']
+
+Without --records it draws its own. The two take turns in one process, after a warm-up that fills the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import statistics
+import tempfile
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components import pet_drawings
+from pipeline.configs import pets as pets_config
+from schema import pets
+from trainer_module import inputs, trainer
+from trainer_module.config import Phase
+from trainer_module.models import build_model
+
+_DRAWINGS = 512
+
+
+def draw_records(path: pathlib.Path) -> None:
+    """Writes drawings with their masks, as TfdsExampleGen would."""
+    generator = np.random.default_rng(0)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for index in range(_DRAWINGS):
+            image, trimap = pet_drawings.draw(pets.BREEDS[index % len(pets.BREEDS)], generator)
+            mask = (trimap != 2).astype(np.uint8)[..., None]
+            feature = {
+                pets.IMAGE: _bytes(tf.io.encode_jpeg(image).numpy()),
+                pets.MASK: _bytes(tf.io.encode_png(mask).numpy()),
+                pets.BREED: tf.train.Feature(int64_list=tf.train.Int64List(value=[index % len(pets.BREEDS)])),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def images_per_second(model: keras.Model, data: tf.data.Dataset, batch_size: int) -> float:
+    """One epoch of Keras' own training loop."""
+    start = time.perf_counter()
+    model.fit(data, epochs=1, shuffle=False, verbose=0)
+    return len(data) * batch_size / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=pets.MODELS, default="mobilenet_v3_small")
+    parser.add_argument("--records", help="pattern of TFRecord files of TfdsExampleGen")
+    parser.add_argument("--rounds", type=int, default=5)
+    flags = parser.parse_args()
+    config = pets_config()
+    training = config.trainer(flags.model)
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = pathlib.Path(folder) / "drawn"
+        if not flags.records:
+            draw_records(drawn)
+        split = inputs.Split.of([flags.records or str(drawn)])
+        data = inputs.train_dataset(split, training, config.data.image_size, f"{folder}/cache")
+        constant = tf.data.Dataset.from_tensors(next(iter(data))).cache().repeat(len(data))
+        model = build_model(training)
+        trainer.compile_for(model, Phase(1, 1e-3), steps=len(data), config=training, probed=False)
+        for warm_up in (data, constant):
+            model.fit(warm_up, epochs=1, shuffle=False, verbose=0)
+        size = training.recipe.batch_size
+        rounds = [[images_per_second(model, each, size) for each in (data, constant)] for _ in range(flags.rounds)]
+    real, fixed = (statistics.median(speeds) for speeds in zip(*rounds, strict=True))
+    ratio = statistics.median(real / fixed for real, fixed in rounds)
+    print(f"{flags.model}: real batches {real:.0f}, one constant batch {fixed:.0f} images/s: ratio {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
