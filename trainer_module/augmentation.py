@@ -36,6 +36,32 @@ def augment(
     return image, mask
 
 
+def cutmix(
+    image: tf.Tensor, mask: tf.Tensor, label: tf.Tensor, share: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Pastes one random square of each picture's opposite in the batch into it (Yun et al. 2019), mask and label alike.
+
+    Args:
+        image: [B, S, S, 3], any type.
+        mask: [B, S, S, 1], any type.
+        label: float32 [B, classes], each class's share of the picture.
+        share: how many batches of all are mixed, in [0, 1].
+        seed: int64 [2], a stateless seed.
+
+    Returns:
+        The same three; a mixed label holds each class's share of the area.
+    """
+    size = image.shape[1]
+    chance, area, y, x = tf.unstack(tf.random.stateless_uniform([4], seed))
+    half_side = tf.where(chance < share, tf.sqrt(area), 0.0) / 2.0
+    position = (tf.range(size, dtype=tf.float32) + 0.5) / size
+    pasted = (tf.abs(position - y) < half_side)[:, None] & (tf.abs(position - x) < half_side)[None, :]
+    kept = 1.0 - tf.reduce_mean(tf.cast(pasted, tf.float32))
+    pasted = pasted[None, :, :, None]
+    label = kept * label + (1.0 - kept) * label[::-1]
+    return tf.where(pasted, image[::-1], image), tf.where(pasted, mask[::-1], mask), label
+
+
 def _random_transforms(shape_bhwc: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tensor) -> tf.Tensor:
     """Draws one affine map a picture, from output to input pixels: float32 [B, 8] for ImageProjectiveTransformV3."""
     count = shape_bhwc[0]

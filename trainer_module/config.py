@@ -36,6 +36,8 @@ class Augmentation:
     """Mirror left to right, half of the time."""
     colour: float = 0.3
     """Largest relative change of brightness, contrast and saturation; 0 turns colour off."""
+    cutmix: float = 0.0
+    """Share of the batches in which a square of each picture is another's, in [0, 1]; for training from scratch."""
 
 
 @dataclasses.dataclass(frozen=True)

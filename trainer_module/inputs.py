@@ -55,10 +55,12 @@ def train_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fi
     seeds = tf.data.Dataset.random(config.seed, rerandomize_each_iteration=True).batch(2)
 
     def finish(picture: dict[str, tf.Tensor], seed: tf.Tensor) -> Batch:
-        image, mask = augmentation.augment(
-            picture[pets.IMAGE], picture[pets.MASK], recipe.input_size, recipe.augmentation, seed
-        )
-        return preprocessing.normalise_image(image), _targets(picture, mask, config)
+        seeds = tf.unstack(tf.random.split(seed, 2))
+        image, mask, label = picture[pets.IMAGE], picture[pets.MASK], _one_hot(picture, config)
+        image, mask = augmentation.augment(image, mask, recipe.input_size, recipe.augmentation, seeds[0])
+        if recipe.augmentation.cutmix:
+            image, mask, label = augmentation.cutmix(image, mask, label, recipe.augmentation.cutmix, seeds[1])
+        return preprocessing.normalise_image(image), _targets(label, mask, config)
 
     return tf.data.Dataset.zip(batches, seeds).map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
@@ -69,14 +71,22 @@ def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fil
     pictures = _kept_pictures(split, config, image_size, size, cache_file)
 
     def finish(picture: dict[str, tf.Tensor]) -> Batch:
-        return preprocessing.normalise_image(picture[pets.IMAGE]), _targets(picture, picture[pets.MASK], config)
+        targets = _targets(_one_hot(picture, config), picture[pets.MASK], config)
+        return preprocessing.normalise_image(picture[pets.IMAGE]), targets
 
     return pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2)
 
 
-def _targets(picture: dict[str, tf.Tensor], mask: tf.Tensor, config: TrainerConfig) -> dict[str, tf.Tensor]:
-    """What the heads of `config.task` should say: class index int64 [B], mask float32 [B, S, S, 1] of 0, 1 and -1."""
-    targets = {config.label: picture[config.label], pets.MASK: preprocessing.mask_label(mask)}
+def _one_hot(picture: dict[str, tf.Tensor], config: TrainerConfig) -> tf.Tensor:
+    return tf.one_hot(picture[config.label], len(pets.CLASSES[config.label]))
+
+
+def _targets(label: tf.Tensor, mask: tf.Tensor, config: TrainerConfig) -> dict[str, tf.Tensor]:
+    """What the heads of `config.task` should say.
+
+    Classes as shares float32 [B, classes], the mask float32 [B, S, S, 1] of 0, 1 and -1.
+    """
+    targets = {config.label: label, pets.MASK: preprocessing.mask_label(mask)}
     return {output: targets[output] for output in config.outputs}
 
 

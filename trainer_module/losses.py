@@ -11,11 +11,10 @@ Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
 
 
 def class_loss(classes: int, label_smoothing: float) -> Loss:
-    """Cross-entropy of class indices int64 [B] and logits float32 [B, classes]: float32 [B], in nats."""
+    """Cross-entropy of class shares and logits, both float32 [B, classes]: float32 [B], in nats."""
 
     def loss(label: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-        target = ops.one_hot(ops.reshape(label, [-1]), classes)
-        target = target * (1.0 - label_smoothing) + label_smoothing / classes
+        target = label * (1.0 - label_smoothing) + label_smoothing / classes
         return -ops.sum(target * ops.log_softmax(logits), axis=-1)
 
     return loss

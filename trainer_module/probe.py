@@ -51,8 +51,8 @@ def _pooled_features(
     pooled = keras.Model(model.input, model.get_layer(f"{label}_pool").output)
     compute = tf.function(lambda image: pooled(image, training=False))
     batches = [(compute(image).numpy(), targets[label].numpy()) for _ in range(passes) for image, targets in train_data]
-    features, labels = zip(*batches, strict=True)
-    return np.concatenate(features), np.concatenate(labels)
+    features, shares = zip(*batches, strict=True)
+    return np.concatenate(features), np.concatenate(shares).argmax(axis=1)
 
 
 def _dense_weights(regression: LogisticRegression, classes: int) -> list[np.ndarray]:

@@ -121,7 +121,7 @@ def _fix_norms(backbone: keras.Model) -> None:
 
 
 def _accuracy() -> keras.metrics.Metric:
-    return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    return keras.metrics.CategoricalAccuracy(name="accuracy")
 
 
 def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset, mirror: bool) -> float:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from trainer_module.augmentation import augment
+from trainer_module.augmentation import augment, cutmix
 from trainer_module.config import Augmentation
 
 NOTHING = Augmentation(min_scale=1.0, aspect=1.0, rotation=0.0, flip=False, colour=0.0)
@@ -64,3 +64,26 @@ def test_the_same_seed_gives_the_same_pictures_and_another_seed_others() -> None
     other, _ = augment(*_half_pet(), 32, Augmentation(), SEED + 1)
     np.testing.assert_array_equal(first, second)
     assert np.any(first.numpy() != other.numpy())
+
+
+def _two_kinds() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Eight pictures: a black background of class 0 and a white pet of class 1, in turn."""
+    label = tf.one_hot(tf.range(8) % 2, 2)
+    mask = tf.ones([8, 20, 20, 1], tf.uint8) * tf.cast(label[:, None, None, 1:], tf.uint8)
+    return tf.repeat(mask * 255, 3, axis=-1), mask, label
+
+
+def test_cutmix_pastes_image_mask_and_label_by_the_same_area() -> None:
+    image, mask, label = cutmix(*_two_kinds(), 1.0, SEED)
+    white = np.mean(mask, axis=(1, 2, 3))
+    np.testing.assert_array_equal(image[..., :1] == 255, mask == 1)
+    np.testing.assert_allclose(label[:, 1], white, atol=1e-6)
+    assert np.all((white > 0) & (white < 1))
+
+
+def test_cutmix_leaves_the_other_batches_alone() -> None:
+    image, mask, label = _two_kinds()
+    same_image, same_mask, same_label = cutmix(image, mask, label, 0.0, SEED)
+    np.testing.assert_array_equal(image, same_image)
+    np.testing.assert_array_equal(mask, same_mask)
+    np.testing.assert_array_equal(label, same_label)

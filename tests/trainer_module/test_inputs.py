@@ -8,6 +8,7 @@ import tensorflow as tf
 from conftest import IMAGE_SIZE, small_config
 
 from trainer_module import inputs
+from trainer_module.config import Augmentation
 
 
 @pytest.fixture
@@ -34,7 +35,8 @@ def test_training_batches_have_the_networks_shapes_and_ranges(split: inputs.Spli
     assert -1 <= image.min() < image.max() <= 1
     assert targets["mask"].shape == (8, 32, 32, 1)
     assert set(np.unique(targets["mask"])) <= {-1.0, 0.0, 1.0}
-    assert targets["breed"].shape == (8,)
+    np.testing.assert_array_equal(np.sum(targets["breed"], axis=1), np.ones(8))
+    assert targets["breed"].shape == (8, 37)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,13 @@ def test_training_batches_have_the_networks_shapes_and_ranges(split: inputs.Spli
 def test_targets_follow_task_and_label(split: inputs.Split, task: str, label: str, expected: set) -> None:
     _, targets = _first(inputs.eval_dataset(split, small_config(task=task, label=label), IMAGE_SIZE, ""))
     assert set(targets) == expected
+
+
+def test_cutmix_mixes_labels(split: inputs.Split, tmp_path: pathlib.Path) -> None:
+    config = small_config(augmentation=Augmentation(cutmix=1.0), label="species", batch_size=24)
+    _, targets = _first(inputs.train_dataset(split, config, IMAGE_SIZE, str(tmp_path / "c")))
+    np.testing.assert_allclose(np.sum(targets["species"], axis=1), np.ones(24), rtol=1e-6)
+    assert 0 < np.min(targets["species"].max(axis=1)) < 1
 
 
 def test_every_epoch_is_augmented_anew(split: inputs.Split, tmp_path: pathlib.Path) -> None:
@@ -76,5 +85,5 @@ def test_a_cache_on_disk_holds_the_same_pictures_as_one_in_memory(split: inputs.
 
 def test_evaluation_sees_every_example_in_order(split: inputs.Split) -> None:
     dataset = inputs.eval_dataset(split, small_config(label="species", batch_size=7), IMAGE_SIZE, "")
-    labels = np.concatenate([targets["species"] for _, targets in dataset.as_numpy_iterator()])
+    labels = np.concatenate([targets["species"].argmax(axis=1) for _, targets in dataset.as_numpy_iterator()])
     np.testing.assert_array_equal(labels, np.arange(24) % 2)

@@ -21,12 +21,12 @@ def test_class_loss_without_smoothing_is_cross_entropy() -> None:
     labels = np.array([0, 1, 2, 3, 0, 1])
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected = log_loss(labels, probabilities.astype(np.float64), labels=range(4))
-    assert np.mean(class_loss(4, 0.0)(labels, logits)) == pytest.approx(expected, abs=1e-6)
+    assert np.mean(class_loss(4, 0.0)(np.eye(4, dtype=np.float32)[labels], logits)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_label_smoothing_punishes_certainty() -> None:
     certain = np.array([[50.0, 0.0]], np.float32)
-    label = np.array([0])
+    label = np.array([[1.0, 0.0]], np.float32)
     assert float(class_loss(2, 0.0)(label, certain)[0]) < 1e-6
     assert float(class_loss(2, 0.2)(label, certain)[0]) == pytest.approx(0.1 * 50.0, rel=1e-4)
 
