@@ -64,8 +64,7 @@ class RunDisplay(logging.Handler):
             yield outcome
         finally:
             self._status.stop()
-            seconds = time.monotonic() - started
-            self._console.print(f"{name:<34} {_MARKS[outcome['state']]:<20} {_duration(seconds):>8}")
+            self._console.print(component_line(name, outcome["state"], time.monotonic() - started))
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
@@ -73,6 +72,11 @@ class RunDisplay(logging.Handler):
             self._console.print(f"    {message}", markup=False, style="dim")
         elif self._status:
             self._status.update(f"{self._title}  {message}")
+
+
+def component_line(name: str, state: str, seconds: float) -> str:
+    """One component's line, with markup; `state` is complete, cached or failed."""
+    return f"{name:<34} {_MARKS[state]:<20} {_duration(seconds):>8}"
 
 
 def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
