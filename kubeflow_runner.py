@@ -23,7 +23,7 @@ def main() -> int:
         return 0 if name in ("-h", "--help") else 2
     if name == "compile":
         return _compile(arguments)
-    command = tyro.cli(
+    command: commands.Submit | commands.Wait = tyro.cli(
         commands.COMMANDS[name], prog=f"kubeflow_runner.py {name}", args=arguments, config=(tyro.conf.SuppressFixed,)
     )
     from pipeline.kubeflow import client

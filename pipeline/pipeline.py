@@ -38,7 +38,7 @@ def create_pipeline(
         serving_dir: where a blessed champion is pushed to, as `serving_dir/VERSION/`.
         data_dir: the TFDS data_dir that holds the data set or will hold it.
         beam_pipeline_args: flags of Beam's runner.
-        baseline: gives, for a trained model's channel and its Evaluator's id, the channel of the model to beat, or None.
+        baseline: gives, for a trained model's channel and its Evaluator's id, the model to beat's channel or None.
         metadata_connection_config: the metadata store; None where the runner has its own.
         schema_file: the schema's path on the machine that runs the pipeline.
     """

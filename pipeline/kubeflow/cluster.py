@@ -30,8 +30,8 @@ def check_pipeline_root(pipeline_root: str) -> None:
     """Raises ValueError unless KFP's launcher can keep artifacts there, and so hand TFX its local copies."""
     if not pipeline_root.startswith(_OBJECT_STORES):
         raise ValueError(
-            f"pipeline_root is {pipeline_root!r}, which TFX cannot read in a container: KFP's launcher copies artifacts "
-            f"only from and to {', '.join(_OBJECT_STORES)}. Give one of these (KFP brings minio://mlpipeline/v2/artifacts;"
+            f"pipeline_root is {pipeline_root!r}, which TFX cannot read in a container: KFP's launcher copies "
+            f"artifacts only from and to {', '.join(_OBJECT_STORES)}. Give one of these (KFP brings minio://mlpipeline/v2/artifacts;"
             " another store behind an S3 gateway is s3://); mounted folders are for data_dir and serving_dir"
         )
 
@@ -68,8 +68,8 @@ def _settings(executor: str, deployment: Deployment) -> dict[str, Any]:
         settings["pvcMount"] = [{"mountPath": folder, "constant": claim, "pvcNameParameter": _constant(claim)}]
     for secret_env in deployment.secret_env:
         secret, key, variable = _parts("secret_env", secret_env, r"([^:=]+):([^:=]+)=([^:=]+)", "SECRET:KEY=VARIABLE")
-        entry = {"secretName": secret, "secretNameParameter": _constant(secret)}
-        entry["keyToEnv"] = [{"secretKey": key, "envVar": variable}]  # type: ignore[assignment]
+        keys = [{"secretKey": key, "envVar": variable}]
+        entry = {"secretName": secret, "secretNameParameter": _constant(secret), "keyToEnv": keys}
         settings.setdefault("secretAsEnv", []).append(entry)
     if executor.startswith("exec-Trainer"):
         if deployment.trainer_nodes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -18,7 +18,7 @@ class Compile:
     """Writes the package that `submit` and `schedule` send."""
 
     run: Annotated[Config, tyro.conf.arg(name="")]
-    deployment: Deployment = Deployment()
+    deployment: Deployment = dataclasses.field(default_factory=Deployment)
     output: pathlib.Path = pathlib.Path("pipeline.yaml")
     """The package."""
 
@@ -59,7 +59,7 @@ class Submit:
     run_name: str = ""
     """Empty: the pipeline's name and the time."""
     parameter: tuple[str, ...] = ()
-    """NAME=VALUE of the package's parameters (its first lines list them)."""
+    """NAME=VALUE of the package's parameters; its first line lists them."""
     pipeline_root: str = ""
     """gs://, s3:// or minio://; empty: the package's own."""
     service_account: str = ""
@@ -80,4 +80,4 @@ class Schedule(Submit):
     """Instead of `cron`: the time between two runs."""
 
 
-COMMANDS: dict[str, type] = {"compile": Compile, "submit": Submit, "wait": Wait, "schedule": Schedule}
+COMMANDS: dict[str, Any] = {"compile": Compile, "submit": Submit, "wait": Wait, "schedule": Schedule}

@@ -1,4 +1,4 @@
-"""Where and with what the pipeline's steps run on a cluster. Plain data: importing this module imports nothing heavy."""
+"""Where and with what the pipeline's steps run on a cluster. Plain data: importing it imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ def write(path: pathlib.Path, config: Config, deployment: Deployment) -> None:
     documents = [spec]
     if platform := cluster.platform_spec(list(spec["deploymentSpec"]["executors"]), deployment):
         documents.append(platform)
-    path.write_text(yaml.safe_dump_all(documents, sort_keys=True))
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    header = ", ".join(f"{name}={parameters[name]['defaultValue']}" for name in sorted(parameters))
+    path.write_text(f"# Parameters: {header}\n" + yaml.safe_dump_all(documents, sort_keys=True))
 
 
 def build(config: Config, deployment: Deployment) -> Spec:
@@ -142,7 +144,8 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
             recipe: Recipe = getattr(config, network)
             last = dataclasses.replace(recipe.phases[-1], epochs=value)
             recipe = dataclasses.replace(recipe, phases=(*recipe.phases[:-1], last))
-            return dataclasses.replace(config, **{network: recipe}), deployment
+            changes: dict[str, Any] = {network: recipe}
+            return dataclasses.replace(config, **changes), deployment
 
         return changed
 
@@ -173,7 +176,7 @@ def _make_runtime(spec: Spec, changed: Spec, component: str, step: Step, name: s
     component takes the parameter as an input of its own, and the container puts it in its place.
     """
     given = _constants(spec, component)
-    paths = [list(path) for path in paths_of_change(given, _constants(changed, component), parameter.probe)]
+    paths = list(paths_of_change(given, _constants(changed, component), parameter.probe))
     if not paths:
         return
     step.runtime_parameters[name] = paths
