@@ -35,7 +35,7 @@ def parameter_key(name: str) -> str:
 
 
 def with_value(tree: Any, path: Path, value: Any) -> Any:
-    """A copy of `tree` with `value` at `path`; in an int's place a float becomes an int, as KFP's numbers are floats."""
+    """A copy of `tree` with `value` at `path`; in an int's place a float becomes an int: KFP has floats only."""
     if not path:
         return int(value) if isinstance(tree, int) and not isinstance(tree, bool) else value
     if isinstance(tree, str):

@@ -19,7 +19,7 @@ EVALUATOR = {
                 "artifacts": [
                     {
                         "name": "17",
-                        "uri": "minio://mlpipeline/v2/artifacts/debug/1/Trainer-dcnn/2/model",
+                        "uri": "minio://mlpipeline/debug/1/Trainer-dcnn/2/model",
                         "metadata": {},
                     }
                 ]
@@ -95,7 +95,7 @@ def test_lists_and_structures_in_properties_are_unwrapped(adapted: dict[str, Any
 
 
 def test_tfx_works_on_the_launchers_copies(adapted: dict[str, Any]) -> None:
-    assert _one(adapted, "inputs", "model")["uri"] == "/minio/mlpipeline/v2/artifacts/debug/1/Trainer-dcnn/2/model"
+    assert _one(adapted, "inputs", "model")["uri"] == "/minio/mlpipeline/debug/1/Trainer-dcnn/2/model"
     assert _one(adapted, "inputs", "examples")["uri"] == "/s3/bucket/examples"
     assert _one(adapted, "outputs", "blessing")["uri"] == "/gcs/bucket/blessing"
 
