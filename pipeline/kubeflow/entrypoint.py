@@ -39,6 +39,14 @@ def main(arguments: Sequence[str]) -> None:
     invocation = given.json_serialized_invocation_args
     shown = adapt(invocation, step)
 
+    # Workaround: AnomalyGate stops with `No such file or directory` where it writes its one value.
+    # Cause: TFX's local launcher makes the outputs' folders, its entry point for KFP does not; KFP's launcher does, but
+    # not its local engine.
+    # Can go when kfp.local makes them.
+    for artifacts in invocation["outputs"].get("artifacts", {}).values():
+        for artifact in artifacts["artifacts"]:
+            os.makedirs(os.path.dirname(artifact["uri"]), exist_ok=True)
+
     # Paths inside the package, such as the schema's, are relative to where it is installed.
     os.chdir(pathlib.Path(schema.__file__).parents[1])
     sys.argv = [TFX_ENTRY_POINT, "--json_serialized_invocation_args", json.dumps(invocation), *for_tfx]
@@ -135,7 +143,6 @@ def _complete_output(output_file: pathlib.Path, invocation: dict[str, Any], step
         [artifact] = artifacts["artifacts"]
         [report] = invocation["outputs"]["artifacts"]["report"]["artifacts"]
         source = pathlib.Path(report["uri"]) / step.shown[key]
-        pathlib.Path(artifact["uri"]).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, artifact["uri"])
         metadata = _figures(json.loads(source.read_text())) if source.suffix == ".json" else {}
         entry = {"name": artifact["name"], "uri": _remote_uri(artifact["uri"]), "metadata": metadata}
