@@ -4,7 +4,8 @@ ARG BASE=python:3.11-slim-trixie
 
 # Everything that requirements.lock pins and a step needs. Made anew only when it or pyproject.toml changes.
 FROM ${BASE} AS dependencies
-# pyfarmhash is built from source.
+# pyfarmhash is built from source. The base names a release of Debian: a version pinned here would be gone with the next fix.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/*

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import tyro
@@ -39,6 +40,7 @@ def _compile(arguments: list[str]) -> int:
     command = flags.parse_with(
         arguments, "kubeflow_runner.py compile", str(commands.Compile.__doc__), commands.Compile, commands.Compile
     )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on import; nothing is computed here
     from pipeline.kubeflow import package
 
     try:

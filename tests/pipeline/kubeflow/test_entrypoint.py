@@ -153,3 +153,12 @@ def _run(executor: str, invocation: dict[str, Any], spec: dict[str, Any]) -> sub
     ]
     command = [sys.executable, "-m", "pipeline.kubeflow.entrypoint", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_before_tfx_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, pipeline.kubeflow.entrypoint\n"
+        "print(sorted({'tensorflow', 'tfx', 'kfp', 'numpy', 'yaml', 'tyro', 'rich'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
