@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import tyro
-from rich.console import Console
 
-from pipeline import flags
+from pipeline import console, flags
 from pipeline.kubeflow import commands
 
 HELP = "usage: kubeflow_runner.py COMMAND [--help]\n\n" + "\n".join(
@@ -40,8 +38,8 @@ def _compile(arguments: list[str]) -> int:
     command = flags.parse_with(
         arguments, "kubeflow_runner.py compile", str(commands.Compile.__doc__), commands.Compile, commands.Compile
     )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on import; nothing is computed here
-    from pipeline.kubeflow import package
+    with console.quiet():
+        from pipeline.kubeflow import package
 
     try:
         package.write(command.output, command.run, command.deployment)
@@ -55,7 +53,7 @@ def _compile(arguments: list[str]) -> int:
 def _on_server(command: commands.Submit | commands.Wait) -> int:
     from pipeline.kubeflow import client
 
-    screen = Console(highlight=False, soft_wrap=True)
+    screen = console.Console(highlight=False, soft_wrap=True)
     connection = client.connect(command.server)
     if isinstance(command, commands.Wait):
         return 0 if client.follow(connection, command.server, command.run_id, screen, command.poll_seconds) else 1

@@ -37,6 +37,20 @@ def open_console(log_file: pathlib.Path) -> Console:
     return Console(file=terminal, highlight=False, soft_wrap=True)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what C++ libraries print on import off the terminal; Python's exceptions come through all the same."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
 class RunDisplay(logging.Handler):
     """Shows components as they run; as a handler of the logger `progress` it shows their own messages below them.
 
