@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import runpy
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     except SystemExit as end:
         if end.code:
             raise
-    _complete_output(pathlib.Path(invocation["outputs"]["outputFile"]), invocation, step, shown)
+    complete_output(invocation, step, shown)
 
 
 def adapt(invocation: dict[str, Any], step: steps.Step) -> dict[str, Any]:
@@ -133,8 +134,15 @@ def _unwrapped(value: Any) -> Any:
     return value
 
 
-def _complete_output(output_file: pathlib.Path, invocation: dict[str, Any], step: steps.Step, shown: Any) -> None:
-    """Gives TFX's ExecutorOutput its URIs in the bucket again, and adds what KFP shows on its own pages."""
+def complete_output(invocation: dict[str, Any], step: steps.Step, shown: dict[str, Any]) -> None:
+    """Gives the URIs in TFX's ExecutorOutput their bucket again, and adds what KFP shows on its own pages.
+
+    Args:
+        invocation: what TFX's entry point got.
+        step: what the package says of this step.
+        shown: the outputs that `adapt` returned.
+    """
+    output_file = pathlib.Path(invocation["outputs"]["outputFile"])
     output = json.loads(output_file.read_text())
     for artifacts in output.get("artifacts", {}).values():
         for artifact in artifacts["artifacts"]:
@@ -157,7 +165,8 @@ def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
         for head, values in figures["metrics"]["overall"].items():
             if isinstance(values, dict):
                 scalars = {name: of["value"] for name, of in values.items() if isinstance(of, dict)}
-                table.update({f"{model}_{head}_{name}": value for name, value in scalars.items()})
+                # KFP's launcher reads strict JSON, which has no NaN.
+                table.update({f"{model}_{head}_{name}": of for name, of in scalars.items() if math.isfinite(of)})
     return table
 
 

@@ -155,6 +155,38 @@ def _run(executor: str, invocation: dict[str, Any], spec: dict[str, Any]) -> sub
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def test_the_bucket_gets_the_outputs_the_page_and_the_figures(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What TFX leaves in the launcher's copies and in its output file, as ModelComparison's container ends."""
+    monkeypatch.setattr(entrypoint, "_LOCAL_COPIES", {"minio://": f"{tmp_path}/minio/"})
+    keys = ("report", "report_page", "metrics")
+    invocation = {
+        "outputs": {
+            "artifacts": {key: {"artifacts": [{"uri": f"minio://bucket/{key}"}]} for key in keys},
+            "outputFile": str(tmp_path / "output.json"),
+        }
+    }
+    step = Step({"report": "tfx.File"}, shown={"report_page": "index.html", "metrics": "metrics.json"})
+    shown = entrypoint.adapt(invocation, step)
+    report = tmp_path / "minio" / "bucket" / "report"
+    report.mkdir(parents=True)
+    (report / "index.html").write_text("<html>")
+    overall = {"examples": 74, "class": {"accuracy": {"value": 0.5, "interval": [0.4, 0.6]}, "confusion_matrix": [[1]]}}
+    metrics = {"champion": "dcnn", "models": {"dcnn": {"metrics": {"overall": overall}}}}
+    (report / "metrics.json").write_text(json.dumps(metrics))
+    tfx_output = {"artifacts": {"report": {"artifacts": [{"uri": str(report), "metadata": {"tfx_version": "1.21.0"}}]}}}
+    (tmp_path / "output.json").write_text(json.dumps(tfx_output))
+
+    entrypoint.complete_output(invocation, step, shown)
+
+    output = {"outputs": json.loads((tmp_path / "output.json").read_text())}
+    assert _one(output, "outputs", "report")["uri"] == "minio://bucket/report"
+    assert _one(output, "outputs", "report_page")["uri"] == "minio://bucket/report_page"
+    assert (tmp_path / "minio" / "bucket" / "report_page").read_text() == "<html>"
+    assert _one(output, "outputs", "metrics")["metadata"] == {"champion": "dcnn", "dcnn_class_accuracy": 0.5}
+
+
 def test_before_tfx_nothing_heavy_is_imported() -> None:
     code = (
         "import sys, pipeline.kubeflow.entrypoint\n"
