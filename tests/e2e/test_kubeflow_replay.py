@@ -16,6 +16,9 @@ from kfp.local import subprocess_task_handler
 
 from schema import pets
 
+# The first test waits for both runs: two minutes of the local one, and four of twelve containers that import TFX.
+pytestmark = pytest.mark.timeout(1800)
+
 
 @pytest.fixture(scope="module")
 def replay(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
