@@ -1,8 +1,11 @@
 # The commands of this project. PYTHON names the Python 3.11 that .venv is made from.
 PYTHON ?= python3.11
 BIN := .venv/bin
+# The container engine and the image that make image builds; BASE is what it builds on, see Dockerfile.
+ENGINE ?= docker
+IMAGE ?= pets-pipeline:latest
 
-.PHONY: run test bench lint install lock clean
+.PHONY: run test bench lint install lock image clean
 
 run: install  ## the sample run; flags: make run ARGS="--config pets"
 	@$(BIN)/python local_runner.py $(ARGS)
@@ -29,6 +32,9 @@ lock: install  ## resolve pyproject.toml anew into requirements.lock
 		--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements.lock
 	@printf 'uv\npatchelf ; sys_platform == "linux"\n' | .venv/tools/bin/uv pip compile --quiet --upgrade --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header - --output-file tools/requirements.lock
+
+image:  ## the image of every step on Kubeflow; make image ENGINE=podman IMAGE=REGISTRY/pets-pipeline:1
+	@$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
 
 clean:  ## everything that was installed and every run
 	rm -rf .venv runs

@@ -37,6 +37,20 @@ def open_console(log_file: pathlib.Path) -> Console:
     return Console(file=terminal, highlight=False, soft_wrap=True)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what C++ libraries print on import off the terminal; Python's exceptions come through all the same."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
 class RunDisplay(logging.Handler):
     """Shows components as they run; as a handler of the logger `progress` it shows their own messages below them.
 
@@ -64,8 +78,7 @@ class RunDisplay(logging.Handler):
             yield outcome
         finally:
             self._status.stop()
-            seconds = time.monotonic() - started
-            self._console.print(f"{name:<34} {_MARKS[outcome['state']]:<20} {_duration(seconds):>8}")
+            self._console.print(component_line(name, outcome["state"], time.monotonic() - started))
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
@@ -73,6 +86,11 @@ class RunDisplay(logging.Handler):
             self._console.print(f"    {message}", markup=False, style="dim")
         elif self._status:
             self._status.update(f"{self._title}  {message}")
+
+
+def component_line(name: str, state: str, seconds: float) -> str:
+    """One component's line, with markup; `state` is complete, cached or failed."""
+    return f"{name:<34} {_MARKS[state]:<20} {_duration(seconds):>8}"
 
 
 def print_results(console: Console, metrics: Mapping[str, Any]) -> None:

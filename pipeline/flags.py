@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import tyro
 
 from pipeline.configs import CONFIGS, Config
+
+T = TypeVar("T")
 
 
 def parse(arguments: Sequence[str], program: str, description: str) -> Config:
@@ -18,14 +21,29 @@ def parse(arguments: Sequence[str], program: str, description: str) -> Config:
         program: the program's name, for the help.
         description: what it does, for the help.
     """
+    return parse_with(arguments, program, description, Config, lambda config: config)
+
+
+def parse_with(
+    arguments: Sequence[str], program: str, description: str, command: type[T], default: Callable[[Config], T]
+) -> T:
+    """The same for a command that has flags of its own beside the config's.
+
+    Args:
+        arguments: the command line without the program's name.
+        program: the program's name, for the help.
+        description: what it does, for the help.
+        command: the dataclass of all flags.
+        default: gives the command's defaults for the config that `--config` names.
+    """
     names = argparse.ArgumentParser(prog=program, add_help=False, allow_abbrev=False)
     names.add_argument("--config", choices=sorted(CONFIGS), default="sample")
     chosen, rest = names.parse_known_args(arguments)
     return tyro.cli(
-        Config,
+        command,
         prog=program,
         args=rest,
-        default=CONFIGS[chosen.config](),
+        default=default(CONFIGS[chosen.config]()),
         config=(tyro.conf.SuppressFixed,),
         description=(
             f"{description}\n\n`--config NAME` chooses the config that the other flags change: "

@@ -17,7 +17,7 @@ from schema import pets
 
 SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(pets.__file__)), "schema.pbtxt")
 
-Baseline = Callable[[tfx.types.BaseChannel, str], tfx.types.BaseChannel]
+Baseline = Callable[[tfx.types.BaseChannel, str], tfx.types.BaseChannel | None]
 
 
 def create_pipeline(
@@ -28,6 +28,7 @@ def create_pipeline(
     beam_pipeline_args: Sequence[str] = (),
     baseline: Baseline | None = None,
     metadata_connection_config: tfx.orchestration.metadata.ConnectionConfigType | None = None,
+    schema_file: str = SCHEMA_FILE,
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline that `config` describes.
 
@@ -37,8 +38,9 @@ def create_pipeline(
         serving_dir: where a blessed champion is pushed to, as `serving_dir/VERSION/`.
         data_dir: the TFDS data_dir that holds the data set or will hold it.
         beam_pipeline_args: flags of Beam's runner.
-        baseline: gives, for a trained model's channel and its Evaluator's id, the channel of the model to beat.
+        baseline: gives, for a trained model's channel and its Evaluator's id, the model to beat's channel or None.
         metadata_connection_config: the metadata store; None where the runner has its own.
+        schema_file: the schema's path on the machine that runs the pipeline.
     """
     example_gen = TfdsExampleGen(
         dataset=config.data.dataset,
@@ -54,7 +56,7 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=list(pets.DESCRIBED_FEATURES)),
     )
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=SCHEMA_FILE)
+    schema_gen = tfx.components.ImportSchemaGen(schema_file=schema_file)
     validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
@@ -88,7 +90,7 @@ def create_pipeline(
             model=candidate,
             baseline_model=baseline_model,
             example_splits=[pets.TEST],
-            eval_config=evaluation.eval_config(config, baseline=baseline is not None),
+            eval_config=evaluation.eval_config(config, baseline=baseline_model is not None),
         ).with_id(evaluator_id)
         if baseline_model is not None:
             nodes.append(baseline_model.producer_component)  # type: ignore[attr-defined]

@@ -1,0 +1,285 @@
+"""Sends packages to Kubeflow Pipelines, follows runs, and says in one sentence what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import io
+import json
+import os
+import pathlib
+import socket
+import time
+import urllib.parse
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import kfp
+import kfp_server_api
+import urllib3
+import yaml
+from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, KF_PIPELINES_SA_TOKEN_PATH, set_volume_credentials
+from rich.console import Console
+
+from pipeline import console
+from pipeline.kubeflow import cluster
+from pipeline.kubeflow.commands import Schedule, Server, Submit
+
+_DONE = {"SUCCEEDED": "complete", "SKIPPED": "cached", "FAILED": "failed", "CANCELED": "failed"}
+"""How a task ended, in the console's words: KFP skips a task whose outputs it has."""
+
+_PATIENCE = 5
+"""So many questions in a row may stay without an answer while a run is followed."""
+
+_TIMEOUT = 20.0
+"""Seconds for the first answer of the server."""
+
+
+class KubeflowError(RuntimeError):
+    """What went wrong and what to do, for a person."""
+
+
+def connect(server: Server) -> kfp.Client:
+    """A client that has been answered.
+
+    Raises:
+        KubeflowError: nobody answers at the host, the token is refused, or the namespace cannot be used.
+    """
+    address = urllib.parse.urlsplit(server.host)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise KubeflowError(f"host is {server.host!r}: give a URL such as http://localhost:8080")
+    try:
+        port = address.port or {"http": 80, "https": 443}[address.scheme]
+        socket.create_connection((address.hostname, port), timeout=_TIMEOUT).close()
+    except OSError as error:
+        raise KubeflowError(
+            f"nobody answers at {server.host} ({error}). Outside the cluster, first run: "
+            "kubectl port-forward --namespace kubeflow service/ml-pipeline-ui 8080:80, then --host http://localhost:8080"
+        ) from error
+    with _explained(server), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # on servers older than KFP 2.0, for every client
+        credentials = _credentials(server)
+        # The constructor asks five times before it gives up, with tracebacks: it is spared where nothing is to be had.
+        configuration = kfp_server_api.Configuration(host=server.host.rstrip("/"))
+        if credentials:
+            credentials.refresh_api_key_hook(configuration)
+            configuration.api_key_prefix["authorization"] = "Bearer"
+        experiments = kfp_server_api.ExperimentServiceApi(kfp_server_api.ApiClient(configuration))
+        experiments.experiment_service_list_experiments(
+            page_size=1, namespace=server.namespace or None, _request_timeout=_TIMEOUT
+        )
+        return kfp.Client(
+            host=server.host, ui_host=server.ui_host or server.host, namespace=server.namespace, credentials=credentials
+        )
+
+
+def submit(client: kfp.Client, command: Submit) -> str:
+    """Starts a run.
+
+    Returns:
+        Its id.
+
+    Raises:
+        KubeflowError: the package or a parameter is wrong, or the server refuses them.
+    """
+    spec = read_package(command.package)
+    with _explained(command.server):
+        run = client.run_pipeline(
+            experiment_id=_experiment(client, command),
+            job_name=command.run_name or _default_name(spec),
+            **_job(spec, command),
+        )
+    return run.run_id
+
+
+def schedule(client: kfp.Client, command: Schedule) -> str:
+    """Starts a recurring run, one at a time.
+
+    Returns:
+        The recurring run's id.
+
+    Raises:
+        KubeflowError: as `submit`; or neither or both of cron and every_seconds are given.
+    """
+    if bool(command.cron) == bool(command.every_seconds):
+        raise KubeflowError("give one of --cron and --every-seconds")
+    spec = read_package(command.package)
+    with _explained(command.server):
+        recurring = client.create_recurring_run(
+            experiment_id=_experiment(client, command),
+            job_name=command.run_name or spec["pipelineInfo"]["name"],
+            cron_expression=command.cron or None,
+            interval_second=command.every_seconds or None,
+            max_concurrency=1,
+            # A cluster that was down runs the pipeline once, not once for each time that it missed.
+            no_catchup=True,
+            **_job(spec, command),
+        )
+    return recurring.recurring_run_id
+
+
+def run_url(server: Server, run_id: str) -> str:
+    """The run's page."""
+    return f"{(server.ui_host or server.host).rstrip('/')}/#/runs/details/{run_id}"
+
+
+def schedule_url(server: Server, recurring_run_id: str) -> str:
+    """The recurring run's page."""
+    return f"{(server.ui_host or server.host).rstrip('/')}/#/recurringrun/details/{recurring_run_id}"
+
+
+def follow(client: kfp.Client, server: Server, run_id: str, screen: Console, poll_seconds: float = 5.0) -> bool:
+    """Prints a line for each component as it ends, until the run has ended.
+
+    Returns:
+        Whether it succeeded.
+
+    Raises:
+        KubeflowError: there is no such run, or the server has stopped to answer.
+    """
+    shown: set[str] = set()
+    unanswered = 0
+    while True:
+        try:
+            with _explained(server):
+                run = client.get_run(run_id)
+            unanswered = 0
+        except KubeflowError as error:
+            unanswered += 1
+            # A server that restarts, or a token that is just renewed, must not end the watch; an unknown run must.
+            if unanswered == _PATIENCE or (not shown and _is_final(error)):
+                raise
+            time.sleep(poll_seconds)
+            continue
+        _print_ended(run, screen, shown)
+        if run.state in _DONE:
+            if run.error and run.error.message:
+                screen.print(run.error.message, markup=False)
+            screen.print(f"Run {run.state.lower()}: {run_url(server, run_id)}")
+            return run.state == "SUCCEEDED"
+        time.sleep(poll_seconds)
+
+
+def read_package(path: pathlib.Path) -> dict[str, Any]:
+    """The pipeline spec in a package.
+
+    Raises:
+        KubeflowError: there is no such file, or it is no package.
+    """
+    if not path.is_file():
+        raise KubeflowError(f"there is no package {path}: write one with kubeflow_runner.py compile --output {path}")
+    spec = next(yaml.safe_load_all(path.read_text()), None)
+    if not isinstance(spec, dict) or "pipelineInfo" not in spec:
+        raise KubeflowError(f"{path} is no package of kubeflow_runner.py compile")
+    return spec
+
+
+def _print_ended(run: kfp_server_api.V2beta1Run, screen: Console, shown: set[str]) -> None:
+    details = run.run_details.task_details if run.run_details else None
+    for task in details or []:
+        # Beside each component KFP lists its driver, and the whole as `root`.
+        if task.state not in _DONE or task.display_name.endswith("-driver") or task.display_name == "root":
+            continue
+        if task.display_name in shown:
+            continue
+        shown.add(task.display_name)
+        seconds = (task.end_time - task.start_time).total_seconds() if task.end_time and task.start_time else 0.0
+        screen.print(console.component_line(task.display_name, _DONE[task.state], max(seconds, 0.0)))
+        if task.error and task.error.message:
+            screen.print(f"    {task.error.message}", markup=False, style="dim")
+
+
+def _credentials(server: Server) -> set_volume_credentials.ServiceAccountTokenVolumeCredentials | None:
+    """Reads the token anew for each request, for the cluster renews it."""
+    path = server.token_file or os.environ.get(KF_PIPELINES_SA_TOKEN_ENV, KF_PIPELINES_SA_TOKEN_PATH)
+    if os.path.isfile(path):
+        return set_volume_credentials.ServiceAccountTokenVolumeCredentials(path)
+    if server.token_file:
+        raise KubeflowError(f"there is no token file {server.token_file}")
+    return None
+
+
+def _experiment(client: kfp.Client, command: Submit) -> str:
+    with contextlib.redirect_stdout(io.StringIO()):  # kfp prints a link of its own
+        experiment = client.create_experiment(command.experiment, namespace=command.server.namespace or None)
+    return experiment.experiment_id
+
+
+def _default_name(spec: dict[str, Any]) -> str:
+    return f"{spec['pipelineInfo']['name']} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
+
+
+def _job(spec: dict[str, Any], command: Submit) -> dict[str, Any]:
+    parameters = parameter_values(spec, command.parameter)
+    try:
+        cluster.check_pipeline_root(command.pipeline_root or spec.get("defaultPipelineRoot", ""))
+        for name in ("data_dir", "serving_dir"):
+            if name in parameters:
+                cluster.check_folder(name, parameters[name])
+    except ValueError as error:
+        raise KubeflowError(str(error)) from error
+    return {
+        "pipeline_package_path": str(command.package),
+        "params": parameters,
+        "pipeline_root": command.pipeline_root or None,
+        "service_account": command.service_account or None,
+        "enable_caching": None if command.cache else False,
+    }
+
+
+def parameter_values(spec: dict[str, Any], given: tuple[str, ...]) -> dict[str, Any]:
+    """Values of a run's parameters from NAME=VALUE.
+
+    Raises:
+        KubeflowError: the package has no such parameter, or it is a number and the value is none.
+    """
+    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    makers = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
+    values = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise KubeflowError(f"the package has no parameter {name!r}; it has {', '.join(sorted(known))}")
+        try:
+            values[name] = makers[known[name]["parameterType"]](value)
+        except ValueError as error:
+            raise KubeflowError(f"parameter {name} is {value!r}, not a number") from error
+    return values
+
+
+def _is_final(error: KubeflowError) -> bool:
+    return isinstance(error.__cause__, kfp_server_api.ApiException) and error.__cause__.status in (400, 401, 403, 404)
+
+
+@contextlib.contextmanager
+def _explained(server: Server) -> Iterator[None]:
+    """Turns the client's exceptions into sentences."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # kfp prints links of its own
+            yield
+    except kfp_server_api.ApiException as error:
+        raise KubeflowError(_sentence(server, error)) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise KubeflowError(f"{server.host} accepts connections but does not answer: {error}") from error
+
+
+def _sentence(server: Server, error: kfp_server_api.ApiException) -> str:
+    try:
+        body = json.loads(error.body or "")
+        message = body.get("error_details") or body.get("message") or body.get("error") or error.reason
+    except (ValueError, AttributeError):
+        message = error.reason
+    who = f"the token in {server.token_file}" if server.token_file else "this process' token, if it has one"
+    if error.status == 401:
+        return f"{server.host} refuses {who} ({message}). Give --token-file with a token that is still valid"
+    if error.status == 403:
+        return (
+            f"{server.host} does not allow the use of namespace {server.namespace!r} ({message}). "
+            f"Does this profile exist, and is the account of {who} a contributor of it?"
+        )
+    if "namespace" in str(message).lower():
+        return f"{server.host} does not know namespace {server.namespace!r}: {message}. Give --namespace, or none"
+    if error.status == 404:
+        return f"{server.host} has no such thing: {message}. Is it the address of Kubeflow Pipelines 2?"
+    return f"{server.host} answered {error.status}: {message}"

@@ -1,0 +1,101 @@
+"""What a cluster can use, and the package's second document: volumes, secrets and nodes of a Kubernetes cluster."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline.configs import Config
+from pipeline.kubeflow.deployment import Deployment
+
+_OBJECT_STORES = ("gs://", "s3://", "minio://")
+
+
+def check(config: Config, deployment: Deployment) -> None:
+    """Stops before a cluster would.
+
+    Raises:
+        ValueError: a value that KFP or TFX would refuse in the middle of a run, and what to give instead.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,127}", config.name):
+        raise ValueError(f"name is {config.name!r}: Kubeflow takes lower-case letters, digits and hyphens")
+    check_pipeline_root(deployment.pipeline_root)
+    check_folder("data_dir", config.data_dir)
+    check_folder("serving_dir", deployment.serving_dir)
+    if deployment.volume and not re.fullmatch(r"[^:/]+:/[^:]+", deployment.volume):
+        raise ValueError(f"volume is {deployment.volume!r}: give CLAIM:/FOLDER, such as pets:/mnt/pets")
+
+
+def check_pipeline_root(pipeline_root: str) -> None:
+    """Raises ValueError unless KFP's launcher can keep artifacts there, and so hand TFX its local copies."""
+    if not pipeline_root.startswith(_OBJECT_STORES):
+        raise ValueError(
+            f"pipeline_root is {pipeline_root!r}, which TFX cannot read in a container: KFP's launcher copies "
+            f"artifacts only from and to {', '.join(_OBJECT_STORES)}. Give one of these (KFP brings minio://mlpipeline/v2/artifacts;"
+            " another store behind an S3 gateway is s3://); mounted folders are for data_dir and serving_dir"
+        )
+
+
+def check_folder(name: str, folder: str) -> None:
+    """Raises ValueError unless TensorFlow can read or write the folder in a container."""
+    if folder.startswith(("s3://", "minio://")):
+        raise ValueError(
+            f"{name} is {folder!r}, which TensorFlow cannot read: mount the bucket or another volume in every step "
+            f"(--deployment.volume CLAIM:/FOLDER) and give a path below /FOLDER, or use gs://"
+        )
+    if not folder.startswith(("gs://", "/")):
+        raise ValueError(f"{name} is {folder!r}: in a container it must be an absolute path or gs://")
+
+
+def platform_spec(executors: list[str], deployment: Deployment) -> dict[str, Any]:
+    """KFP's `platforms` document (kubernetes_platform/proto/kubernetes_executor_config.proto); empty if nothing is set.
+
+    Args:
+        executors: names of the package's executors, `exec-TASK`.
+        deployment: what to mount and where to run.
+    """
+    settings = {executor: _settings(executor, deployment) for executor in executors}
+    settings = {executor: of for executor, of in settings.items() if of}
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": settings}}}} if settings else {}
+
+
+def _settings(executor: str, deployment: Deployment) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if executor.startswith("exec-Baseline"):
+        return settings  # an importer is no container
+    if deployment.volume:
+        claim, folder = deployment.volume.split(":")
+        settings["pvcMount"] = [{"mountPath": folder, "constant": claim, "pvcNameParameter": _constant(claim)}]
+    for secret_env in deployment.secret_env:
+        secret, key, variable = _parts("secret_env", secret_env, r"([^:=]+):([^:=]+)=([^:=]+)", "SECRET:KEY=VARIABLE")
+        keys = [{"secretKey": key, "envVar": variable}]
+        entry = {"secretName": secret, "secretNameParameter": _constant(secret), "keyToEnv": keys}
+        settings.setdefault("secretAsEnv", []).append(entry)
+    if executor.startswith("exec-Trainer"):
+        if deployment.trainer_nodes:
+            labels = [
+                _parts("trainer_nodes", node, r"([^=]+)=(.*)", "LABEL=VALUE") for node in deployment.trainer_nodes
+            ]
+            settings["nodeSelector"] = {"labels": dict(labels)}
+        tolerations = [_toleration(text) for text in deployment.trainer_tolerations]
+        if tolerations:
+            settings["tolerations"] = tolerations
+    return settings
+
+
+def _toleration(text: str) -> dict[str, str]:
+    key, value, effect = _parts("trainer_tolerations", text, r"([^=:]+)(?:=([^:]*))?:(\w+)", "KEY=VALUE:EFFECT")
+    if value is None:
+        return {"key": key, "operator": "Exists", "effect": effect}
+    return {"key": key, "operator": "Equal", "value": value, "effect": effect}
+
+
+def _constant(value: str) -> dict[str, Any]:
+    return {"runtimeValue": {"constant": value}}
+
+
+def _parts(field: str, text: str, pattern: str, form: str) -> tuple[Any, ...]:
+    match = re.fullmatch(pattern, text)
+    if not match:
+        raise ValueError(f"{field} has {text!r}: give {form}")
+    return match.groups()

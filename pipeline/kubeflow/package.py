@@ -1,0 +1,259 @@
+"""The package for Kubeflow Pipelines v2: the pipeline as YAML, with what the cluster needs to run it."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import yaml
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx import v1 as tfx
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
+from pipeline import local, pipeline
+from pipeline.configs import Config
+from pipeline.kubeflow import cluster
+from pipeline.kubeflow.deployment import Deployment, Resources
+from pipeline.kubeflow.step import Step, parameter_key, paths_of_change
+from trainer_module.config import Recipe
+
+COMMAND = ("python3", "-m", "pipeline.kubeflow.entrypoint")
+
+SCHEMA_FILE = "schema/schema.pbtxt"
+"""Relative to where the package is installed: the container's entry point goes there."""
+
+DATA_DIR = "/tmp/tensorflow_datasets"
+"""Where no data_dir is given: gone with the step's container, so that nothing is found prepared the next time."""
+
+_SHOWN = {"report_page": ("system.HTML", "index.html"), "metrics": ("system.Metrics", "metrics.json")}
+"""Outputs of ModelComparison for KFP's own pages: type, and the file of its report."""
+
+Spec = dict[str, Any]
+
+
+class _Parameter(NamedTuple):
+    """A value that a person may change from run to run without compiling anew."""
+
+    type: str
+    """One of KFP's parameter types."""
+    default: str | int | float
+    probe: str | int | float
+    """Another value: whatever in the package changes with it is what the parameter sets."""
+    changed: Callable[[str | int | float], tuple[Config, Deployment]]
+    """What the package is made from when the parameter has a value."""
+
+
+def write(path: pathlib.Path, config: Config, deployment: Deployment) -> None:
+    """Writes the package of `config` for the cluster of `deployment`, and of its platform a second document.
+
+    Raises:
+        ValueError: the name, the pipeline's root or a folder is none that a cluster can use; the message says what is.
+    """
+    spec = build(config, deployment)
+    documents = [spec]
+    if platform := cluster.platform_spec(list(spec["deploymentSpec"]["executors"]), deployment):
+        documents.append(platform)
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    header = ", ".join(f"{name}={parameters[name]['defaultValue']}" for name in sorted(parameters))
+    path.write_text(f"# Parameters: {header}\n" + yaml.safe_dump_all(documents, sort_keys=True))
+
+
+def build(config: Config, deployment: Deployment) -> Spec:
+    """The package's pipeline spec, schema 2.1.0.
+
+    Raises:
+        ValueError: as `write`.
+    """
+    config = dataclasses.replace(config, data_dir=config.data_dir or DATA_DIR)
+    cluster.check(config, deployment)
+    spec = _tfx_spec(config, deployment)
+    steps = {name: Step(_titles(component)) for name, component in spec["components"].items() if _args(spec, name)}
+    for name, parameter in _parameters(config, deployment).items():
+        changed = _tfx_spec(*parameter.changed(parameter.probe))
+        for component, step in steps.items():
+            _make_runtime(spec, changed, component, step, name, parameter)
+    for model, uri in deployment.baseline:
+        _make_importer_runtime(spec, f"Baseline_{model}", f"baseline_{model}", uri)
+    _show_report(spec["components"]["ModelComparison"], steps["ModelComparison"])
+    for component, step in steps.items():
+        _args(spec, component).extend(["--step", step.to_json()])
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        task["cachingOptions"] = {"enableCache": name not in deployment.uncached}
+        task["retryPolicy"] = {"maxRetryCount": deployment.retries, "backoffDuration": "30s", "backoffFactor": 2}
+    spec["defaultPipelineRoot"] = deployment.pipeline_root
+    return _renamed(spec)
+
+
+def _tfx_spec(config: Config, deployment: Deployment) -> Spec:
+    """What TFX makes of the pipeline, before anything of ours is added; components have their ids as names."""
+    dag = pipeline.create_pipeline(
+        config,
+        pipeline_root=deployment.pipeline_root,
+        serving_dir=deployment.serving_dir,
+        data_dir=config.data_dir,
+        beam_pipeline_args=local.BEAM_ARGS,
+        baseline=_importers(dict(deployment.baseline)),
+        schema_file=SCHEMA_FILE,
+    )
+    for component in dag.components:
+        if isinstance(component, tfx.types.BaseComponent):
+            resources = deployment.resources(component.id)
+            component.with_platform_config(_resource_spec(resources, deployment.gpu_type))
+    runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+        default_image=deployment.image, default_commands=list(COMMAND), use_pipeline_spec_2_1=True
+    )
+    return kubeflow_v2_dag_runner.KubeflowV2DagRunner(runner_config).run(dag, write_out=False)["pipelineSpec"]
+
+
+def _resource_spec(resources: Resources, gpu_type: str) -> Any:
+    spec = pipeline_spec_pb2.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec(
+        cpu_limit=resources.cpu, memory_limit=resources.memory_gb
+    )
+    if resources.gpus:
+        spec.accelerator.type = gpu_type
+        spec.accelerator.count = resources.gpus
+    return spec
+
+
+def _importers(uris: Mapping[str, str]) -> pipeline.Baseline:
+    """The model to beat by its URI: KFP runs no resolver that could look for it."""
+
+    def baseline(candidate: tfx.types.BaseChannel, evaluator_id: str) -> tfx.types.BaseChannel | None:
+        model = evaluator_id.removeprefix("Evaluator_")
+        if model not in uris:
+            return None
+        importer = tfx.dsl.Importer(source_uri=uris[model], artifact_type=candidate.type)
+        return importer.with_id(f"Baseline_{model}").outputs["result"]
+
+    return baseline
+
+
+def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]:
+    """Those of a run, by name."""
+
+    def folder(value: Any) -> tuple[Config, Deployment]:
+        return dataclasses.replace(config, data_dir=value), deployment
+
+    def serving(value: Any) -> tuple[Config, Deployment]:
+        return config, dataclasses.replace(deployment, serving_dir=value)
+
+    def epochs(network: str) -> Callable[[Any], tuple[Config, Deployment]]:
+        def changed(value: Any) -> tuple[Config, Deployment]:
+            recipe: Recipe = getattr(config, network)
+            last = dataclasses.replace(recipe.phases[-1], epochs=value)
+            recipe = dataclasses.replace(recipe, phases=(*recipe.phases[:-1], last))
+            changes: dict[str, Any] = {network: recipe}
+            return dataclasses.replace(config, **changes), deployment
+
+        return changed
+
+    def threshold(name: str) -> Callable[[Any], tuple[Config, Deployment]]:
+        def changed(value: Any) -> tuple[Config, Deployment]:
+            thresholds = dataclasses.replace(config.thresholds, **{name: value})
+            return dataclasses.replace(config, thresholds=thresholds), deployment
+
+        return changed
+
+    parameters = {
+        "data_dir": _Parameter("STRING", config.data_dir, "/another/data_dir", folder),
+        "serving_dir": _Parameter("STRING", deployment.serving_dir, "/another/serving_dir", serving),
+    }
+    for network in ("dcnn", "mobilenet"):
+        default = getattr(config, network).phases[-1].epochs
+        parameters[f"{network}_epochs"] = _Parameter("NUMBER_INTEGER", default, default + 1, epochs(network))
+    for name in ("accuracy", "mask_f1"):
+        default = getattr(config.thresholds, name)
+        parameters[f"min_{name}"] = _Parameter("NUMBER_DOUBLE", default, default + 0.125, threshold(name))
+    return parameters
+
+
+def _make_runtime(spec: Spec, changed: Spec, component: str, step: Step, name: str, parameter: _Parameter) -> None:
+    """Lets the run's parameter `name` set what differs between `spec` and `changed` in one component.
+
+    TFX makes runtime parameters of whole execution properties only, but most values lie inside JSON in one: there the
+    component takes the parameter as an input of its own, and the container puts it in its place.
+    """
+    given = _constants(spec, component)
+    paths = list(paths_of_change(given, _constants(changed, component), parameter.probe))
+    if not paths:
+        return
+    step.runtime_parameters[name] = paths
+    spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})[name] = {
+        "parameterType": parameter.type,
+        "defaultValue": parameter.default,
+    }
+    key = parameter_key(name)
+    spec["components"][component]["inputDefinitions"]["parameters"][key] = {"parameterType": parameter.type}
+    spec["root"]["dag"]["tasks"][component]["inputs"]["parameters"][key] = {"componentInputParameter": name}
+
+
+def _constants(spec: Spec, component: str) -> dict[str, Any]:
+    parameters = spec["root"]["dag"]["tasks"][component].get("inputs", {}).get("parameters", {})
+    return {key: value["runtimeValue"]["constant"] for key, value in parameters.items() if "runtimeValue" in value}
+
+
+def _make_importer_runtime(spec: Spec, importer: str, name: str, uri: str) -> None:
+    """Lets the run's parameter `name` say which model is imported, in the form of kfp's own `dsl.importer`."""
+    text = {"parameterType": "STRING"}
+    spec["root"]["inputDefinitions"]["parameters"][name] = {**text, "defaultValue": uri}
+    spec["components"][importer]["inputDefinitions"] = {"parameters": {"uri": text}}
+    spec["root"]["dag"]["tasks"][importer]["inputs"] = {"parameters": {"uri": {"componentInputParameter": name}}}
+    executor = spec["deploymentSpec"]["executors"][spec["components"][importer]["executorLabel"]]
+    executor["importer"]["artifactUri"] = {"runtimeParameter": "uri"}
+
+
+def _show_report(component: dict[str, Any], step: Step) -> None:
+    for key, (title, file) in _SHOWN.items():
+        artifact_type = {"schemaTitle": title, "schemaVersion": "0.0.1"}
+        component["outputDefinitions"]["artifacts"][key] = {"artifactType": artifact_type}
+        step.shown[key] = file
+
+
+def _titles(component: dict[str, Any]) -> dict[str, str]:
+    """The TFX type of each input and output."""
+    return {
+        key: yaml.safe_load(artifact["artifactType"]["instanceSchema"])["title"]
+        for side in ("inputDefinitions", "outputDefinitions")
+        for key, artifact in component.get(side, {}).get("artifacts", {}).items()
+    }
+
+
+def _args(spec: Spec, component: str) -> list[str]:
+    """Arguments of a component's container; none where it is an importer."""
+    executor = spec["deploymentSpec"]["executors"][spec["components"][component]["executorLabel"]]
+    return executor.get("container", {}).get("args", [])
+
+
+def _renamed(spec: Spec) -> Spec:
+    """Gives tasks, components and executors the names that the kfp SDK would.
+
+    Workaround: Argo, which runs KFP's tasks, refuses a task's name with an underscore; TFX names tasks by their ids.
+    Cause: KFP's Argo compiler uses the task's name as it is, and relies on the kfp SDK to have cleaned it.
+    Can go when TFX or KFP's compiler cleans names.
+    """
+    tasks = {}
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        for artifact in task.get("inputs", {}).get("artifacts", {}).values():
+            producer = artifact["taskOutputArtifact"]
+            producer["producerTask"] = _task_name(producer["producerTask"])
+        if "dependentTasks" in task:
+            task["dependentTasks"] = [_task_name(other) for other in task["dependentTasks"]]
+        task["taskInfo"]["name"] = _task_name(name)
+        task["componentRef"]["name"] = f"comp-{_task_name(name)}"
+        tasks[_task_name(name)] = task
+    spec["root"]["dag"]["tasks"] = tasks
+    executors, components = {}, {}
+    for name, component in spec["components"].items():
+        executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
+        component["executorLabel"] = f"exec-{_task_name(name)}"
+        executors[component["executorLabel"]] = executor
+        components[f"comp-{_task_name(name)}"] = component
+    spec["deploymentSpec"]["executors"] = executors
+    spec["components"] = components
+    return spec
+
+
+def _task_name(component_id: str) -> str:
+    return component_id.replace("_", "-")

@@ -1,0 +1,81 @@
+"""The package for Kubeflow, run container by container in KFP's own local engine, against the local run."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+import warnings
+from typing import Any
+
+import pytest
+from conftest import ROOT, Run
+from kfp import components, local
+from kfp.local import subprocess_task_handler
+
+from schema import pets
+
+# The first test waits for both runs: two minutes of the local one, and four of twelve containers that import TFX.
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A folder with `artifacts/RUN/TASK/KEY` and `serving`, after a run of the debug package; data are made anew."""
+    folder = tmp_path_factory.mktemp("kubeflow")
+    compile_command = [str(ROOT / "kubeflow_runner.py"), "compile", "--config", "debug"]
+    subprocess.run([sys.executable, *compile_command, "--output", "pipeline.yaml"], cwd=folder, check=True)
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "artifacts"))
+    with pytest.MonkeyPatch.context() as patch:
+        # The engine refuses container components, which it could run as well where their command is installed.
+        patch.setattr(
+            subprocess_task_handler.SubprocessTaskHandler,
+            "validate_not_container_component",
+            lambda self, command: None,
+        )
+        patch.chdir(folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # that the image is not a Python image
+            run = components.load_component_from_file("pipeline.yaml")
+            run(data_dir=str(folder / "data"), serving_dir=str(folder / "serving"))
+    return folder
+
+
+def _task(replay: pathlib.Path, task: str) -> pathlib.Path:
+    [folder] = (replay / "artifacts").glob(f"*/{task}")
+    return folder
+
+
+def _metrics(report: pathlib.Path) -> dict[str, Any]:
+    return json.loads((report / "metrics.json").read_text())
+
+
+def test_the_champions_metrics_are_those_of_the_local_run(replay: pathlib.Path, first_run: Run) -> None:
+    remote, here = _metrics(_task(replay, "ModelComparison") / "report"), _metrics(first_run.directory / "report")
+    assert remote["champion"] == here["champion"]
+    for model in pets.MODELS:
+        assert remote["models"][model]["metrics"] == here["models"][model]["metrics"]
+        assert remote["models"][model]["blessed"] == here["models"][model]["blessed"]
+
+
+def test_the_champion_is_pushed(replay: pathlib.Path) -> None:
+    [version] = (replay / "serving").iterdir()
+    assert (version / "saved_model.pb").is_file()
+
+
+def test_the_parameters_of_the_run_are_in_its_report(replay: pathlib.Path) -> None:
+    config = _metrics(_task(replay, "ModelComparison") / "report")["run"]["config"]
+    assert config["data_dir"] == str(replay / "data")
+
+
+def test_kfp_gets_a_page_and_a_table_of_figures(replay: pathlib.Path) -> None:
+    task = _task(replay, "ModelComparison")
+    assert (task / "report_page").read_bytes() == (task / "report" / "index.html").read_bytes()
+    output = json.loads((task / "executor_output.json").read_text())
+    [figures] = output["artifacts"]["metrics"]["artifacts"]
+    metrics = _metrics(task / "report")
+    assert figures["metadata"]["champion"] == metrics["champion"]
+    for model in pets.MODELS:
+        accuracy = metrics["models"][model]["metrics"]["overall"]["class"]["accuracy"]["value"]
+        assert figures["metadata"][f"{model}_class_accuracy"] == accuracy

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import pathlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import kfp_api
+import pytest
+import yaml
+from rich.console import Console
+
+from pipeline.kubeflow import client
+from pipeline.kubeflow.commands import Schedule, Server, Submit
+
+RUNNER = pathlib.Path(__file__).parents[3] / "kubeflow_runner.py"
+
+PACKAGE = {
+    "pipelineInfo": {"name": "debug"},
+    "schemaVersion": "2.1.0",
+    "defaultPipelineRoot": "minio://mlpipeline/v2/artifacts",
+    "root": {
+        "dag": {"tasks": {}},
+        "inputDefinitions": {
+            "parameters": {
+                "data_dir": {"parameterType": "STRING", "defaultValue": "/data"},
+                "dcnn_epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1},
+                "min_accuracy": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
+            }
+        },
+    },
+}
+
+
+@pytest.fixture
+def api() -> Iterator[kfp_api.Api]:
+    with kfp_api.serving(kfp_api.Api(runs=[kfp_api.run("SUCCEEDED")])) as api:
+        yield api
+
+
+@pytest.fixture
+def server(api: kfp_api.Api, tmp_path: pathlib.Path) -> Server:
+    (tmp_path / "token").write_text(f"{kfp_api.TOKEN}\n")
+    return Server(host=api.url, namespace=kfp_api.NAMESPACE, token_file=str(tmp_path / "token"))
+
+
+@pytest.fixture
+def package(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(yaml.safe_dump(PACKAGE))
+    return path
+
+
+def _followed(server: Server) -> tuple[bool, list[str]]:
+    text = io.StringIO()
+    screen = Console(file=text, soft_wrap=True, highlight=False)
+    succeeded = client.follow(client.connect(server), server, "run-1", screen, poll_seconds=0.01)
+    return succeeded, text.getvalue().splitlines()
+
+
+def test_a_run_is_started_with_its_experiment_name_and_typed_parameters(
+    api: kfp_api.Api, server: Server, package: pathlib.Path
+) -> None:
+    parameters = ("data_dir=/mnt/pets/data", "dcnn_epochs=3", "min_accuracy=0.75")
+    command = Submit(server, package, "nightly", "first", parameters, service_account="runner", cache=False)
+    assert client.submit(client.connect(server), command) == "run-1"
+    (experiments, experiment), (runs, run) = api.requests
+    assert experiments == "/apis/v2beta1/experiments"
+    assert experiment == {"display_name": "nightly", "namespace": kfp_api.NAMESPACE}
+    assert runs.startswith("/apis/v2beta1/runs")
+    assert run["display_name"] == "first"
+    assert run["experiment_id"] == "experiment-1"
+    assert run["service_account"] == "runner"
+    assert run["pipeline_spec"]["pipelineInfo"]["name"] == "debug"
+    assert run["runtime_config"]["parameters"] == {
+        "data_dir": "/mnt/pets/data",
+        "dcnn_epochs": 3,
+        "min_accuracy": 0.75,
+    }
+
+
+def test_a_schedule_is_made(api: kfp_api.Api, server: Server, package: pathlib.Path) -> None:
+    command = Schedule(server, package, run_name="nightly", cron="0 0 3 * * *")
+    assert client.schedule(client.connect(server), command) == "recurring-1"
+    _, body = api.requests[-1]
+    assert body["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * *"
+    assert body["mode"] == "ENABLE"
+    assert body["max_concurrency"] == 1
+    assert body["no_catchup"] is True
+
+
+def test_a_schedule_needs_one_rhythm(server: Server, package: pathlib.Path) -> None:
+    with pytest.raises(client.KubeflowError, match="give one of"):
+        client.schedule(client.connect(server), Schedule(server, package))
+
+
+def test_a_followed_run_shows_each_component_once_as_it_ends(api: kfp_api.Api, server: Server) -> None:
+    task = kfp_api.task
+    api.runs = [
+        kfp_api.run("RUNNING", task("root", "RUNNING"), task("Transform-driver", "SUCCEEDED", 2)),
+        kfp_api.run("RUNNING", task("Transform", "SUCCEEDED", 90), task("Trainer-dcnn", "RUNNING")),
+        kfp_api.run("SUCCEEDED", task("Transform", "SUCCEEDED", 90), task("Trainer-dcnn", "SKIPPED")),
+    ]
+    succeeded, lines = _followed(server)
+    assert succeeded
+    assert [line.split() for line in lines[:2]] == [
+        ["Transform", "done", "1:30", "min"],
+        ["Trainer-dcnn", "cached", "0.0", "s"],
+    ]
+    assert lines[2] == f"Run succeeded: {api.url}/#/runs/details/run-1"
+    assert len(lines) == 3
+
+
+def test_a_failed_run_names_the_component_and_its_error(api: kfp_api.Api, server: Server) -> None:
+    api.runs = [kfp_api.run("FAILED", kfp_api.task("Trainer-dcnn", "FAILED", 5, "OOMKilled"))]
+    succeeded, lines = _followed(server)
+    assert not succeeded
+    assert lines[0].split() == ["Trainer-dcnn", "failed", "5.0", "s"]
+    assert lines[1].strip() == "OOMKilled"
+
+
+def test_a_short_silence_of_the_server_does_not_end_the_watch(api: kfp_api.Api, server: Server) -> None:
+    api.silent = 3
+    assert _followed(server)[0]
+
+
+def test_a_long_silence_does(api: kfp_api.Api, server: Server) -> None:
+    api.silent = 1000
+    with pytest.raises(client.KubeflowError, match="503"):
+        _followed(server)
+
+
+def test_an_unknown_run_is_named_at_once(server: Server) -> None:
+    with pytest.raises(client.KubeflowError, match="runs/nowhere not found"):
+        client.follow(client.connect(server), server, "nowhere", Console(file=io.StringIO()), poll_seconds=60)
+
+
+def test_an_unreachable_host(server: Server) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(client.KubeflowError, match=f"nobody answers at {host}.*port-forward"):
+            client.connect(dataclasses.replace(server, host=host))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"host": "localhost:8080"}, "give a URL such as"),
+        ({"namespace": "nowhere"}, "namespace 'nowhere'.*Does this profile exist"),
+        ({"namespace": ""}, "A namespace is required"),
+        ({"token_file": "nowhere"}, "no token file nowhere"),
+        ({"token_file": ""}, "refuses this process' token.*Give --token-file"),
+    ],
+)
+def test_a_server_that_cannot_be_used(server: Server, change: dict[str, str], message: str) -> None:
+    with pytest.raises(client.KubeflowError, match=message):
+        client.connect(dataclasses.replace(server, **change))
+
+
+def test_a_token_that_is_refused(api: kfp_api.Api, server: Server) -> None:
+    api.token = "renewed"
+    with pytest.raises(client.KubeflowError, match=r"refuses the token in .*token .*still valid"):
+        client.connect(server)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameter": ("epochs=3",)}, "no parameter 'epochs'; it has data_dir, dcnn_epochs, min_accuracy"),
+        ({"parameter": ("dcnn_epochs=many",)}, "dcnn_epochs is 'many', not a number"),
+        ({"parameter": ("data_dir=s3://bucket/data",)}, "TensorFlow cannot read: mount the bucket"),
+        ({"pipeline_root": "/mnt/artifacts"}, "TFX cannot read in a container"),
+        ({"package": pathlib.Path("nowhere.yaml")}, "no package nowhere.yaml: write one"),
+    ],
+)
+def test_what_cannot_run_is_not_sent(
+    api: kfp_api.Api, server: Server, package: pathlib.Path, change: dict[str, object], message: str
+) -> None:
+    command = dataclasses.replace(Submit(server, package), **change)  # type: ignore[arg-type]
+    with pytest.raises(client.KubeflowError, match=message):
+        client.submit(client.connect(server), command)
+    assert not [path for path, _ in api.requests if "/runs" in path]
+
+
+@pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1)])
+def test_the_command_prints_the_runs_page_and_ends_as_the_run_did(
+    api: kfp_api.Api, server: Server, package: pathlib.Path, state: str, status: int
+) -> None:
+    api.runs = [kfp_api.run(state, kfp_api.task("Pusher", state, 1))]
+    arguments = ["--host", server.host, "--namespace", server.namespace, "--token-file", server.token_file]
+    result = subprocess.run(
+        [sys.executable, str(RUNNER), "submit", *arguments, "--package", str(package), "--wait"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == status, result.stderr
+    assert result.stdout.splitlines()[0] == f"Run run-1  {api.url}/#/runs/details/run-1"
+    assert "Pusher" in result.stdout.splitlines()[1]
+
+
+def test_an_error_is_one_sentence_without_a_traceback(server: Server) -> None:
+    arguments = ["--host", server.host, "--namespace", "nowhere", "--token-file", server.token_file]
+    result = subprocess.run(
+        [sys.executable, str(RUNNER), "wait", "run-1", *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "does not allow the use of namespace 'nowhere'" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compile", "--help"], ["submit", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['kubeflow_runner.py', *{arguments!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(RUNNER)!r}, run_name='__main__')\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(sorted({'tensorflow', 'tfx', 'apache_beam', 'keras', 'numpy', 'kfp'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert "usage: kubeflow_runner.py" in result.stdout

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.configs import Thresholds, debug
+from pipeline.kubeflow import entrypoint, package
+from pipeline.kubeflow.deployment import Deployment, Resources
+from pipeline.kubeflow.step import Step
+from schema import pets
+
+DEPLOYMENT = Deployment(
+    image="registry.example/pets:1",
+    pipeline_root="gs://bucket/root",
+    volume="claim:/mnt/pets",
+    secret_env=("keys:wandb=WANDB_KEY",),
+    trainer=Resources(8, 30, gpus=1),
+    trainer_nodes=("pool=gpu",),
+    trainer_tolerations=("nvidia.com/gpu:NoSchedule",),
+    retries=3,
+    uncached=("Pusher",),
+    baseline=(("dcnn", "gs://bucket/old/model"),),
+)
+
+TASKS = {
+    "TfdsExampleGen",
+    "StatisticsGen",
+    "ImportSchemaGen",
+    "ExampleValidator",
+    "AnomalyGate",
+    "Transform",
+    "Trainer-dcnn",
+    "Trainer-mobilenet-v3-small",
+    "Evaluator-dcnn",
+    "Evaluator-mobilenet-v3-small",
+    "ModelComparison",
+    "Pusher",
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    file = tmp_path_factory.mktemp("package") / "pipeline.yaml"
+    package.write(file, debug(), DEPLOYMENT)
+    return file
+
+
+@pytest.fixture(scope="module")
+def documents(path: pathlib.Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+@pytest.fixture(scope="module")
+def spec(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    return documents[0]
+
+
+def _containers(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    executors = spec["deploymentSpec"]["executors"]
+    return {name.removeprefix("exec-"): of["container"] for name, of in executors.items() if "container" in of}
+
+
+def _step(container: dict[str, Any]) -> Step:
+    return Step(**json.loads(container["args"][container["args"].index("--step") + 1]))
+
+
+def test_kfps_own_loader_takes_it(path: pathlib.Path) -> None:
+    from kfp import components
+
+    component = components.load_component_from_file(str(path))
+    assert component.pipeline_spec.schema_version == "2.1.0"
+    assert component.pipeline_spec.pipeline_info.name == "debug"
+    assert component.platform_spec.platforms["kubernetes"]
+
+
+def test_every_component_is_a_task_and_nothing_needs_a_resolver_or_a_driver(spec: dict[str, Any]) -> None:
+    assert set(spec["root"]["dag"]["tasks"]) == TASKS | {"Baseline-dcnn"}
+    for executor in spec["deploymentSpec"]["executors"].values():
+        assert set(executor) in ({"container"}, {"importer"})
+        assert "lifecycle" not in executor.get("container", {})
+
+
+def test_each_container_starts_our_entry_point_in_our_image(spec: dict[str, Any]) -> None:
+    for container in _containers(spec).values():
+        assert container["image"] == "registry.example/pets:1"
+        assert container["command"] == ["python3", "-m", "pipeline.kubeflow.entrypoint"]
+        assert "--executor_class_path" in container["args"]
+
+
+def test_names_are_such_as_argo_takes(spec: dict[str, Any]) -> None:
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        assert name.replace("-", "").isalnum()
+        assert task["taskInfo"]["name"] == name, "KFP finds a producer by its task's name"
+        assert spec["components"][task["componentRef"]["name"]]["executorLabel"] in spec["deploymentSpec"]["executors"]
+
+
+def test_trainers_have_their_accelerator_and_do_not_wait_for_each_other(spec: dict[str, Any]) -> None:
+    for trainer in ("Trainer-dcnn", "Trainer-mobilenet-v3-small"):
+        resources = _containers(spec)[trainer]["resources"]
+        assert resources["cpuLimit"] == 8
+        assert resources["memoryLimit"] == 30
+        assert resources["accelerator"]["type"] == "nvidia.com/gpu"
+        assert int(resources["accelerator"]["count"]) == 1
+        assert not any(other.startswith("Trainer") for other in spec["root"]["dag"]["tasks"][trainer]["dependentTasks"])
+
+
+def test_other_steps_have_their_share_and_no_accelerator(spec: dict[str, Any]) -> None:
+    assert _containers(spec)["Transform"]["resources"] == {"cpuLimit": 2.0, "memoryLimit": 8.0}
+    assert _containers(spec)["Pusher"]["resources"] == {"cpuLimit": 1.0, "memoryLimit": 4.0}
+
+
+def test_steps_are_tried_again_and_cached_as_the_deployment_says(spec: dict[str, Any]) -> None:
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        assert task["retryPolicy"]["maxRetryCount"] == 3
+        assert task["cachingOptions"] == {"enableCache": name != "Pusher"}
+
+
+def test_volume_and_secret_are_in_every_container_and_the_nodes_are_the_trainers(
+    documents: list[dict[str, Any]],
+) -> None:
+    settings = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(settings) == {f"exec-{name}" for name in TASKS}
+    for name, of in settings.items():
+        assert of["pvcMount"][0]["mountPath"] == "/mnt/pets"
+        assert of["secretAsEnv"][0]["keyToEnv"] == [{"secretKey": "wandb", "envVar": "WANDB_KEY"}]
+        assert ("nodeSelector" in of) == ("tolerations" in of) == name.startswith("exec-Trainer")
+    trainer = settings["exec-Trainer-dcnn"]
+    assert trainer["nodeSelector"] == {"labels": {"pool": "gpu"}}
+    assert trainer["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+
+
+def test_the_baseline_is_imported_from_the_uri_that_the_run_gives(spec: dict[str, Any]) -> None:
+    importer = spec["deploymentSpec"]["executors"]["exec-Baseline-dcnn"]["importer"]
+    assert importer["artifactUri"] == {"runtimeParameter": "uri"}
+    task = spec["root"]["dag"]["tasks"]["Baseline-dcnn"]
+    assert task["inputs"]["parameters"]["uri"] == {"componentInputParameter": "baseline_dcnn"}
+    assert "baseline_model" in spec["root"]["dag"]["tasks"]["Evaluator-dcnn"]["inputs"]["artifacts"]
+    other = spec["root"]["dag"]["tasks"]["Evaluator-mobilenet-v3-small"]
+    assert "baseline_model" not in other["inputs"]["artifacts"]
+    assert "change_threshold" not in other["inputs"]["parameters"]["eval_config"]["runtimeValue"]["constant"]
+
+
+def test_no_path_of_the_compiling_machine_is_in_it(path: pathlib.Path) -> None:
+    assert str(pathlib.Path(pets.__file__).parents[1]) not in path.read_text()
+    assert str(pathlib.Path.home()) + "/" not in path.read_text()
+
+
+def test_the_report_and_the_figures_are_artifacts_of_kfps_own_types(spec: dict[str, Any]) -> None:
+    outputs = spec["components"]["comp-ModelComparison"]["outputDefinitions"]["artifacts"]
+    assert outputs["report_page"]["artifactType"]["schemaTitle"] == "system.HTML"
+    assert outputs["metrics"]["artifactType"]["schemaTitle"] == "system.Metrics"
+    assert _step(_containers(spec)["ModelComparison"]).shown == {"report_page": "index.html", "metrics": "metrics.json"}
+
+
+def test_the_run_can_change_what_a_person_changes(spec: dict[str, Any]) -> None:
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    assert {name: (of["parameterType"], of["defaultValue"]) for name, of in parameters.items()} == {
+        "data_dir": ("STRING", package.DATA_DIR),
+        "serving_dir": ("STRING", "/mnt/pets/serving"),
+        "dcnn_epochs": ("NUMBER_INTEGER", 1),
+        "mobilenet_epochs": ("NUMBER_INTEGER", 1),
+        "min_accuracy": ("NUMBER_DOUBLE", 0.0),
+        "min_mask_f1": ("NUMBER_DOUBLE", 0.0),
+        "baseline_dcnn": ("STRING", "gs://bucket/old/model"),
+    }
+
+
+def test_a_parameter_of_the_run_does_what_the_flag_would_have_done(spec: dict[str, Any]) -> None:
+    """Each container's execution properties, with parameters given at the run or compiled in."""
+    at_run = {"data_dir": "/mnt/pets/data", "dcnn_epochs": 5.0, "min_accuracy": 0.25, "min_mask_f1": 0.5}
+    config = dataclasses.replace(
+        debug(),
+        data_dir="/mnt/pets/data",
+        thresholds=Thresholds(accuracy=0.25, mask_f1=0.5),
+        dcnn=dataclasses.replace(debug().dcnn, phases=(dataclasses.replace(debug().dcnn.phases[0], epochs=5),)),
+    )
+    compiled_in = package.build(config, DEPLOYMENT)
+    for task in TASKS:
+        assert _properties(spec, task, at_run) == _properties(compiled_in, task, {})
+
+
+def _properties(spec: dict[str, Any], task: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What TFX's entry point gets; JSON texts parsed, since they may differ in spaces."""
+    defaults = {name: of["defaultValue"] for name, of in spec["root"]["inputDefinitions"]["parameters"].items()}
+    values = {}
+    for key, source in spec["root"]["dag"]["tasks"][task]["inputs"].get("parameters", {}).items():
+        constant = source.get("runtimeValue", {}).get("constant")
+        values[key] = {**defaults, **given}[source["componentInputParameter"]] if constant is None else constant
+    invocation = {"inputs": {"parameterValues": values}, "outputs": {}}
+    step = _step(_containers(spec)[task])
+    entrypoint.adapt(invocation, dataclasses.replace(step, shown={}))
+    return _parsed(invocation["inputs"]["parameterValues"])
+
+
+def _parsed(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return _parsed(json.loads(value))
+    if isinstance(value, dict):
+        return {key: _parsed(of) for key, of in value.items()}
+    return [_parsed(of) for of in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pipeline_root": "/mnt/artifacts"}, "mounted folders are for data_dir and serving_dir"),
+        ({"serving_dir": "s3://bucket/serving"}, "mount the bucket"),
+        ({"serving_dir": "serving"}, "absolute path"),
+        ({"volume": "/mnt/pets"}, "CLAIM:/FOLDER"),
+        ({"trainer_tolerations": ("gpu",)}, "KEY=VALUE:EFFECT"),
+    ],
+)
+def test_what_a_cluster_cannot_use_is_refused_at_once(
+    change: dict[str, Any], message: str, tmp_path: pathlib.Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        package.write(tmp_path / "pipeline.yaml", debug(), dataclasses.replace(Deployment(), **change))
+
+
+def test_a_name_that_kubeflow_refuses_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="lower-case"):
+        package.build(dataclasses.replace(debug(), name="My_Run"), Deployment())

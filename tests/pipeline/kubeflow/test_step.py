@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import json
+
+from pipeline.kubeflow.step import paths_of_change, with_value
+
+
+def test_a_value_is_set_inside_json_inside_json() -> None:
+    tree = {"custom_config": json.dumps({"config": json.dumps({"phases": [{"epochs": 2}, {"epochs": 10}]})})}
+    changed = with_value(tree, ("custom_config", "config", "phases", 1, "epochs"), 3.0)
+    config = json.loads(json.loads(changed["custom_config"])["config"])
+    assert config == {"phases": [{"epochs": 2}, {"epochs": 3}]}
+    assert isinstance(config["phases"][1]["epochs"], int), "KFP's 3.0 becomes 3 again"
+
+
+def test_the_tree_itself_is_left_as_it_was() -> None:
+    tree = {"a": {"b": 1}}
+    assert with_value(tree, ("a", "b"), 2) == {"a": {"b": 2}}
+    assert tree == {"a": {"b": 1}}
+
+
+def test_only_what_became_the_value_is_a_path() -> None:
+    before = {"data_dir": "/a", "fingerprint": "12", "json": '{"data_dir": "/a", "n": [0, 1]}'}
+    after = {"data_dir": "/b", "fingerprint": "34", "json": '{"data_dir": "/b", "n": [0, 1]}'}
+    assert set(paths_of_change(before, after, "/b")) == {("data_dir",), ("json", "data_dir")}
