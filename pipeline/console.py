@@ -19,7 +19,12 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-_MARKS = {"complete": "[green]done[/]", "cached": "[cyan]cached[/]", "failed": "[red]failed[/]"}
+_MARKS = {
+    "complete": "[green]done[/]",
+    "cached": "[cyan]cached[/]",
+    "looked up": "[cyan]looked up[/]",
+    "failed": "[red]failed[/]",
+}
 
 
 def open_console(log_file: pathlib.Path) -> Console:
@@ -89,7 +94,7 @@ class RunDisplay(logging.Handler):
 
 
 def component_line(name: str, state: str, seconds: float) -> str:
-    """One component's line, with markup; `state` is complete, cached or failed."""
+    """One component's line, with markup; `state` is one of `_MARKS`."""
     return f"{name:<34} {_MARKS[state]:<20} {_duration(seconds):>8}"
 
 

@@ -16,6 +16,8 @@ from pipeline.console import RunDisplay
 # Beam's DirectRunner first looks for a Go binary to download; this is the engine it would fall back to.
 BEAM_ARGS = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
 
+_RESOLVER = f"{tfx.dsl.Resolver.__module__}.{tfx.dsl.Resolver.__qualname__}"
+
 
 class ComponentError(RuntimeError):
     """A component failed; its name is the message, the error it raised the cause."""
@@ -55,7 +57,10 @@ def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay) -> dict[str, int]:
             # The launcher's None means that a node was not asked to run, and here each one is.
             assert execution is not None
             executions[name] = execution.execution_id or 0
-            outcome["state"] = "cached" if _was_cached(connection, executions[name]) else "complete"
+            if node.pipeline_node.node_info.type.name == _RESOLVER:
+                outcome["state"] = "looked up"  # a query of the metadata, made in every run
+            else:
+                outcome["state"] = "cached" if _was_cached(connection, executions[name]) else "complete"
     return executions
 
 
