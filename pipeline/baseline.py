@@ -10,6 +10,7 @@ from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
+from components.model_comparison.lineage import component_of
 from trainer_module.config import TrainerConfig
 
 
@@ -29,7 +30,7 @@ class EarlierBlessedModel(ResolverStrategy):
         [candidate] = input_dict["candidate"]
         blessed = {}
         for blessing in sorted(input_dict["blessing"], key=lambda artifact: artifact.id):
-            if blessing.get_string_custom_property("component_id") == self._evaluator_id:
+            if component_of(store, _producer(store, blessing.id)) == self._evaluator_id:
                 model_id = blessing.get_int_custom_property("current_model_id")
                 blessed[model_id] = blessing.get_int_custom_property("blessed") == 1
         earlier = [model for model in input_dict["model"] if model.id < candidate.id and blessed.get(model.id)]
@@ -38,14 +39,15 @@ class EarlierBlessedModel(ResolverStrategy):
         return {"candidate": [candidate], "model": [latest] if latest else [], "blessing": []}
 
 
+def _producer(store: mlmd.MetadataStore, artifact_id: int) -> int:
+    """The id of the execution that made an artifact, the first of those that give it out."""
+    events = store.get_events_by_artifact_ids([artifact_id])
+    return min(event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT)
+
+
 def _outputs(store: mlmd.MetadataStore, model_id: int) -> tuple[str, ...]:
     """Names of the outputs of a Trainer's model: one that lacks a head cannot be compared."""
-    execution_ids = [
-        event.execution_id
-        for event in store.get_events_by_artifact_ids([model_id])
-        if event.type == metadata_store_pb2.Event.OUTPUT
-    ]
-    execution = store.get_executions_by_id(execution_ids)[0]
+    [execution] = store.get_executions_by_id([_producer(store, model_id)])
     custom_config = json.loads(execution.custom_properties["custom_config"].string_value)
     return TrainerConfig.from_json(custom_config["config"]).outputs
 

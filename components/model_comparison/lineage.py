@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import ml_metadata as mlmd
 from ml_metadata import proto
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
@@ -32,7 +33,7 @@ def last_inputs(handle: metadata.Metadata) -> comparison.Inputs:
     """
     for execution in sorted(handle.store.get_executions(), key=lambda execution: -execution.id):
         artifacts = execution_lib.get_input_artifacts(handle, execution.id)
-        if _node(handle, execution) == "ModelComparison" and artifacts:
+        if component_of(handle.store, execution.id) == "ModelComparison" and artifacts:
             inputs = {key: list(values) for key, values in artifacts.items()}
             return executor.read_inputs(inputs, _parameters(execution))
     raise LookupError("no ModelComparison has begun in this run: let local_runner.py come that far first")
@@ -44,13 +45,13 @@ def component_seconds(handle: metadata.Metadata) -> dict[str, float]:
     for execution in sorted(handle.store.get_executions(), key=lambda execution: execution.id):
         if execution.last_known_state == proto.Execution.COMPLETE:
             elapsed = execution.last_update_time_since_epoch - execution.create_time_since_epoch
-            seconds[_node(handle, execution)] = elapsed / 1000
+            seconds[component_of(handle.store, execution.id)] = elapsed / 1000
     return seconds
 
 
-def _node(handle: metadata.Metadata, execution: proto.Execution) -> str:
-    """The component's id; the store names its context PIPELINE.ID."""
-    contexts = handle.store.get_contexts_by_execution(execution.id)
+def component_of(store: mlmd.MetadataStore, execution_id: int) -> str:
+    """The id of the component that an execution was of; the store names its context PIPELINE.ID."""
+    contexts = store.get_contexts_by_execution(execution_id)
     return next(
         context.name.split(".", 1)[1] for context in contexts if context.type == constants.NODE_CONTEXT_TYPE_NAME
     )
