@@ -116,7 +116,7 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
             _figure(overall, "mask", "f1"),
             _figure(overall, "mask", "iou"),
             "yes" if figures["blessed"] else "no",
-            "champion" if model == metrics["champion"] else "",
+            ("champion" if figures["blessed"] else "best") if model == metrics["champion"] else "",
         )
     console.print()
     console.print(table)

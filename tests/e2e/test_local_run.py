@@ -146,6 +146,16 @@ def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run)
     assert set(first_run.directory.glob("serving/*")) == versions
 
 
+def test_a_model_worse_than_the_latest_blessed_one_is_refused(first_run: Run) -> None:
+    versions = set(first_run.directory.glob("serving/*"))
+    # Any other model is worse than one that it must surpass by more than there is.
+    worse = run_locally(first_run.directory.parents[1], "--seed", "21", "--thresholds.max-drop=-1")
+    assert worse.status == 0
+    for model in pets.MODELS:
+        assert re.search(rf"{model} is not blessed: breed accuracy .* from the blessed model's 0\.\d+", worse.console)
+    assert set(first_run.directory.glob("serving/*")) == versions
+
+
 def test_a_failure_names_component_cause_and_log(first_run: Run) -> None:
     failed = run_locally(first_run.directory.parents[1], "--weights", "nowhere.h5")
     assert failed.status == 1

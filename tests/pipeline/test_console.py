@@ -57,6 +57,7 @@ def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> 
     print_results(console, {"champion": "dcnn", "models": {"dcnn": refused}})
     assert "0.410" in _shown(console)
     assert "dcnn is not blessed: breed accuracy is too low" in _shown(console)
+    assert "champion" not in _shown(console)
 
 
 def test_a_head_that_was_not_trained_is_a_dash(console: Console) -> None:
