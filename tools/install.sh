@@ -70,6 +70,8 @@ patch_interpreter() {
     --set-rpath "$libraries:$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')" \
     --add-needed libstdc++.so.6 --add-needed libgcc_s.so.1 "$venv/bin/python.patched"
   mv -f "$venv/bin/python.patched" "$venv/bin/python"
+  ln -sf python "$venv/bin/python3"
+  ln -sf python "$venv/bin/python3.11"
   "$venv/bin/python" -c 'import ctypes, ssl' || fail "the interpreter with the private glibc does not start; remove .venv and report this with $real"
 }
 
