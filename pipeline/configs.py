@@ -94,11 +94,16 @@ def sample() -> Config:
         data=Data("synthetic_pets", examples_per_breed=30, image_size=128),
         dcnn=Recipe(64, (Phase(12, 3e-3),), augmentation=augmentation),
         mobilenet=Recipe(96, (Phase(8, 2e-3),), augmentation=augmentation),
+        thresholds=Thresholds(accuracy=0.3, mask_f1=0.7),
     )
 
 
 def pets() -> Config:
-    """The real thing: Oxford-IIIT Pet, both networks, official test split."""
+    """The real thing: Oxford-IIIT Pet, both networks, official test split.
+
+    Seen with weights of alpha 0.75, on photos of 256 x 256, after 33 minutes of training on two cores (one seed; the
+    README has the command): DCNN 54.5 % of breeds and mask F1 0.910, MobileNetV3Small 88.2 % and 0.952.
+    """
     return Config(
         name="pets",
         data=Data("oxford_iiit_pet"),

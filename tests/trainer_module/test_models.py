@@ -67,6 +67,15 @@ def test_a_missing_weights_file_is_named() -> None:
         build_model(small_config("mobilenet_v3_small", weights="nowhere.h5"))
 
 
+def test_weights_that_cannot_be_downloaded_are_an_error_with_the_ways_out(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))  # no cached copy
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(ValueError, match="'none'"):
+        build_model(small_config("mobilenet_v3_small", weights="imagenet"))
+
+
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="dcnn"):
         build_model(small_config("dcnn", model="resnet"))

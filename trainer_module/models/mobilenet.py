@@ -27,15 +27,9 @@ def backbone(recipe: Recipe, weights: str) -> keras.Model:
         A model from float32 [B, S, S, 3] in [-1, 1] to feature maps at 1/4, 1/8, 1/16 and 1/32, shallow to deep.
 
     Raises:
-        ValueError: the file is missing or made for another alpha.
+        ValueError: the file is missing or made for another alpha; or ImageNet's weights could not be downloaded.
     """
-    network = keras.applications.MobileNetV3Small(
-        input_shape=(recipe.input_size, recipe.input_size, 3),
-        alpha=recipe.width,
-        include_top=False,
-        weights="imagenet" if weights == "imagenet" else None,
-        include_preprocessing=False,  # Transform's graph has normalised already
-    )
+    network = _network(recipe, "imagenet" if weights == "imagenet" else None)
     if weights not in ("imagenet", "none"):
         _load_weights(network, weights, recipe.width)
     for layer in network.layers:
@@ -43,6 +37,23 @@ def backbone(recipe: Recipe, weights: str) -> keras.Model:
             layer.momentum = _NORM_MOMENTUM
     features = [_last_at_stride(network, stride) for stride in _STRIDES]
     return keras.Model(network.input, [*features, network.output], name="backbone")
+
+
+def _network(recipe: Recipe, weights: str | None) -> keras.Model:
+    try:
+        return keras.applications.MobileNetV3Small(
+            input_shape=(recipe.input_size, recipe.input_size, 3),
+            alpha=recipe.width,
+            include_top=False,
+            weights=weights,
+            include_preprocessing=False,  # Transform's graph has normalised already
+        )
+    except Exception as error:
+        if "URL fetch failure" not in str(error):  # Keras raises a bare Exception
+            raise
+        raise ValueError(
+            "weights is 'imagenet', but Keras could not download them: give a .weights.h5 file, or 'none'"
+        ) from error
 
 
 def _load_weights(network: keras.Model, path: str, alpha: float) -> None:
