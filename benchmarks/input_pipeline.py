@@ -8,6 +8,7 @@ Without --records it draws its own. The two take turns in one process, after a w
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import pathlib
 import statistics
 import tempfile
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("--records", help="pattern of TFRecord files of TfdsExampleGen")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    config = pets_config()
+    config = dataclasses.replace(pets_config(), weights="none")  # a step costs the same from any start
     training = config.trainer(flags.model)
     with tempfile.TemporaryDirectory() as folder:
         drawn = pathlib.Path(folder) / "drawn"
