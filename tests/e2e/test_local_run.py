@@ -134,6 +134,16 @@ def test_a_second_run_takes_every_component_from_the_cache(first_run: Run) -> No
     assert len(list(first_run.directory.glob("serving/*"))) == 1
 
 
+def test_a_model_worse_than_the_latest_blessed_one_is_refused(first_run: Run) -> None:
+    versions = set(first_run.directory.glob("serving/*"))
+    # Any other model is worse than one that it must surpass by more than there is.
+    worse = run_locally(first_run.directory.parents[1], "--seed", "21", "--thresholds.max-drop=-1")
+    assert worse.status == 0
+    for model in pets.MODELS:
+        assert re.search(rf"{model} is not blessed: breed accuracy .* from the blessed model's 0\.\d+", worse.console)
+    assert set(first_run.directory.glob("serving/*")) == versions
+
+
 def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run) -> None:
     versions = set(first_run.directory.glob("serving/*"))
     strict = run_locally(first_run.directory.parents[1], "--thresholds.accuracy", "0.99")
@@ -143,16 +153,6 @@ def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run)
     for model in pets.MODELS:
         assert re.search(rf"{model} is not blessed: breed accuracy is 0\.\d+: 0\.\d+ below", strict.console)
     assert "none: no model is blessed" in strict.console
-    assert set(first_run.directory.glob("serving/*")) == versions
-
-
-def test_a_model_worse_than_the_latest_blessed_one_is_refused(first_run: Run) -> None:
-    versions = set(first_run.directory.glob("serving/*"))
-    # Any other model is worse than one that it must surpass by more than there is.
-    worse = run_locally(first_run.directory.parents[1], "--seed", "21", "--thresholds.max-drop=-1")
-    assert worse.status == 0
-    for model in pets.MODELS:
-        assert re.search(rf"{model} is not blessed: breed accuracy .* from the blessed model's 0\.\d+", worse.console)
     assert set(first_run.directory.glob("serving/*")) == versions
 
 
