@@ -34,7 +34,11 @@ class History(keras.callbacks.Callback):
         self._directory = directory
         self._examples = {"train_examples": train_examples, "eval_examples": eval_examples}
         self._writers = {name: tf.summary.create_file_writer(f"{directory}/{name}") for name in ("train", "validation")}
-        self._total_epochs = sum(phase.epochs for phase in config.recipe.phases)
+        # What an epoch costs grows with the area of its pictures.
+        recipe = config.recipe
+        self._costs = [
+            (phase.input_size or recipe.input_size) ** 2 for phase in recipe.phases for _ in range(phase.epochs)
+        ]
         self._epochs: list[dict[str, float]] = []
         self._phase = 0
         self._started = time.monotonic()
@@ -93,10 +97,10 @@ class History(keras.callbacks.Callback):
         return min(self._config.recipe.batch_size, self._examples["train_examples"])
 
     def _title(self) -> str:
-        return f"{self._config.model}  epoch {len(self._epochs) + 1}/{self._total_epochs}"
+        return f"{self._config.model}  epoch {len(self._epochs) + 1}/{len(self._costs)}"
 
     def _line(self, record: dict[str, float]) -> str:
-        left = (self._total_epochs - len(self._epochs) - 1) * record["seconds"]
+        left = record["seconds"] * sum(self._costs[len(self._epochs) + 1 :]) / self._costs[len(self._epochs)]
         parts = [self._title(), f"{record['images_per_second']:.0f} images/s", f"loss {record['loss']:.3f}"]
         if "val_accuracy" in record:
             parts.append(f"accuracy {record['accuracy']:.3f}, eval {record['val_accuracy']:.3f}")

@@ -20,6 +20,8 @@ class Phase:
     """Peak rate of AdamW; it warms up linearly, then falls along a cosine to a hundredth."""
     backbone_rate: float = 1.0
     """Share of `learning_rate` at which the backbone's deepest layers learn, and a class head that was probed."""
+    input_size: int = 0
+    """Side of the picture in this phase, in pixels; small first is fast and regularises; 0: the recipe's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Recipe:
     dropout: float = 0.2
     """Share of the class head's inputs that a training step leaves out."""
     batch_size: int = 32
-    """Pictures in a training step."""
+    """Pictures in a training step, on all devices together."""
     weight_decay: float = 1e-4
     """AdamW's decoupled weight decay."""
     probe_passes: int = 0
@@ -71,8 +73,10 @@ class Recipe:
     """The exported model averages its answers for a picture and its mirror image, at twice the cost."""
 
     def __post_init__(self) -> None:
-        for field in ("input_size", "serving_size"):
-            if (size := getattr(self, field)) % 32 or size < 0 or not self.input_size:
+        sizes = {"input_size": self.input_size, "serving_size": self.serving_size or self.input_size}
+        sizes |= {f"phases[{i}].input_size": phase.input_size or self.input_size for i, phase in enumerate(self.phases)}
+        for field, size in sizes.items():
+            if size % 32 or size <= 0:
                 raise ValueError(f"{field} is {size}: the networks halve it five times, so use a multiple of 32")
         if not self.phases or any(phase.epochs < 1 for phase in self.phases):
             raise ValueError("phases must name at least one phase, each of one epoch or more")
@@ -104,10 +108,12 @@ class TrainerConfig:
         Random crops magnify a training picture, so the network knows objects larger than it will meet them; a larger
         picture at test time makes up for it (Touvron et al. 2019, Fixing the train-test resolution discrepancy).
         """
+        return self.at_size(self.recipe.serving_size)
+
+    def at_size(self, size: int) -> TrainerConfig:
+        """The same config with the network for pictures of `size` pixels a side; 0 changes nothing."""
         recipe = self.recipe
-        return dataclasses.replace(
-            self, recipe=dataclasses.replace(recipe, input_size=recipe.serving_size or recipe.input_size)
-        )
+        return dataclasses.replace(self, recipe=dataclasses.replace(recipe, input_size=size or recipe.input_size))
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

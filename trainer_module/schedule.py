@@ -46,10 +46,20 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
 
     def __init__(self, shares: Iterable[Share], **kwargs: object) -> None:
         super().__init__(**kwargs)
-        # Keras' TensorFlow trainer hands `update_step` the tf.Variable inside its own.
-        self._shares = {id(variable.value): share for variable, share in shares}
+        # `update_step` gets the tf.Variable inside Keras' own, on several devices each device's: the key is the same.
+        self._shares = {self._var_key(variable): share for variable, share in shares}
         # Norm scales and biases are not pulled to zero.
         self.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
 
+    # Workaround: with several devices, clipping by norm trains otherwise than on one.
+    # Cause: Keras clips each device's part of the gradient and then sums the parts.
+    # Can go when Keras' TensorFlow optimizer sums first.
+    def _clip_gradients(self, grads: list[keras.KerasTensor | None]) -> list[keras.KerasTensor | None]:
+        summed = super()._all_reduce_sum_gradients([(gradient, None) for gradient in grads])
+        return super()._clip_gradients([gradient for gradient, _ in summed])
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: list[tuple]) -> list[tuple]:
+        return grads_and_vars
+
     def update_step(self, gradient: keras.KerasTensor, variable: keras.Variable, learning_rate: float) -> None:
-        super().update_step(gradient, variable, learning_rate * self._shares.get(id(variable), 1.0))
+        super().update_step(gradient, variable, learning_rate * self._shares.get(self._var_key(variable), 1.0))

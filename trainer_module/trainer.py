@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -12,10 +14,12 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import pets
-from trainer_module import inputs, losses, metrics, probe, schedule, signatures
+from trainer_module import distribution, inputs, losses, metrics, probe, schedule, signatures
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import backbone_of, build_model
+
+Data = tuple[tf.data.Dataset, tf.data.Dataset]
 
 _THRESHOLDS = np.linspace(0.2, 0.8, 25)
 
@@ -35,36 +39,52 @@ def run_fn(fn_args: FnArgs) -> None:
         keras.mixed_precision.set_global_policy("mixed_float16")
 
     with tempfile.TemporaryDirectory() as cache:
-        train_data = inputs.train_dataset(train, config, image_size, os.path.join(cache, "train"))
-        eval_data = inputs.eval_dataset(evaluation, config, image_size, os.path.join(cache, "eval"))
-        model = build_model(config)
+
+        def data(stage: TrainerConfig) -> Data:
+            prefix = os.path.join(cache, str(stage.recipe.input_size))
+            return (
+                inputs.train_dataset(train, stage, image_size, f"{prefix}-train"),
+                inputs.eval_dataset(evaluation, stage, image_size, f"{prefix}-eval"),
+            )
+
         history = History(config, fn_args.model_run_dir, train.examples, evaluation.examples)
-        fit(model, train_data, eval_data, config, history)
-        serving = build_model(config.serving)
-        serving.set_weights(model.get_weights())
+        with distribution.strategy(config.recipe.batch_size).scope():
+            model = fit(build_model(config), data, config, history)
+        serving = rebuilt(model, config.serving)
         threshold = 0.5
         if pets.MASK in config.outputs:
             serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
             threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
-    history.write(model, threshold)
+    history.write(serving, threshold)
     signatures.export(signatures.ServingModel(serving, config, transform, threshold), fn_args.serving_model_dir)
 
 
 def fit(
-    model: keras.Model,
-    train_data: tf.data.Dataset,
-    eval_data: tf.data.Dataset,
-    config: TrainerConfig,
-    history: History,
-) -> None:
-    """Runs the phases of `config.recipe` and leaves the best weights, judged on `eval_data`, in `model`.
+    model: keras.Model, data: Callable[[TrainerConfig], Data], config: TrainerConfig, history: History
+) -> keras.Model:
+    """Runs the phases of `config.recipe`; returns the network of the last one with the weights that did best on eval.
 
     Before the first phase that trains the backbone, the class head is fitted to the frozen features, if the recipe
     says so.
+
+    Args:
+        model: the network of `config`.
+        data: gives the data sets (train, eval) of a config, at its `input_size`; asked once for every phase that
+            changes the size (progressive resizing: Tan and Le 2021, EfficientNetV2).
+        config: the recipe.
+        history: is told of every epoch.
     """
+    size = 0
     best = KeepBest(config.label)
     probed = False
     for number, phase in enumerate(config.recipe.phases):
+        stage = config.at_size(phase.input_size)
+        if stage.recipe.input_size != size:
+            size = stage.recipe.input_size
+            if model.input_shape[1] != size:
+                model = rebuilt(model, stage)
+            distribution.share_norms(model)
+            train_data, eval_data = data(stage)
         if config.recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
             probe.fit_class_head(model, config.label, train_data, config.recipe.probe_passes)
             probed = True
@@ -80,6 +100,14 @@ def fit(
             callbacks=[*averaging, history, best],
         )
     best.restore(model)
+    return model
+
+
+def rebuilt(model: keras.Model, config: TrainerConfig) -> keras.Model:
+    """The network of `config`, at its size, with the weights of `model`."""
+    other = build_model(dataclasses.replace(config, weights="none"))
+    other.set_weights(model.get_weights())
+    return other
 
 
 def compile_for(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig, probed: bool) -> None:

@@ -22,7 +22,7 @@ def test_early_layers_of_a_backbone_get_the_smallest_share() -> None:
     backbone = build_model(small_config("dcnn", input_size=64)).get_layer("backbone")
     shares = [share for _, share in backbone_shares(backbone, 0.1)]
     assert shares == sorted(shares)
-    assert shares[0] == pytest.approx(0.1 * 0.7**4)
+    assert shares[0] == pytest.approx(0.1 * 0.7**3)
     assert shares[-1] == 0.1
 
 

@@ -17,10 +17,10 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import pets
 from trainer_module import inputs, signatures
-from trainer_module.callbacks import KeepBest
-from trainer_module.config import Phase
+from trainer_module.callbacks import History, KeepBest
+from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model
-from trainer_module.trainer import best_mask_threshold, run_fn
+from trainer_module.trainer import Data, best_mask_threshold, fit, rebuilt, run_fn
 
 
 def _run(directory: pathlib.Path, records: pathlib.Path, transform_graph: str, **changes: object) -> FnArgs:
@@ -57,6 +57,28 @@ def test_the_history_tells_each_epoch_of_each_phase(trained: tuple[FnArgs, dict]
     assert [(epoch["epoch"], epoch["phase"]) for epoch in history["epochs"]] == [(0, 0), (1, 1)]
     figures = {"loss", "class_loss", "mask_loss", "accuracy", "mask_f1"}
     assert figures | {f"val_{name}" for name in figures} <= set(history["epochs"][0])
+
+
+def test_a_phase_may_train_at_a_size_of_its_own(
+    tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str
+) -> None:
+    sizes = []
+    config = small_config(input_size=64, phases=(Phase(1, 1e-3, input_size=32), Phase(1, 1e-3), Phase(1, 1e-3)))
+    split = inputs.Split.of([str(records)])
+
+    def data(stage: TrainerConfig) -> Data:
+        sizes.append(stage.recipe.input_size)
+        return (
+            inputs.train_dataset(split, stage, IMAGE_SIZE, str(tmp_path / "train")),
+            inputs.eval_dataset(split, stage, IMAGE_SIZE, str(tmp_path / "eval")),
+        )
+
+    model = fit(build_model(config), data, config, History(config, str(tmp_path), 24, 24))
+    assert sizes == [32, 64]
+    assert model.input_shape[1] == 64
+    larger = rebuilt(model, config.at_size(96))
+    for weight, same in zip(model.get_weights(), larger.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
 
 
 def test_tensorboard_logs_lie_beside_the_history(trained: tuple[FnArgs, dict]) -> None:

@@ -1,7 +1,7 @@
 """The networks: a backbone of `BACKBONES` below the heads that both share.
 
-A backbone is `build(recipe, weights) -> keras.Model` from image float32 [B, S, S, 3] in [-1, 1] to a list of feature
-maps, shallow to deep, each half the size of the one before, starting at a quarter of the input.
+A backbone is `build(recipe, weights) -> keras.Model` from image float32 [B, S, S, 3] in [-1, 1] to a list of three or
+four feature maps, shallow to deep, each half the size of the one before, starting at a quarter of the input.
 """
 
 from __future__ import annotations

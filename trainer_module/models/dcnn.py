@@ -7,41 +7,49 @@ from keras import layers
 
 from trainer_module.config import Recipe
 
-_STAGE_CHANNELS = (32, 64, 128, 256)
+_STAGE_CHANNELS = (24, 48, 96, 192)
 
 
 def backbone(recipe: Recipe, weights: str) -> keras.Model:
-    """Builds the encoder: a stride-2 stem, then a residual block at each of 1/4, 1/8, 1/16 and 1/32.
+    """Builds the encoder: stages at 1/2, 1/4, 1/8 and 1/16 of the input.
+
+    The first stage is one convolution, since nothing costs more than a layer at that size, and the second one opens
+    with another; the rest are residual blocks. The deepest map stops at 1/16: at 1/32 a photo of 128 pixels would be
+    told by 4 x 4 cells, too few for what tells breeds apart.
 
     Args:
         recipe: `input_size` and `width`, which scales the channels.
         weights: must be `none`.
 
     Returns:
-        A model from float32 [B, S, S, 3] to the four stages' feature maps, shallow to deep.
+        A model from float32 [B, S, S, 3] to the feature maps at 1/4, 1/8 and 1/16, shallow to deep.
     """
     if weights != "none":
         raise ValueError(f"weights is {weights!r}, but the DCNN is trained from scratch: use 'none'")
     channels = [max(8, round(count * recipe.width)) for count in _STAGE_CHANNELS]
     image = keras.Input((recipe.input_size, recipe.input_size, 3))
-    x = _conv_norm(image, channels[0], 2, "stem")
-    x = layers.ReLU(name="stem_relu")(x)
-    features = []
-    for stage, count in enumerate(channels):
-        x = _residual_block(x, count, f"stage{stage}")
-        features.append(x)
+    x = _conv_norm_relu(image, channels[0], 2, "stage0_conv")
+    x = _conv_norm_relu(x, channels[1], 2, "stage1_conv")
+    features = [_residual_block(x, channels[1], 1, "stage1")]
+    for stage, count in enumerate(channels[2:], start=2):
+        features.append(_residual_block(features[-1], count, 2, f"stage{stage}"))
     return keras.Model(image, features, name="backbone")
 
 
-def _residual_block(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
-    """Two 3x3 convolutions that halve the map, and a pooled shortcut around them (He et al. 2015 and 2019)."""
-    shortcut = layers.AveragePooling2D(2, padding="same", name=f"{name}_pool")(x)
-    shortcut = _conv_norm(shortcut, channels, 1, f"{name}_shortcut", kernel=1)
-    x = _conv_norm(x, channels, 2, f"{name}_conv0")
-    x = layers.ReLU(name=f"{name}_relu0")(x)
+def _residual_block(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:
+    """Two 3x3 convolutions and a shortcut around them, pooled where they stride (He et al. 2015 and 2019)."""
+    shortcut = x
+    if stride > 1:
+        shortcut = layers.AveragePooling2D(stride, padding="same", name=f"{name}_pool")(x)
+        shortcut = _conv_norm(shortcut, channels, 1, f"{name}_shortcut", kernel=1)
+    x = _conv_norm_relu(x, channels, stride, f"{name}_conv0")
     x = _conv_norm(x, channels, 1, f"{name}_conv1")
     x = layers.Add(name=f"{name}_add")([x, shortcut])
-    return layers.ReLU(name=f"{name}_relu1")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _conv_norm_relu(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:
+    return layers.ReLU(name=f"{name}_relu")(_conv_norm(x, channels, stride, name))
 
 
 def _conv_norm(x: keras.KerasTensor, channels: int, stride: int, name: str, kernel: int = 3) -> keras.KerasTensor:
