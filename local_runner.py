@@ -39,14 +39,14 @@ def _run(config: flags.Config, run_dir: pathlib.Path, screen: console.Console) -
 
         from components.model_comparison import lineage
         from components.model_comparison.report import publish
-        from pipeline import baseline, local, pipeline
+        from pipeline import baseline, beam, local, pipeline
 
+    beam.check_folder(config.beam, "run_dir", str(run_dir))
     dag = pipeline.create_pipeline(
         config,
         pipeline_root=str(run_dir / "pipeline"),
         serving_dir=str(run_dir / "serving"),
         data_dir=config.data_path(),
-        beam_pipeline_args=local.BEAM_ARGS,
         baseline=baseline.earlier_blessed_model,
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
             str(run_dir / "metadata.db")

@@ -13,9 +13,6 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils
 
 from pipeline.console import RunDisplay
 
-# Beam's DirectRunner first looks for a Go binary to download; this is the engine it would fall back to.
-BEAM_ARGS = ("--direct_running_mode=in_memory", "--direct_num_workers=1")
-
 _RESOLVER = f"{tfx.dsl.Resolver.__module__}.{tfx.dsl.Resolver.__qualname__}"
 
 

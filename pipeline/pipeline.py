@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
@@ -11,7 +11,7 @@ from tfx import v1 as tfx
 from components.anomaly_gate import AnomalyGate
 from components.model_comparison.component import ModelComparison
 from components.tfds_example_gen.component import TfdsExampleGen
-from pipeline import evaluation, fingerprint
+from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config
 from schema import pets
 
@@ -25,7 +25,6 @@ def create_pipeline(
     pipeline_root: str,
     serving_dir: str,
     data_dir: str,
-    beam_pipeline_args: Sequence[str] = (),
     baseline: Baseline | None = None,
     metadata_connection_config: tfx.orchestration.metadata.ConnectionConfigType | None = None,
     schema_file: str = SCHEMA_FILE,
@@ -37,11 +36,15 @@ def create_pipeline(
         pipeline_root: where artifacts go.
         serving_dir: where a blessed champion is pushed to, as `serving_dir/VERSION/`.
         data_dir: the TFDS data_dir that holds the data set or will hold it.
-        beam_pipeline_args: flags of Beam's runner.
         baseline: gives, for a trained model's channel and its Evaluator's id, the model to beat's channel or None.
         metadata_connection_config: the metadata store; None where the runner has its own.
         schema_file: the schema's path on the machine that runs the pipeline.
+
+    Raises:
+        ValueError: `config.beam` lacks a field, or its workers could not reach `data_dir`.
     """
+    beam_pipeline_args = beam.pipeline_args(config.beam)
+    beam.check_folder(config.beam, "data_dir", data_dir)
     example_gen = TfdsExampleGen(
         dataset=config.data.dataset,
         data_dir=data_dir,
@@ -120,7 +123,7 @@ def create_pipeline(
         components=[*nodes, comparison, pusher],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=list(beam_pipeline_args),
+        beam_pipeline_args=[*beam_pipeline_args],
     )
 
 

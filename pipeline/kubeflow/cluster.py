@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pipeline import beam
 from pipeline.configs import Config
 from pipeline.kubeflow.deployment import Deployment
 
@@ -24,6 +25,19 @@ def check(config: Config, deployment: Deployment) -> None:
     check_folder("serving_dir", deployment.serving_dir)
     if deployment.volume and not re.fullmatch(r"[^:/]+:/[^:]+", deployment.volume):
         raise ValueError(f"volume is {deployment.volume!r}: give CLAIM:/FOLDER, such as pets:/mnt/pets")
+
+
+def check_beam(config: Config) -> None:
+    """Raises ValueError unless Beam's workers can reach data and artifacts."""
+    if config.beam.runner == "direct":
+        return
+    if not config.beam.shared_dir:
+        raise ValueError(
+            f"beam.shared_dir is missing: on Kubeflow beam.runner {config.beam.runner} needs a folder that steps "
+            "and workers both reach: below the folder of deployment.volume, or gs://"
+        )
+    beam.check_folder(config.beam, "beam.shared_dir", config.beam.shared_dir)
+    beam.check_folder(config.beam, "data_dir", config.data_dir)
 
 
 def check_pipeline_root(pipeline_root: str) -> None:

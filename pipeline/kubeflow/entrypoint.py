@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import schema
+from pipeline.kubeflow import sharing
 from pipeline.kubeflow import step as steps
 
 TFX_ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
@@ -48,14 +49,18 @@ def main(arguments: Sequence[str]) -> None:
         for artifact in artifacts["artifacts"]:
             os.makedirs(os.path.dirname(artifact["uri"]), exist_ok=True)
 
+    # Of kfp, TFX's entry point needs the messages alone. By this variable kfp's own containers leave out the rest: its
+    # client, Kubernetes' client, its compiler.
+    os.environ["_KFP_RUNTIME"] = "true"
     # Paths inside the package, such as the schema's, are relative to where it is installed.
     os.chdir(pathlib.Path(schema.__file__).parents[1])
-    sys.argv = [TFX_ENTRY_POINT, "--json_serialized_invocation_args", json.dumps(invocation), *for_tfx]
-    try:
-        runpy.run_module(TFX_ENTRY_POINT, run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        if end.code:
-            raise
+    with sharing.through(invocation, step.shared_dir) as for_executor:
+        sys.argv = [TFX_ENTRY_POINT, "--json_serialized_invocation_args", json.dumps(for_executor), *for_tfx]
+        try:
+            runpy.run_module(TFX_ENTRY_POINT, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            if end.code:
+                raise
     complete_output(invocation, step, shown)
 
 

@@ -12,7 +12,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from pipeline import local, pipeline
+from pipeline import pipeline
 from pipeline.configs import Config
 from pipeline.kubeflow import cluster
 from pipeline.kubeflow.deployment import Deployment, Resources
@@ -29,6 +29,8 @@ DATA_DIR = "/tmp/tensorflow_datasets"
 
 _SHOWN = {"report_page": ("system.HTML", "index.html"), "metrics": ("system.Metrics", "metrics.json")}
 """Outputs of ModelComparison for KFP's own pages: type, and the file of its report."""
+
+_BEAM_STEPS = ("TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator")
 
 Spec = dict[str, Any]
 
@@ -66,10 +68,14 @@ def build(config: Config, deployment: Deployment) -> Spec:
     Raises:
         ValueError: as `write`.
     """
+    cluster.check_beam(config)
     config = dataclasses.replace(config, data_dir=config.data_dir or DATA_DIR)
     cluster.check(config, deployment)
     spec = _tfx_spec(config, deployment)
     steps = {name: Step(_titles(component)) for name, component in spec["components"].items() if _args(spec, name)}
+    for name in steps:
+        if name.startswith(_BEAM_STEPS):
+            steps[name].shared_dir = config.beam.shared_dir
     for name, parameter in _parameters(config, deployment).items():
         changed = _tfx_spec(*parameter.changed(parameter.probe))
         for component, step in steps.items():
@@ -93,7 +99,6 @@ def _tfx_spec(config: Config, deployment: Deployment) -> Spec:
         pipeline_root=deployment.pipeline_root,
         serving_dir=deployment.serving_dir,
         data_dir=config.data_dir,
-        beam_pipeline_args=local.BEAM_ARGS,
         baseline=_importers(dict(deployment.baseline)),
         schema_file=SCHEMA_FILE,
     )
@@ -157,7 +162,7 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
         return changed
 
     parameters = {
-        "data_dir": _Parameter("STRING", config.data_dir, "/another/data_dir", folder),
+        "data_dir": _Parameter("STRING", config.data_dir, f"{config.data_dir}/another", folder),
         "serving_dir": _Parameter("STRING", deployment.serving_dir, "/another/serving_dir", serving),
     }
     for network in ("dcnn", "mobilenet"):

@@ -1,6 +1,7 @@
 """What the package tells a container about its step beyond what TFX and KFP tell it: the argument `--step`.
 
-It is JSON: `{"artifacts": {KEY: TITLE}, "runtime_parameters": {NAME: [PATH, ...]}, "shown": {KEY: FILE}}`, see `Step`.
+It is JSON: `{"artifacts": {KEY: TITLE}, "runtime_parameters": {NAME: [PATH, ...]}, "shown": {KEY: FILE},
+"shared_dir": FOLDER}`, see `Step`.
 A path leads into an execution property, through JSON texts too: `["custom_config", "config", "seed"]`.
 """
 
@@ -24,6 +25,8 @@ class Step:
     """For each of the run's parameters that this step takes: where its value goes."""
     shown: dict[str, str] = dataclasses.field(default_factory=dict)
     """Outputs for KFP's own pages: key, and the file of the output `report` that it shows."""
+    shared_dir: str = ""
+    """Where artifacts must lie for Beam's workers to reach them; empty: in the container."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

@@ -1,0 +1,107 @@
+"""What runs the Beam steps, as Beam's own flags. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Beam:
+    """The engine of the steps that read examples; docs/scaling.md says which to use when."""
+
+    runner: Literal["direct", "flink", "spark", "dataflow", "portable"] = "direct"
+    """`direct`: the step's own machine; `portable`: any other job server than Flink's and Spark's."""
+    workers: int = 0
+    """direct: processes (0: inside the step's own); flink: parallelism (0: the cluster's); dataflow: most machines."""
+    job_endpoint: str = ""
+    """flink, spark, portable: HOST:PORT of the job server."""
+    worker_pool: str = ""
+    """flink, spark, portable: HOST:PORT of a worker pool of our image, as seen from the engine's nodes."""
+    image: str = ""
+    """dataflow, or instead of `worker_pool`: the container image that nodes start workers from."""
+    project: str = ""
+    """dataflow: the Google Cloud project."""
+    region: str = ""
+    """dataflow: where its machines are, such as europe-west4."""
+    temp_location: str = ""
+    """dataflow: gs://BUCKET/FOLDER for its temporary files."""
+    shared_dir: str = ""
+    """Kubeflow: a folder that steps and workers both reach; artifacts pass through it (pipeline.kubeflow.sharing)."""
+    timeout_minutes: int = 720
+    """flink, spark, portable: a job that has not ended by then fails its step."""
+
+
+# What each runner must be told, and what it may be told.
+_REQUIRED = {
+    "direct": (),
+    "flink": ("job_endpoint",),
+    "spark": ("job_endpoint",),
+    "dataflow": ("image", "project", "region", "temp_location"),
+    "portable": ("job_endpoint",),
+}
+_ALLOWED = {
+    "direct": ("workers",),
+    "flink": ("job_endpoint", "worker_pool", "image", "workers", "shared_dir", "timeout_minutes"),
+    "spark": ("job_endpoint", "worker_pool", "image", "shared_dir", "timeout_minutes"),
+    "dataflow": ("image", "project", "region", "temp_location", "workers", "shared_dir"),
+    "portable": ("job_endpoint", "worker_pool", "image", "shared_dir", "timeout_minutes"),
+}
+
+
+def pipeline_args(beam: Beam) -> list[str]:
+    """TFX's `beam_pipeline_args` for the preset.
+
+    Raises:
+        ValueError: a field is missing, or set though the runner does not read it; the message names it.
+    """
+    _check(beam)
+    if beam.runner == "direct":
+        # Beam's DirectRunner first looks for a Go binary to download; these name the engine it would fall back to.
+        mode = "multi_processing" if beam.workers else "in_memory"
+        return [f"--direct_running_mode={mode}", f"--direct_num_workers={beam.workers or 1}"]
+    if beam.runner == "dataflow":
+        limit = [f"--max_num_workers={beam.workers}"] if beam.workers else []
+        cloud = [f"--{name}={getattr(beam, name)}" for name in ("project", "region", "temp_location")]
+        return ["--runner=DataflowRunner", *cloud, f"--sdk_container_image={beam.image}", *limit]
+    return [
+        f"--runner={JOB_SERVER_RUNNER}",
+        f"--job_endpoint={beam.job_endpoint}",
+        # What Beam applies this to is a job's whole life with some job servers, see JobServerRunner.
+        f"--job_server_timeout={beam.timeout_minutes * 60}",
+        f"--environment_type={'DOCKER' if beam.image else 'EXTERNAL'}",
+        f"--environment_config={beam.image or beam.worker_pool}",
+        *([f"--parallelism={beam.workers}"] if beam.workers else []),
+    ]
+
+
+JOB_SERVER_RUNNER = "pipeline.job_server_runner.JobServerRunner"
+
+
+def check_folder(beam: Beam, name: str, folder: str) -> None:
+    """Raises ValueError unless workers on other machines can reach `folder` by the same name."""
+    if beam.runner == "dataflow" and not folder.startswith("gs://"):
+        raise ValueError(f"{name} is {folder!r}: with beam.runner dataflow it must be gs://, which its workers read")
+    if beam.runner != "direct" and not (os.path.isabs(folder) or "://" in folder):
+        raise ValueError(
+            f"{name} is {folder!r}: with beam.runner {beam.runner} it must be an absolute path, of a folder that the "
+            "workers mount at the same place, or gs://"
+        )
+
+
+def _check(beam: Beam) -> None:
+    for name in _REQUIRED[beam.runner]:
+        if not getattr(beam, name):
+            raise ValueError(f"beam.{name} is missing: beam.runner {beam.runner} needs it")
+    for field in dataclasses.fields(Beam):
+        if field.name not in ("runner", *_ALLOWED[beam.runner]) and getattr(beam, field.name) != field.default:
+            raise ValueError(f"beam.{field.name} is set, and beam.runner {beam.runner} does not read it: leave it out")
+    if beam.workers < 0:
+        raise ValueError(f"beam.workers is {beam.workers}: give a number of workers, or 0")
+    if beam.timeout_minutes < 1:
+        raise ValueError(f"beam.timeout_minutes is {beam.timeout_minutes}: give at least 1")
+    if "worker_pool" in _ALLOWED[beam.runner] and bool(beam.worker_pool) == bool(beam.image):
+        raise ValueError(f"beam.runner {beam.runner} needs one of beam.worker_pool and beam.image, not both or none")
+    if beam.runner == "dataflow" and not beam.temp_location.startswith("gs://"):
+        raise ValueError(f"beam.temp_location is {beam.temp_location!r}: give gs://BUCKET/FOLDER")

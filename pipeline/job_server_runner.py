@@ -1,0 +1,76 @@
+"""Beam's runner for job servers, with an end to every wait and one-sentence errors.
+
+Flink's, Spark's and any other job server speak one API, so one runner serves them all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.runners.portability import portable_runner
+from apache_beam.runners.runner import PipelineState
+
+_ANSWER_SECONDS = 30
+
+
+class JobServerRunner(portable_runner.PortableRunner):
+    """Runs a pipeline at `--job_endpoint`; `--job_server_timeout` seconds are the most that a job may take."""
+
+    def run_portable_pipeline(self, pipeline: Any, options: PipelineOptions) -> _Result:
+        """Submits the pipeline.
+
+        Raises:
+            ConnectionError: nobody answers at the endpoint, or not like a job server.
+        """
+        endpoint = options.view_as(PortableOptions).job_endpoint
+        # Beam would wait for as long as a job may take.
+        with grpc.insecure_channel(endpoint) as channel:
+            try:
+                grpc.channel_ready_future(channel).result(timeout=_ANSWER_SECONDS)
+            except grpc.FutureTimeoutError:
+                raise ConnectionError(
+                    f"beam.job_endpoint is {endpoint}, and no job server answered there for {_ANSWER_SECONDS} s"
+                ) from None
+        try:
+            submitted = super().run_portable_pipeline(pipeline, options)
+        except grpc.RpcError as error:
+            raise ConnectionError(f"the job server at {endpoint} refused the job: {_details(error)}") from None
+        return _Result(submitted, options)
+
+
+class _Result(portable_runner.PipelineResult):
+    def __init__(self, submitted: Any, options: PipelineOptions) -> None:
+        self.__dict__.update(submitted.__dict__)
+        self._endpoint = options.view_as(PortableOptions).job_endpoint
+        self._seconds = options.view_as(PortableOptions).job_server_timeout
+
+    def wait_until_finish(self, duration: int | None = None) -> str:
+        """Waits for the job, `duration` or else `--job_server_timeout`.
+
+        Raises:
+            RuntimeError: the job failed; its last error line is the message.
+            TimeoutError: it did not end in time. It is cancelled.
+            ConnectionError: the job server is gone.
+        """
+        try:
+            state = super().wait_until_finish(duration or self._seconds * 1000)
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise ConnectionError(f"the job server at {self._endpoint} is gone: {_details(error)}") from None
+            state = "RUNNING"  # with Beam's own job service the deadline is the stream's too
+        except RuntimeError:
+            lines = [line.strip() for line in self._last_error_message().splitlines() if line.strip()]
+            raise RuntimeError(f"the Beam job at {self._endpoint} failed: {lines[-1]}") from None
+        if not PipelineState.is_terminal(state):
+            self.cancel()
+            raise TimeoutError(
+                f"the Beam job at {self._endpoint} has not ended within beam.timeout_minutes, {self._seconds / 60:g}: "
+                "raise it, or see in the job server's log whether a worker was lost"
+            )
+        return state
+
+
+def _details(error: grpc.RpcError) -> str:
+    return f"{error.code().name}, {error.details()}"
