@@ -22,25 +22,20 @@ RUN python3 -m venv --without-pip /opt/venv \
 
 # Our own code, made anew in seconds.
 FROM dependencies AS package
-COPY README.md LICENSE ./
-COPY local_runner.py kubeflow_runner.py ./
-COPY schema schema
-COPY components components
-COPY trainer_module trainer_module
-COPY pipeline pipeline
+# .dockerignore lets in what the package is made of, and nothing else.
+COPY . .
 RUN /opt/tools/bin/uv pip install --no-cache --python /opt/venv/bin/python --compile-bytecode --no-deps \
     --no-build-isolation --target /opt/package .
 
 FROM ${BASE}
-RUN useradd --uid 1000 --create-home pets
+# No home of its own: a cluster may choose another user, who could not enter it. Caches go where any user may write.
+RUN useradd --uid 1000 --no-create-home --home-dir /tmp pets
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=package /opt/package /opt/package
-# Caches go where any user may write: a cluster may choose another one.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/package \
     PYTHONUNBUFFERED=1 \
-    KERAS_HOME=/tmp/keras \
-    MPLCONFIGDIR=/tmp/matplotlib
-WORKDIR /home/pets
+    HOME=/tmp
+WORKDIR /tmp
 USER 1000:1000
 CMD ["python3", "-m", "pipeline.kubeflow.entrypoint", "--help"]

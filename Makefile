@@ -1,26 +1,29 @@
 # The commands of this project. PYTHON names the Python 3.11 that .venv is made from.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# The container engine and the image that make image builds; BASE is what it builds on, see Dockerfile.
+# The container engine and the image that make image builds; BASE is what it builds on, see Dockerfile. BUILD_FLAGS are the
+# engine's own, such as the volumes that tell pip and uv of a registry.
 ENGINE ?= docker
 IMAGE ?= pets-pipeline:latest
+BUILD_FLAGS ?=
 
 .PHONY: run test bench lint install lock image clean
 
 run: install  ## the sample run; flags: make run ARGS="--config pets"
 	@$(BIN)/python local_runner.py $(ARGS)
 
-test: install  ## every test; flags: make test ARGS="tests/trainer_module -k export"
+test: install  ## the tests; flags: make test ARGS="tests/trainer_module -k export"
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: install  ## every benchmark that needs no data of yours; each prints a ratio
-	@for bench in segmentation_metrics input_pipeline cached_rerun; do \
+	@for bench in segmentation_metrics input_pipeline torch_step decoders cached_rerun cold_start scale whole_run; do \
 		PYTHONPATH=. $(BIN)/python benchmarks/$$bench.py || exit 1; done
 
-lint: install  ## style and types
+lint: install  ## style, types, and the Dockerfile
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile
 
 install: .venv/installed  ## .venv with every package of requirements.lock, and what an older Linux lacks
 
@@ -34,7 +37,7 @@ lock: install  ## resolve pyproject.toml anew into requirements.lock
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header - --output-file tools/requirements.lock
 
 image:  ## the image of every step on Kubeflow; make image ENGINE=podman IMAGE=REGISTRY/pets-pipeline:1
-	@$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+	@$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) $(BUILD_FLAGS) --tag $(IMAGE) .
 
 clean:  ## everything that was installed and every run
 	rm -rf .venv runs
