@@ -14,13 +14,15 @@ import tempfile
 import time
 from collections.abc import Callable
 
+from pipeline.configs import pets  # before TensorFlow, whose environment it sets
+
+# isort: split
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from tfx_bsl.public import tfxio
 
-from pipeline.configs import pets
 from pipeline.evaluation import eval_config
 
 BATCH = 32

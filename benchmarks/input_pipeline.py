@@ -14,37 +14,19 @@ import statistics
 import tempfile
 import time
 
+from pipeline.configs import pets as pets_config  # before TensorFlow, whose environment it sets
+
+# isort: split
+import drawings
 import keras
-import numpy as np
 import tensorflow as tf
 
-from components import pet_drawings
-from pipeline.configs import pets as pets_config
 from schema import pets
 from trainer_module import inputs, trainer
 from trainer_module.config import Phase
 from trainer_module.models import build_model
 
 _DRAWINGS = 512
-
-
-def draw_records(path: pathlib.Path) -> None:
-    """Writes drawings with their masks, as TfdsExampleGen would."""
-    generator = np.random.default_rng(0)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for index in range(_DRAWINGS):
-            image, trimap = pet_drawings.draw(pets.BREEDS[index % len(pets.BREEDS)], generator)
-            mask = (trimap != 2).astype(np.uint8)[..., None]
-            feature = {
-                pets.IMAGE: _bytes(tf.io.encode_jpeg(image).numpy()),
-                pets.MASK: _bytes(tf.io.encode_png(mask).numpy()),
-                pets.BREED: tf.train.Feature(int64_list=tf.train.Int64List(value=[index % len(pets.BREEDS)])),
-            }
-            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
 
 def images_per_second(model: keras.Model, data: tf.data.Dataset, batch_size: int) -> float:
@@ -63,10 +45,8 @@ def main() -> None:
     config = dataclasses.replace(pets_config(), weights="none")  # a step costs the same from any start
     training = config.trainer(flags.model)
     with tempfile.TemporaryDirectory() as folder:
-        drawn = pathlib.Path(folder) / "drawn"
-        if not flags.records:
-            draw_records(drawn)
-        split = inputs.Split.of([flags.records or str(drawn)])
+        records = flags.records or str(drawings.write_records(pathlib.Path(folder) / "drawn", _DRAWINGS))
+        split = inputs.Split.of([records])
         data = inputs.train_dataset(split, training, config.data.image_size, f"{folder}/cache")
         constant = tf.data.Dataset.from_tensors(next(iter(data))).cache().repeat(len(data))
         model = build_model(training)

@@ -1,0 +1,158 @@
+"""What one would write without the pipeline: both networks trained and judged in one script, by tf.data and Keras.
+
+    python benchmarks/plain_run.py [flags of local_runner.py]
+
+It is the reference of whole_run.py: the same data, networks, optimizer, losses, augmentation, probe and epochs; the
+rest in plain code. TFDS decodes, `fit` trains, NumPy counts. Nothing is validated, sliced, compared, reported or
+pushed. Writes RUN_DIR/MODEL.keras and RUN_DIR/plain.json: each model's accuracy, mask F1 and seconds of the epochs.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+import time
+
+from pipeline import flags  # before TensorFlow, whose environment it sets
+
+# isort: split
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from components.tfds_example_gen import preparation
+from pipeline.configs import Config
+from schema import pets
+from trainer_module import augmentation, probe, trainer
+from trainer_module.config import TrainerConfig
+from trainer_module.models import build_model
+
+KEPT_SIZE = 1.25
+"""Side of the pictures that are cached over the network's input: as much as the Trainer keeps."""
+LABELS = {pets.BREED: "label", pets.SPECIES_LABEL: "species"}
+BACKGROUND = 2
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Collects {"phase": number, "seconds": seconds} of each epoch, its validation included, as the Trainer does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.phase = 0
+        self.epochs: list[dict[str, float]] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.epochs.append({"phase": self.phase, "seconds": time.monotonic() - self._started})
+
+
+def pictures(builder: tfds.core.DatasetBuilder, split: str, size: int, label: str) -> tf.data.Dataset:
+    """Decoded once: image uint8 [size, size, 3], mask uint8 [size, size, 1], one-hot label float32 [classes]."""
+
+    def prepare(photo: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        image = tf.image.resize(photo["image"], [size, size], antialias=True)
+        mask = tf.image.resize(photo["segmentation_mask"], [size, size], method="nearest") != BACKGROUND
+        classes = tf.one_hot(photo[LABELS[label]], len(pets.CLASSES[label]))
+        return tf.cast(tf.round(image), tf.uint8), tf.cast(mask, tf.uint8), classes
+
+    return builder.as_dataset(split=split).map(prepare, tf.data.AUTOTUNE).cache()
+
+
+def batches(data: tf.data.Dataset, config: TrainerConfig, augmented: bool) -> tf.data.Dataset:
+    """Batches (image float32 in [-1, 1], {output: target}) as `fit` takes them."""
+    recipe = config.recipe
+
+    def finish(image: tf.Tensor, mask: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        if augmented:
+            seeds = tf.random.uniform([2, 2], maxval=tf.int64.max, dtype=tf.int64)
+            image, mask = augmentation.augment(image, mask, recipe.input_size, recipe.augmentation, seeds[0])
+            if recipe.augmentation.cutmix:
+                image, mask, label = augmentation.cutmix(image, mask, label, recipe.augmentation.cutmix, seeds[1])
+        targets = {config.label: label, pets.MASK: tf.cast(mask, tf.float32)}
+        return tf.cast(image, tf.float32) / 127.5 - 1.0, {name: targets[name] for name in config.outputs}
+
+    if augmented:
+        data = data.shuffle(len(data), config.seed)
+    data = data.batch(recipe.batch_size, drop_remainder=augmented)
+    return data.map(finish, tf.data.AUTOTUNE).prefetch(2)
+
+
+def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: int) -> tuple[keras.Model, list[dict]]:
+    """The trained network, and what each epoch took."""
+    keras.utils.set_random_seed(config.seed)
+    model = build_model(config)
+    recipe = config.recipe
+    clock, probed, size = EpochSeconds(), False, 0
+    for number, phase in enumerate(recipe.phases):
+        stage = config.at_size(phase.input_size)
+        if stage.recipe.input_size != size:
+            size = stage.recipe.input_size
+            if model.input_shape[1] != size:
+                model = trainer.rebuilt(model, stage)
+            kept = min(image_size, round(size * KEPT_SIZE))
+            train_data = batches(pictures(builder, "train[:90%]", kept, config.label), stage, augmented=True)
+            eval_data = batches(pictures(builder, "train[90%:]", size, config.label), stage, augmented=False)
+        if recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
+            probe.fit_class_head(model, config.label, train_data, recipe.probe_passes)
+            probed = True
+        trainer.compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
+        clock.phase = number
+        averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
+        model.fit(train_data, validation_data=eval_data, epochs=phase.epochs, verbose=2, callbacks=[*averaging, clock])
+    return model, clock.epochs
+
+
+def evaluate(model: keras.Model, builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> dict[str, float]:
+    """Accuracy and mask F1 on split test, at the size and with the mirror image that the recipe serves with."""
+    confusion = np.zeros([len(pets.CLASSES[config.label])] * 2, np.int64)
+    overlap = total = 0
+    for image, targets in batches(
+        pictures(builder, "test", config.recipe.input_size, config.label), config, augmented=False
+    ):
+        answer = _answer(model, image.numpy(), config.recipe.serving_mirror)
+        if config.label in answer:
+            labels = targets[config.label].numpy().argmax(axis=1)
+            np.add.at(confusion, (labels, answer[config.label].argmax(axis=1)), 1)
+        if pets.MASK in answer:
+            predicted, pet = answer[pets.MASK] > 0, targets[pets.MASK].numpy() > 0
+            overlap += int(np.count_nonzero(predicted & pet))
+            total += int(np.count_nonzero(predicted) + np.count_nonzero(pet))
+    figures = {"accuracy": np.trace(confusion) / max(1, confusion.sum()), "mask_f1": 2 * overlap / max(1, total)}
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _answer(model: keras.Model, image: np.ndarray, mirror: bool) -> dict[str, np.ndarray]:
+    outputs = model.predict_on_batch(image)
+    if mirror:
+        mirrored = model.predict_on_batch(image[:, :, ::-1])
+        if pets.MASK in mirrored:
+            mirrored[pets.MASK] = mirrored[pets.MASK][:, :, ::-1]
+        outputs = {name: (value + mirrored[name]) / 2 for name, value in outputs.items()}
+    return outputs
+
+
+def run(config: Config, run_dir: pathlib.Path) -> None:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    data = config.data
+    builder = preparation.prepared_builder(data.dataset, config.data_path(), data.manual_dir, data.examples_per_breed)
+    results = {}
+    for name in pets.MODELS:
+        training = config.trainer(name)
+        model, epochs = train(builder, training, data.image_size)
+        serving = trainer.rebuilt(model, training.serving)
+        serving.save(run_dir / f"{name}.keras")
+        results[name] = {**evaluate(serving, builder, training.serving), "epochs": epochs}
+    (run_dir / "plain.json").write_text(json.dumps(results))
+
+
+def main() -> None:
+    config = flags.parse(sys.argv[1:], "plain_run.py", "The plain script that whole_run.py compares with.")
+    run(config, pathlib.Path(config.run_dir or "runs/plain"))
+
+
+if __name__ == "__main__":
+    main()
