@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import pathlib
 import statistics
 import tempfile
@@ -32,7 +33,7 @@ from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import BACKBONES, heads
 
 Tensors = Sequence[keras.KerasTensor]
-Decoder = Callable[[Tensors, str], keras.KerasTensor]
+Decoder = Callable[[Tensors, int, str], keras.KerasTensor]
 Up = Callable[[keras.KerasTensor, int, str], keras.KerasTensor]
 
 SPEED_STEPS, SPEED_ROUNDS = 8, 3
@@ -62,14 +63,15 @@ def decoder(channels: Sequence[int], up: Up = transposed, skips: bool = True, fu
         channels: of the bottleneck, then of each step that doubles the map.
         up: the layer that doubles it.
         skips: adds the backbone's maps.
-        full_size: learned steps go on to the input's size; else one strided transpose does the last factor of 4.
+        full_size: learned steps go on to the input's size; else one strided transpose does the rest.
     """
 
-    def logits(features: Tensors, name: str) -> keras.KerasTensor:
+    def logits(features: Tensors, size: int, name: str) -> keras.KerasTensor:
         *shallow, deepest = features
         bottleneck, *steps = channels
+        stride = size // shallow[0].shape[1]
         x = _norm_relu(layers.Conv2D(bottleneck, 1, use_bias=False, name=f"{name}_bottleneck")(deepest), name, "first")
-        for step, count in enumerate(steps[: len(shallow) + 2 if full_size else len(shallow)]):
+        for step, count in enumerate(steps[: len(shallow) + (round(math.log2(stride)) if full_size else 0)]):
             x = up(x, count, f"{name}_up{step}")
             if skips and step < len(shallow):
                 skip = layers.Conv2D(count, 1, use_bias=False, name=f"{name}_skip{step}")(shallow[-1 - step])
@@ -78,7 +80,7 @@ def decoder(channels: Sequence[int], up: Up = transposed, skips: bool = True, fu
         if full_size:
             x = layers.Conv2D(1, 1, name=f"{name}_logits")(x)
         else:
-            x = layers.Conv2DTranspose(1, 8, 4, "same", name=f"{name}_to_full_size")(x)
+            x = layers.Conv2DTranspose(1, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
         return layers.Activation("linear", dtype="float32", name=name)(x)
 
     return logits
@@ -106,7 +108,7 @@ def network(logits: Decoder, config: TrainerConfig) -> keras.Model:
     size = config.recipe.input_size
     image = keras.Input((size, size, 3), name=pets.IMAGE)
     features = BACKBONES[config.model](config.recipe, config.weights)(image)
-    return keras.Model(image, {pets.MASK: logits(features, pets.MASK)}, name=config.model)
+    return keras.Model(image, {pets.MASK: logits(features, size, pets.MASK)}, name=config.model)
 
 
 def mask_f1(

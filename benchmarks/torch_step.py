@@ -83,7 +83,12 @@ def twin_layer(layer: keras.layers.Layer) -> Callable[..., Any]:
     if type(layer) in functions:
         return functions[type(layer)]
     if isinstance(layer, keras.layers.Activation):
-        activations = {"linear": lambda x: x, "relu": functional.relu, "hard_silu": functional.hardswish}
+        activations = {
+            "linear": lambda x: x,
+            "relu": functional.relu,
+            "hard_silu": functional.hardswish,
+            "sigmoid": torch.sigmoid,
+        }
         if layer.activation.__name__ in activations:
             return activations[layer.activation.__name__]
     raise ValueError(f"{layer.name} is a {type(layer).__name__}: say in torch_step.twin_layer what PyTorch calls it")

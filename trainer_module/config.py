@@ -17,9 +17,11 @@ class Phase:
     epochs: int
     """Passes over the train split."""
     learning_rate: float
-    """Peak rate of AdamW; it warms up linearly, then falls along a cosine to a hundredth."""
+    """Peak rate of AdamW; it warms up linearly, then falls along a cosine."""
     backbone_rate: float = 1.0
     """Share of `learning_rate` at which the backbone's deepest layers learn, and a class head that was probed."""
+    final_rate: float = 0.01
+    """Share of `learning_rate` at which the cosine ends; more where the next phase goes on from there."""
     input_size: int = 0
     """Side of the picture in this phase, in pixels; small first is fast and regularises; 0: the recipe's."""
 

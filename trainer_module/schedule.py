@@ -10,7 +10,7 @@ import keras
 from trainer_module.config import Phase
 
 _WARM_UP = 0.1
-_FINAL_SHARE = 0.01
+_FIRST_RATE = 0.01
 _STAGE_DECAY = 0.7
 
 Share = tuple[keras.Variable, float]
@@ -18,12 +18,12 @@ Share = tuple[keras.Variable, float]
 
 
 def learning_rate(phase: Phase, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Linear warm-up over a tenth of `steps`, then a cosine down to a hundredth (Loshchilov and Hutter 2017)."""
+    """Linear warm-up over a tenth of `steps`, then a cosine down to `final_rate` (Loshchilov and Hutter 2017)."""
     warm_up = max(1, round(steps * _WARM_UP))
     return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=phase.learning_rate * _FINAL_SHARE,
+        initial_learning_rate=phase.learning_rate * _FIRST_RATE,
         decay_steps=max(1, steps - warm_up),
-        alpha=_FINAL_SHARE,
+        alpha=phase.final_rate,
         warmup_target=phase.learning_rate,
         warmup_steps=warm_up,
     )
@@ -35,9 +35,11 @@ def backbone_shares(backbone: keras.Model, rate: float) -> Iterator[Share]:
     Early layers are the most general, so they should change least (layer-wise decay: Howard and Ruder 2018).
     """
     side = backbone.output[-1].shape[1]
+    halvings = 0.0
     for layer in backbone.layers:
         if len(layer.output.shape) == 4:
-            halvings = max(0.0, math.log2(layer.output.shape[1] / side))
+            if layer.output.shape[1] >= side:  # else a gate, which belongs to the map that it weighs
+                halvings = math.log2(layer.output.shape[1] / side)
             yield from ((variable, rate * _STAGE_DECAY**halvings) for variable in layer.trainable_variables)
 
 

@@ -10,11 +10,12 @@ from trainer_module.models import build_model
 from trainer_module.schedule import LayerwiseAdamW, backbone_shares, learning_rate
 
 
-def test_the_rate_warms_up_to_its_peak_and_falls_to_a_hundredth() -> None:
-    rate = learning_rate(Phase(10, 1e-3), steps=1000)
+@pytest.mark.parametrize("final", [0.01, 0.3])
+def test_the_rate_warms_up_to_its_peak_and_falls_to_the_final_rate(final: float) -> None:
+    rate = learning_rate(Phase(10, 1e-3, final_rate=final), steps=1000)
     assert float(rate(0)) == pytest.approx(1e-5, rel=1e-3)
     assert float(rate(100)) == pytest.approx(1e-3, rel=1e-3)
-    assert float(rate(1000)) == pytest.approx(1e-5, rel=1e-3)
+    assert float(rate(1000)) == pytest.approx(1e-3 * final, rel=1e-3)
     assert float(rate(50)) < float(rate(100)) > float(rate(550)) > float(rate(900))
 
 

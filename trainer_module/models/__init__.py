@@ -1,7 +1,7 @@
 """The networks: a backbone of `BACKBONES` below the heads that both share.
 
-A backbone is `build(recipe, weights) -> keras.Model` from image float32 [B, S, S, 3] in [-1, 1] to a list of three or
-four feature maps, shallow to deep, each half the size of the one before, starting at a quarter of the input.
+A backbone is `build(recipe, weights) -> keras.Model` from image float32 [B, S, S, 3] in [-1, 1] to a list of four
+feature maps, shallow to deep, each half the size of the one before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def build_model(config: TrainerConfig) -> keras.Model:
     features = backbone(image)
     outputs: dict[str, keras.KerasTensor] = {}
     if pets.MASK in config.outputs:
-        outputs[pets.MASK] = heads.mask_logits(features, pets.MASK)
+        outputs[pets.MASK] = heads.mask_logits(features, size, pets.MASK)
     if config.label in config.outputs:
         classes, mask = len(pets.CLASSES[config.label]), outputs.get(pets.MASK)
         outputs[config.label] = heads.class_logits(features[-1], mask, classes, config.recipe.dropout, config.label)

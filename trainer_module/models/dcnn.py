@@ -22,15 +22,15 @@ def backbone(recipe: Recipe, weights: str) -> keras.Model:
         weights: must be `none`.
 
     Returns:
-        A model from float32 [B, S, S, 3] to the feature maps at 1/4, 1/8 and 1/16, shallow to deep.
+        A model from float32 [B, S, S, 3] to the feature maps of the four stages, shallow to deep.
     """
     if weights != "none":
         raise ValueError(f"weights is {weights!r}, but the DCNN is trained from scratch: use 'none'")
     channels = [max(8, round(count * recipe.width)) for count in _STAGE_CHANNELS]
     image = keras.Input((recipe.input_size, recipe.input_size, 3))
-    x = _conv_norm_relu(image, channels[0], 2, "stage0_conv")
-    x = _conv_norm_relu(x, channels[1], 2, "stage1_conv")
-    features = [_residual_block(x, channels[1], 1, "stage1")]
+    features = [_conv_norm_relu(image, channels[0], 2, "stage0_conv")]
+    x = _conv_norm_relu(features[0], channels[1], 2, "stage1_conv")
+    features.append(_residual_block(x, channels[1], 1, "stage1"))
     for stage, count in enumerate(channels[2:], start=2):
         features.append(_residual_block(features[-1], count, 2, f"stage{stage}"))
     return keras.Model(image, features, name="backbone")
@@ -44,8 +44,20 @@ def _residual_block(x: keras.KerasTensor, channels: int, stride: int, name: str)
         shortcut = _conv_norm(shortcut, channels, 1, f"{name}_shortcut", kernel=1)
     x = _conv_norm_relu(x, channels, stride, f"{name}_conv0")
     x = _conv_norm(x, channels, 1, f"{name}_conv1")
+    x = _squeeze_excite(x, name)
     x = layers.Add(name=f"{name}_add")([x, shortcut])
     return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _squeeze_excite(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Weighs channels by what the whole picture shows (Hu et al. 2018): context for nearly no multiplications."""
+    channels = x.shape[-1]
+    gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
+    gate = layers.Conv2D(max(8, channels // 4), 1, name=f"{name}_reduce")(gate)
+    gate = layers.ReLU(name=f"{name}_reduce_relu")(gate)
+    gate = layers.Conv2D(channels, 1, name=f"{name}_excite")(gate)
+    gate = layers.Activation("sigmoid", name=f"{name}_excite_sigmoid")(gate)
+    return layers.Multiply(name=f"{name}_gate")([x, gate])
 
 
 def _conv_norm_relu(x: keras.KerasTensor, channels: int, stride: int, name: str) -> keras.KerasTensor:

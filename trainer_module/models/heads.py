@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 _DEEPEST_CHANNELS = 96
-_STEP_CHANNELS = (64, 48, 32, 24)
+_STEP_CHANNELS = (64, 48, 32)
 
 
 def class_logits(
@@ -39,22 +39,23 @@ def class_logits(
     return layers.Dense(classes, dtype="float32", name=name)(pooled)
 
 
-def mask_logits(features: Sequence[keras.KerasTensor], name: str) -> keras.KerasTensor:
-    """Decodes feature maps, shallow to deep, to logits float32 [B, S, S, 1] at the input's size.
+def mask_logits(features: Sequence[keras.KerasTensor], size: int, name: str) -> keras.KerasTensor:
+    """Decodes four feature maps, shallow to deep, to logits float32 [B, size, size, 1].
 
     A narrow U-Net decoder (Ronneberger et al. 2015) with LinkNet's added rather than concatenated skips (Chaurasia and
-    Culurciello 2017). Learned upsampling stops at a quarter of the input: one strided transpose does the rest, since
-    the layers at full size would cost more than the whole backbone.
+    Culurciello 2017). Learned upsampling stops at the shallowest map: one strided transpose does the rest, since the
+    layers at full size would cost more than the whole backbone.
     """
     *skips, deepest = features
     x = _conv_norm_relu(deepest, _DEEPEST_CHANNELS, 1, f"{name}_bottleneck")
-    for step, (skip, channels) in enumerate(zip(reversed(skips), _STEP_CHANNELS, strict=False)):
+    for step, (skip, channels) in enumerate(zip(reversed(skips), _STEP_CHANNELS, strict=True)):
         x = layers.Conv2DTranspose(channels, 3, 2, "same", use_bias=False, name=f"{name}_up{step}")(x)
         skip = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_skip{step}")(skip)
         x = layers.Add(name=f"{name}_add{step}")([x, skip])
         x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm{step}")(x)
         x = layers.ReLU(name=f"{name}_relu{step}")(x)
-    logits = layers.Conv2DTranspose(1, 8, 4, "same", name=f"{name}_to_full_size")(x)
+    stride = size // x.shape[1]
+    logits = layers.Conv2DTranspose(1, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
     return layers.Activation("linear", dtype="float32", name=name)(logits)
 
 

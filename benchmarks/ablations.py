@@ -1,0 +1,234 @@
+"""What each choice of a recipe gives: the recipe as it is and with one choice switched off, judged on split eval.
+
+    python benchmarks/ablations.py --examples RUN/pipeline/TfdsExampleGen/examples/ID [--model dcnn] [--results FILE]
+
+Every variant trains from the same start on the same data and is judged as it would be served: at its serving size, with
+the mirror image, at the threshold that is best on eval. --epochs and --largest-size shrink all variants alike, for one
+at full length costs as much as a Trainer. Split test is never read. A result is a line of --results as soon as it is
+known; what is there already is not trained again. The last lines are a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+from pipeline.configs import pets as pets_config  # before TensorFlow, whose environment it sets
+
+# isort: split
+import keras
+import numpy as np
+
+from schema import pets
+from trainer_module import inputs, signatures, trainer
+from trainer_module.callbacks import History
+from trainer_module.config import Recipe, TrainerConfig
+from trainer_module.models import BACKBONES, build_model, dcnn, heads
+
+AS_IS = "as it is"
+Figures = dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A recipe without one of its choices."""
+
+    recipe: Callable[[Recipe], Recipe] = lambda recipe: recipe
+    patch: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+    """Where the choice is the network's, so that no field of the recipe says it."""
+    retrain: bool = True
+    """False: only served otherwise."""
+
+
+def _with(**changes: Any) -> Callable[[Recipe], Recipe]:
+    return lambda recipe: dataclasses.replace(recipe, **changes)
+
+
+def _augmented(**changes: Any) -> Callable[[Recipe], Recipe]:
+    return lambda recipe: dataclasses.replace(recipe, augmentation=dataclasses.replace(recipe.augmentation, **changes))
+
+
+def _each_phase(**changes: Any) -> Callable[[Recipe], Recipe]:
+    return lambda recipe: dataclasses.replace(
+        recipe, phases=tuple(dataclasses.replace(phase, **changes) for phase in recipe.phases)
+    )
+
+
+def _without_shallowest_map() -> contextlib.AbstractContextManager:
+    def backbone(recipe: Recipe, weights: str) -> keras.Model:
+        whole = dcnn.backbone(recipe, weights)
+        return keras.Model(whole.input, whole.output[1:], name=whole.name)
+
+    stack = contextlib.ExitStack()
+    stack.enter_context(mock.patch.dict(BACKBONES, dcnn=backbone))
+    stack.enter_context(mock.patch.object(heads, "_STEP_CHANNELS", heads._STEP_CHANNELS[:2]))
+    return stack
+
+
+def _without_mean_over_pet() -> contextlib.AbstractContextManager:
+    whole = heads.class_logits
+    return mock.patch.object(heads, "class_logits", lambda features, mask, *rest: whole(features, None, *rest))
+
+
+SERVING = {
+    "served at the training size": Variant(_with(serving_size=0), retrain=False),
+    "served without the mirror image": Variant(_with(serving_mirror=False), retrain=False),
+}
+COMMON = {
+    "raw weights instead of their average": Variant(_with(ema=0.0)),
+    "no label smoothing": Variant(_with(label_smoothing=0.0)),
+    "mask loss weight 3": Variant(_with(mask_loss_weight=3.0)),
+    "weight decay 1e-4": Variant(_with(weight_decay=1e-4)),
+    "no crops": Variant(_augmented(min_scale=1.0, aspect=1.0)),
+    "no rotation": Variant(_augmented(rotation=0.0)),
+    "no colour": Variant(_augmented(colour=0.0)),
+    "no mirror images": Variant(_augmented(flip=False)),
+    "class head without the mean over the pet": Variant(patch=_without_mean_over_pet),
+}
+VARIANTS = {
+    "dcnn": {
+        AS_IS: Variant(),
+        **SERVING,
+        **COMMON,
+        "no CutMix": Variant(_augmented(cutmix=0.0)),
+        "one size": Variant(_each_phase(input_size=0)),
+        "no squeeze-and-excitation": Variant(patch=lambda: mock.patch.object(dcnn, "_squeeze_excite", lambda x, _: x)),
+        "no skip at half size": Variant(patch=_without_shallowest_map),
+    },
+    "mobilenet_v3_small": {
+        AS_IS: Variant(),
+        **SERVING,
+        **COMMON,
+        "CutMix in half of the batches": Variant(_augmented(cutmix=0.5)),
+        "no linear probe": Variant(_with(probe_passes=0)),
+        "backbone at the heads' rate": Variant(_each_phase(backbone_rate=1.0)),
+        "batch normalisation trained": Variant(patch=lambda: mock.patch.object(trainer, "_fix_norms")),
+    },
+}
+
+
+def shrunk(recipe: Recipe, epochs: int, largest_size: int) -> Recipe:
+    """The recipe with about so many epochs in all and no phase larger than `largest_size`; 0 leaves it as it is."""
+    total = sum(phase.epochs for phase in recipe.phases)
+    share = epochs / total if epochs else 1.0
+    sizes = [recipe.input_size, *(phase.input_size for phase in recipe.phases)]
+    scale = min(1.0, largest_size / max(sizes)) if largest_size else 1.0
+
+    def size(full: int) -> int:
+        return full and max(32, round(full * scale / 32) * 32)
+
+    phases = tuple(
+        dataclasses.replace(phase, epochs=max(1, round(phase.epochs * share)), input_size=size(phase.input_size))
+        for phase in recipe.phases
+    )
+    return dataclasses.replace(
+        recipe, input_size=size(recipe.input_size), serving_size=size(recipe.serving_size), phases=phases
+    )
+
+
+def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, folder: str) -> keras.Model:
+    """As `trainer.run_fn` trains."""
+
+    def data(stage: TrainerConfig) -> trainer.Data:
+        return (
+            inputs.train_dataset(splits[0], stage, image_size, f"{folder}/train"),
+            inputs.eval_dataset(splits[1], stage, image_size, f"{folder}/eval"),
+        )
+
+    keras.utils.set_random_seed(config.seed)
+    history = History(config, folder, splits[0].examples, splits[1].examples)
+    return trainer.fit(build_model(config), data, config, history)
+
+
+def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, image_size: int, folder: str) -> Figures:
+    """Breed and species accuracy, nats a photo, and mask F1 at the best threshold, as the model would be served."""
+    serving, mirror = trainer.rebuilt(model, config.serving), config.recipe.serving_mirror
+    data = inputs.eval_dataset(evaluation, config.serving, image_size, f"{folder}/serving")
+    is_dog = np.array([breed[0].islower() for breed in pets.BREEDS])  # cats' breeds have a capital
+    probabilities, labels, logits, masks = [], [], [], []
+    for image, targets in data:
+        answer = signatures.answer(serving, image, mirror)
+        probabilities.append(answer[pets.BREED].numpy())
+        labels.append(targets[pets.BREED].numpy().argmax(axis=1))
+        logits.append(answer[pets.MASK].numpy().ravel())
+        masks.append(targets[pets.MASK].numpy().ravel())
+    probability, label = np.concatenate(probabilities), np.concatenate(labels)
+    threshold = trainer.best_mask_threshold(serving, data, mirror)
+    pet = np.concatenate(masks) > 0
+    predicted = np.concatenate(logits) > np.log(threshold / (1 - threshold))
+    return {
+        "breeds": float(np.mean(probability.argmax(axis=1) == label)),
+        "species": float(np.mean((probability @ is_dog > 0.5) == is_dog[label])),
+        "nats": float(-np.mean(np.log(probability[np.arange(len(label)), label]))),
+        "mask_f1": float(2 * np.count_nonzero(pet & predicted) / (np.count_nonzero(pet) + np.count_nonzero(predicted))),
+    }
+
+
+def results(flags: argparse.Namespace, known: set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
+    """What is not known yet, one result at a time."""
+    base = dataclasses.replace(pets_config(), weights=flags.weights)
+    examples = pathlib.Path(flags.examples)
+    splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (pets.TRAIN, pets.EVAL)]
+    variants = {name: VARIANTS[flags.model][name] for name in flags.only or VARIANTS[flags.model]}
+    for seed in flags.seeds:
+        model, seconds = None, 0.0
+        for name, variant in variants.items():
+            if (name, seed) in known or (not variant.retrain and model is None):
+                continue
+            config = dataclasses.replace(base.trainer(flags.model), seed=seed)
+            recipe = variant.recipe(shrunk(config.recipe, flags.epochs, flags.largest_size))
+            config = dataclasses.replace(config, recipe=recipe)
+            with tempfile.TemporaryDirectory() as folder, variant.patch():
+                start = time.monotonic()
+                trained = train(config, splits, base.data.image_size, folder) if variant.retrain else model
+                seconds = time.monotonic() - start if variant.retrain else seconds
+                figures = judge(trained, config, splits[1], base.data.image_size, folder)
+            model = trained if name == AS_IS else model
+            yield {"variant": name, "seed": seed, **figures, "minutes": seconds / 60}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: means over the seeds, with the range where there are several."""
+    patterns = {"breeds": "{:.1%}", "species": "{:.1%}", "mask_f1": "{:.3f}", "nats": "{:.2f}", "minutes": "{:.1f}"}
+    lines = [f"| recipe | {' | '.join(patterns)} |", "|---" * (1 + len(patterns)) + "|"]
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        cells = []
+        for figure, pattern in patterns.items():
+            values = [row[figure] for row in rows if row["variant"] == name]
+            several = f" ({pattern.format(min(values))} to {pattern.format(max(values))})" if len(values) > 1 else ""
+            cells.append(pattern.format(float(np.mean(values))) + several)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", required=True, help="output of TfdsExampleGen: has Split-train and Split-eval")
+    parser.add_argument("--model", choices=pets.MODELS, default="dcnn")
+    parser.add_argument("--weights", default="none", help="as the config's field")
+    parser.add_argument("--epochs", type=int, default=0, help="about so many in all; 0: the recipe's")
+    parser.add_argument("--largest-size", type=int, default=0, help="in pixels, of any phase; 0: the recipe's")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[pets_config().seed])
+    parser.add_argument("--only", nargs="+", help="names of variants; all if not given")
+    parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("ablations.jsonl"))
+    flags = parser.parse_args()
+    rows = [json.loads(line) for line in flags.results.read_text().splitlines()] if flags.results.exists() else []
+    for row in results(flags, {(row["variant"], row["seed"]) for row in rows}):
+        rows.append(row)
+        with flags.results.open("a") as file:
+            print(json.dumps(row), file=file)
+        print(row, flush=True)
+        keras.backend.clear_session()
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
