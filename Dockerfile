@@ -31,7 +31,6 @@ FROM ${BASE}
 # No home of its own: a cluster may choose another user, who could not enter it. Caches go where any user may write.
 RUN useradd --uid 1000 --no-create-home --home-dir /tmp pets
 COPY --from=dependencies /opt/venv /opt/venv
-COPY --from=package /opt/package /opt/package
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/package \
     PYTHONUNBUFFERED=1 \
@@ -39,3 +38,5 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /tmp
 USER 1000:1000
 CMD ["python3", "-m", "pipeline.kubeflow.entrypoint", "--help"]
+# Last, so that a change of the code makes no other layer of this stage anew.
+COPY --from=package /opt/package /opt/package

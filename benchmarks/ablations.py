@@ -85,7 +85,7 @@ SERVING = {
 COMMON = {
     "raw weights instead of their average": Variant(_with(ema=0.0)),
     "no label smoothing": Variant(_with(label_smoothing=0.0)),
-    "mask loss weight 3": Variant(_with(mask_loss_weight=3.0)),
+    "mask loss weight 1": Variant(_with(mask_loss_weight=1.0)),
     "weight decay 1e-4": Variant(_with(weight_decay=1e-4)),
     "no crops": Variant(_augmented(min_scale=1.0, aspect=1.0)),
     "no rotation": Variant(_augmented(rotation=0.0)),

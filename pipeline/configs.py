@@ -111,11 +111,16 @@ def pets() -> Config:
         data=Data("oxford_iiit_pet"),
         dcnn=Recipe(
             128,
-            (Phase(45, 3e-3, input_size=96), Phase(35, 2e-3)),
+            (
+                Phase(55, 3e-3, final_rate=0.3, input_size=96),
+                Phase(18, 1.5e-3, final_rate=0.2),
+                Phase(5, 3e-4, input_size=160),
+            ),
             weight_decay=0.05,
+            mask_loss_weight=8.0,
             ema=0.98,
             augmentation=Augmentation(cutmix=0.5),
-            serving_size=160,
+            serving_size=192,
             serving_mirror=True,
         ),
         mobilenet=Recipe(
