@@ -1,15 +1,24 @@
-"""Random changes of training pictures, a batch at a time, in TensorFlow ops; reproducible from a stateless seed."""
+"""Random changes of training pictures, a batch at a time; reproducible from a stateless seed.
+
+TensorFlow draws what to do, OpenCV does it: its warp of a photo is several times as fast as TensorFlow's
+(docs/training.md), and only training runs it, in the process that built the data set, so no saved graph needs it.
+"""
 
 from __future__ import annotations
 
 import math
 
+import cv2
+import numpy as np
 import tensorflow as tf
 
 from trainer_module.config import Augmentation
 
 # Luma of ITU-R BT.601, the grey that saturation is measured from.
-_LUMA = (0.299, 0.587, 0.114)
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+# tf.data has a batch in work on each core already.
+cv2.setNumThreads(1)
 
 
 def augment(
@@ -28,11 +37,14 @@ def augment(
         image uint8 [B, size, size, 3] and mask uint8 [B, size, size, 1].
     """
     seeds = tf.unstack(tf.random.split(seed, 2))
+    count = tf.shape(image)[0]
     transforms = _random_transforms(tf.shape(image), size, settings, seeds[0])
-    image = _warp(image, transforms, size, "BILINEAR")
-    mask = _warp(mask, transforms, size, "NEAREST")
-    if settings.colour > 0:
-        image = _jitter_colours(image, settings.colour, seeds[1])
+    factors = tf.random.stateless_uniform([count, 3], seeds[1], 1.0 - settings.colour, 1.0 + settings.colour)
+    image, mask = tf.numpy_function(
+        _change, [image, mask, transforms, factors, size], [tf.uint8, tf.uint8], stateful=False
+    )
+    image.set_shape([None, size, size, 3])
+    mask.set_shape([None, size, size, 1])
     return image, mask
 
 
@@ -63,7 +75,7 @@ def cutmix(
 
 
 def _random_transforms(shape_bhwc: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tensor) -> tf.Tensor:
-    """Draws one affine map a picture, from output to input pixels: float32 [B, 8] for ImageProjectiveTransformV3."""
+    """Draws one affine map a picture, from output to input pixels: float32 [B, 2, 3]."""
     count = shape_bhwc[0]
     height, width = tf.cast(shape_bhwc[1], tf.float32), tf.cast(shape_bhwc[2], tf.float32)
     seeds = tf.unstack(tf.random.split(seed, 6))
@@ -87,30 +99,35 @@ def _random_transforms(shape_bhwc: tf.Tensor, size: int, settings: Augmentation,
     b0, b1 = sin * step_x, cos * step_y
     a2 = (width - 1.0) / 2.0 + shift_x * width - (a0 + a1) * centre
     b2 = (height - 1.0) / 2.0 + shift_y * height - (b0 + b1) * centre
-    zeros = tf.zeros([count])
-    return tf.stack([a0, a1, a2, b0, b1, b2, zeros, zeros], axis=1)
+    return tf.stack([tf.stack([a0, a1, a2], axis=1), tf.stack([b0, b1, b2], axis=1)], axis=1)
 
 
-def _warp(pictures: tf.Tensor, transforms: tf.Tensor, size: int, interpolation: str) -> tf.Tensor:
+def _change(
+    images: np.ndarray, masks: np.ndarray, transforms: np.ndarray, factors: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Warps a batch and changes its colours; arguments and results as in `augment`."""
+    new_images = np.empty((len(images), size, size, 3), np.uint8)
+    new_masks = np.empty((len(images), size, size, 1), np.uint8)
+    for index, transform in enumerate(transforms):
+        _warp(images[index], transform, cv2.INTER_LINEAR, new_images[index])
+        _warp(masks[index], transform, cv2.INTER_NEAREST, new_masks[index])
+        if np.any(factors[index] != 1.0):
+            _change_colours(new_images[index], factors[index])
+    return new_images, new_masks
+
+
+def _warp(picture: np.ndarray, transform: np.ndarray, interpolation: int, out: np.ndarray) -> None:
     # Beyond the picture its mirror image continues: a turned corner shows fur or grass rather than black.
-    warped = tf.raw_ops.ImageProjectiveTransformV3(
-        images=pictures,
-        transforms=transforms,
-        output_shape=[size, size],
-        interpolation=interpolation,
-        fill_mode="REFLECT",
-        fill_value=0.0,
-    )
-    warped.set_shape([None, size, size, pictures.shape[-1]])
-    return warped
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    cv2.warpAffine(picture, transform, out.shape[:2], out, flags, cv2.BORDER_REFLECT)
 
 
-def _jitter_colours(image: tf.Tensor, strength: float, seed: tf.Tensor) -> tf.Tensor:
-    """Scales brightness, contrast (about each picture's mean) and saturation (about its grey) by 1 +- strength."""
-    factors = tf.random.stateless_uniform([3, tf.shape(image)[0], 1, 1, 1], seed, 1.0 - strength, 1.0 + strength)
-    pixels = tf.cast(image, tf.float32) * factors[0]
-    mean = tf.reduce_mean(pixels, axis=[1, 2, 3], keepdims=True)
-    pixels = mean + (pixels - mean) * factors[1]
-    grey = tf.reduce_sum(pixels * tf.constant(_LUMA), axis=-1, keepdims=True)
-    pixels = grey + (pixels - grey) * factors[2]
-    return tf.cast(tf.clip_by_value(pixels, 0.0, 255.0), tf.uint8)
+def _change_colours(image: np.ndarray, factors: np.ndarray) -> None:
+    """Scales brightness, contrast (about the picture's mean) and saturation (about its grey) by `factors`, in place.
+
+    The three, one after the other, are one affine map of a pixel's colour.
+    """
+    brightness, contrast, saturation = factors
+    matrix = brightness * contrast * (saturation * np.eye(3, dtype=np.float32) + (1.0 - saturation) * _LUMA)
+    offset = (1.0 - contrast) * brightness * np.mean(cv2.mean(image)[:3])
+    cv2.transform(image, np.c_[matrix, np.full(3, offset)], image)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from trainer_module.augmentation import augment, cutmix
+from trainer_module.augmentation import _change_colours, augment, cutmix
 from trainer_module.config import Augmentation
 
 NOTHING = Augmentation(min_scale=1.0, aspect=1.0, rotation=0.0, flip=False, colour=0.0)
@@ -50,6 +50,19 @@ def test_colour_changes_the_image_alone() -> None:
     image, new_mask = augment(grey, mask, 16, Augmentation(1.0, 1.0, 0.0, flip=False, colour=0.5), SEED)
     assert len(np.unique(image.numpy()[:, 0, 0, 0])) > 1
     np.testing.assert_array_equal(new_mask, mask)
+
+
+def test_colours_change_as_brightness_then_contrast_then_saturation() -> None:
+    pixels = np.random.default_rng(0).integers(60, 160, (16, 16, 3)).astype(np.uint8)
+    brightness, contrast, saturation = factors = np.array([1.1, 0.8, 1.3], np.float32)
+    expected = pixels * brightness
+    expected = expected.mean() + (expected - expected.mean()) * contrast
+    grey = expected @ [0.299, 0.587, 0.114]
+    expected = grey[..., None] + (expected - grey[..., None]) * saturation
+    assert np.ptp(expected) < 255
+    assert expected.min() > 0
+    _change_colours(pixels, factors)
+    assert np.max(np.abs(pixels - expected)) <= 0.6  # to bytes, in fixed point
 
 
 def test_masks_keep_their_values() -> None:
