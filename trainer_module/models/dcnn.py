@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from trainer_module.config import Recipe
+from trainer_module.models.norm import BatchNormalization
 
 _STAGE_CHANNELS = (24, 48, 96, 192)
 
@@ -66,4 +67,4 @@ def _conv_norm_relu(x: keras.KerasTensor, channels: int, stride: int, name: str)
 
 def _conv_norm(x: keras.KerasTensor, channels: int, stride: int, name: str, kernel: int = 3) -> keras.KerasTensor:
     x = layers.Conv2D(channels, kernel, stride, "same", use_bias=False, name=name)(x)
-    return layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+    return BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)

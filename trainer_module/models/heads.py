@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
+from trainer_module.models.norm import BatchNormalization
+
 _DEEPEST_CHANNELS = 96
 _STEP_CHANNELS = (64, 48, 32)
 
@@ -34,7 +36,7 @@ def class_logits(
         views.append(MeanOverPet(name=f"{name}_mean_over_pet")([features, mask]))
     pooled = layers.Concatenate(name=f"{name}_pool")(views)
     # Pooled features differ in scale by orders of magnitude between channels; one learning rate then fits them all.
-    pooled = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(pooled)
+    pooled = BatchNormalization(momentum=0.95, name=f"{name}_norm")(pooled)
     pooled = layers.Dropout(dropout, name=f"{name}_dropout")(pooled)
     return layers.Dense(classes, dtype="float32", name=name)(pooled)
 
@@ -52,7 +54,7 @@ def mask_logits(features: Sequence[keras.KerasTensor], size: int, name: str) -> 
         x = layers.Conv2DTranspose(channels, 3, 2, "same", use_bias=False, name=f"{name}_up{step}")(x)
         skip = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_skip{step}")(skip)
         x = layers.Add(name=f"{name}_add{step}")([x, skip])
-        x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm{step}")(x)
+        x = BatchNormalization(momentum=0.95, name=f"{name}_norm{step}")(x)
         x = layers.ReLU(name=f"{name}_relu{step}")(x)
     stride = size // x.shape[1]
     logits = layers.Conv2DTranspose(1, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
@@ -72,5 +74,5 @@ class MeanOverPet(layers.Layer):
 
 def _conv_norm_relu(x: keras.KerasTensor, channels: int, kernel: int, name: str) -> keras.KerasTensor:
     x = layers.Conv2D(channels, kernel, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+    x = BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
