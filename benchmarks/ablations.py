@@ -85,6 +85,7 @@ SERVING = {
 COMMON = {
     "raw weights instead of their average": Variant(_with(ema=0.0)),
     "no label smoothing": Variant(_with(label_smoothing=0.0)),
+    "no loss on the species": Variant(_with(species_loss_weight=0.0)),
     "mask loss weight 1": Variant(_with(mask_loss_weight=1.0)),
     "weight decay 1e-4": Variant(_with(weight_decay=1e-4)),
     "no crops": Variant(_augmented(min_scale=1.0, aspect=1.0)),
@@ -149,10 +150,10 @@ def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, fo
 
 
 def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, image_size: int, folder: str) -> Figures:
-    """Breed and species accuracy, nats a photo, and mask F1 at the best threshold, as the model would be served."""
+    """Accuracy and nats a photo of breeds and species, mask F1 at the best threshold, as the model would be served."""
     serving, mirror = trainer.rebuilt(model, config.serving), config.recipe.serving_mirror
     data = inputs.eval_dataset(evaluation, config.serving, image_size, f"{folder}/serving")
-    is_dog = np.array([breed[0].islower() for breed in pets.BREEDS])  # cats' breeds have a capital
+    is_dog = np.array(pets.SPECIES_OF_BREED, bool)
     probabilities, labels, logits, masks = [], [], [], []
     for image, targets in data:
         answer = signatures.answer(serving, image, mirror)
@@ -161,13 +162,15 @@ def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, i
         logits.append(answer[pets.MASK].numpy().ravel())
         masks.append(targets[pets.MASK].numpy().ravel())
     probability, label = np.concatenate(probabilities), np.concatenate(labels)
+    dog = probability @ is_dog
     threshold = trainer.best_mask_threshold(serving, data, mirror)
     pet = np.concatenate(masks) > 0
     predicted = np.concatenate(logits) > np.log(threshold / (1 - threshold))
     return {
         "breeds": float(np.mean(probability.argmax(axis=1) == label)),
-        "species": float(np.mean((probability @ is_dog > 0.5) == is_dog[label])),
         "nats": float(-np.mean(np.log(probability[np.arange(len(label)), label]))),
+        "species": float(np.mean((dog > 0.5) == is_dog[label])),
+        "species_nats": float(-np.mean(np.log(np.where(is_dog[label], dog, 1 - dog)))),
         "mask_f1": float(2 * np.count_nonzero(pet & predicted) / (np.count_nonzero(pet) + np.count_nonzero(predicted))),
     }
 
@@ -197,7 +200,14 @@ def results(flags: argparse.Namespace, known: set[tuple[str, int]]) -> Iterator[
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: means over the seeds, with the range where there are several."""
-    patterns = {"breeds": "{:.1%}", "species": "{:.1%}", "mask_f1": "{:.3f}", "nats": "{:.2f}", "minutes": "{:.1f}"}
+    patterns = {
+        "breeds": "{:.1%}",
+        "nats": "{:.2f}",
+        "species": "{:.1%}",
+        "species_nats": "{:.3f}",
+        "mask_f1": "{:.3f}",
+        "minutes": "{:.1f}",
+    }
     lines = [f"| recipe | {' | '.join(patterns)} |", "|---" * (1 + len(patterns)) + "|"]
     for name in dict.fromkeys(row["variant"] for row in rows):
         cells = []

@@ -64,7 +64,7 @@ def _draw_official_layout(root: pathlib.Path, numbers: range) -> tuple[str, str,
     (annotations / "trimaps").mkdir(parents=True)
     lines = []
     for label, breed in enumerate(pets.BREEDS):
-        species = 0 if breed[0].isupper() else 1
+        species = pets.SPECIES_OF_BREED[label]
         for number in numbers:
             drawing = pet_drawings.draw(breed, np.random.default_rng((_SEED, label, number)))
             name = f"{breed}_{number}"

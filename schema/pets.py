@@ -78,6 +78,9 @@ BREEDS = (
 )
 """In the order of TFDS `oxford_iiit_pet:4.0.0`; the capitalised ones are cats."""
 
+SPECIES_OF_BREED = tuple(int(breed[0].islower()) for breed in BREEDS)
+"""Index into `SPECIES` of each of `BREEDS`."""
+
 CLASSES = {BREED: BREEDS, SPECIES_LABEL: SPECIES}
 """Class names of each label that a model can be trained for."""
 

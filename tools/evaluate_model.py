@@ -19,8 +19,7 @@ from schema import pets
 
 _BATCH = 32
 _BACKGROUND = 2
-# Oxford-IIIT Pet writes the names of cat breeds with a capital.
-_IS_DOG = np.array([breed[0].islower() for breed in pets.BREEDS], np.float32)
+_IS_DOG = np.array(pets.SPECIES_OF_BREED, np.float32)
 
 
 def main() -> None:

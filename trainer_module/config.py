@@ -64,6 +64,8 @@ class Recipe:
     """Passes over the training split to whose frozen features the class head is fitted before the backbone thaws."""
     label_smoothing: float = 0.1
     """Share of the class target that is spread over all classes."""
+    species_loss_weight: float = 0.0
+    """Weight of the cross-entropy of the species, their breeds' probabilities summed, beside the breeds' 1."""
     mask_loss_weight: float = 1.0
     """Weight of the mask's loss beside the class's 1."""
     ema: float = 0.0

@@ -129,7 +129,7 @@ def compile_for(model: keras.Model, phase: Phase, steps: int, config: TrainerCon
         ema_momentum=recipe.ema or 0.99,
     )
     heads = {
-        config.label: (losses.class_loss(len(pets.CLASSES[config.label]), recipe.label_smoothing), 1.0, _accuracy()),
+        config.label: (_class_loss(config), 1.0, _accuracy()),
         pets.MASK: (losses.mask_loss, recipe.mask_loss_weight, metrics.MaskF1()),
     }
     used = {output: heads[output] for output in config.outputs}
@@ -146,6 +146,13 @@ def _fix_norms(backbone: keras.Model) -> None:
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
+
+
+def _class_loss(config: TrainerConfig) -> losses.Loss:
+    classes, recipe = len(pets.CLASSES[config.label]), config.recipe
+    if config.label != pets.BREED:
+        return losses.class_loss(classes, recipe.label_smoothing)
+    return losses.class_loss(classes, recipe.label_smoothing, pets.SPECIES_OF_BREED, recipe.species_loss_weight)
 
 
 def _accuracy() -> keras.metrics.Metric:

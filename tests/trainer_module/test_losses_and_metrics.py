@@ -31,6 +31,23 @@ def test_label_smoothing_punishes_certainty() -> None:
     assert float(class_loss(2, 0.2)(label, certain)[0]) == pytest.approx(0.1 * 50.0, rel=1e-4)
 
 
+def test_the_loss_of_groups_is_the_cross_entropy_of_their_summed_probabilities() -> None:
+    logits = np.random.default_rng(2).normal(0, 3, (6, 4)).astype(np.float32)
+    labels, groups = np.array([0, 1, 2, 3, 0, 1]), (0, 1, 1, 0)
+    probabilities = np.exp(logits.astype(np.float64)) / np.exp(logits).sum(axis=1, keepdims=True)
+    second = probabilities[:, 1:3].sum(axis=1)
+    shares = np.eye(4, dtype=np.float32)[labels]
+    both, alone = (np.mean(class_loss(4, 0.1, groups, weight)(shares, logits)) for weight in (0.5, 0.0))
+    assert both - alone == pytest.approx(0.5 * log_loss(np.array(groups)[labels], second), rel=1e-5)
+
+
+def test_a_mixed_picture_has_shares_in_both_groups() -> None:
+    logits = np.log(np.array([[0.2, 0.3, 0.5]], np.float32))
+    mixed = np.array([[0.75, 0.0, 0.25]], np.float32)
+    of_groups = class_loss(3, 0.0, (0, 0, 1), 1.0)(mixed, logits) - class_loss(3, 0.0)(mixed, logits)
+    assert float(of_groups[0]) == pytest.approx(-np.log(0.5), rel=1e-5)
+
+
 def test_mask_loss_is_near_zero_for_the_right_mask_and_large_for_its_inverse() -> None:
     mask, _ = _masks()
     right = (mask * 2 - 1) * 20.0
