@@ -31,6 +31,7 @@ from trainer_module import inputs, trainer
 from trainer_module.callbacks import History
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import BACKBONES, heads
+from trainer_module.models.norm import BatchNormalization
 
 Tensors = Sequence[keras.KerasTensor]
 Decoder = Callable[[Tensors, int, str], keras.KerasTensor]
@@ -87,7 +88,7 @@ def decoder(channels: Sequence[int], up: Up = transposed, skips: bool = True, fu
 
 
 def _norm_relu(x: keras.KerasTensor, name: str, step: str) -> keras.KerasTensor:
-    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm_{step}")(x)
+    x = BatchNormalization(momentum=0.95, name=f"{name}_norm_{step}")(x)
     return layers.ReLU(name=f"{name}_relu_{step}")(x)
 
 

@@ -1,12 +1,12 @@
 """Images a second of our training step against PyTorch's, channels_last, on a network of the same layers.
 
-    .venv/tools/bin/uv pip install --python .venv/bin/python --torch-backend cpu torch
-    python benchmarks/torch_step.py [--model dcnn] [--size 224]
+    .venv/tools/bin/uv pip install --python .venv/bin/python --target torch torch && rm -r torch/triton
+    PYTHONPATH=torch:. python benchmarks/torch_step.py [--model dcnn] [--size 224]
 
 The PyTorch network is made layer by layer from the Keras one: as many parameters, as large outputs. Both steps are
 AdamW with clipped gradients, label smoothing, cross-entropy and Dice, and the moving average of the weights if the
-recipe has one, on one constant batch; only ours also keeps Keras' metrics. They take turns in one process. It must be
-PyTorch's build for CPUs: the one for CUDA brings Triton, which was seen to crash beside TensorFlow.
+recipe has one, on one constant batch; only ours also keeps Keras' metrics. They take turns in one process. Triton comes
+with PyTorch's build for CUDA; a step on the CPU does not need it, and it was seen to crash beside TensorFlow.
 """
 
 from __future__ import annotations
