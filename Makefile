@@ -16,7 +16,7 @@ test: install  ## the tests; flags: make test ARGS="tests/trainer_module -k expo
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: install  ## every benchmark that needs no data of yours; each prints a ratio
-	@for bench in segmentation_metrics augmentation batch_norm input_pipeline torch_step decoders cached_rerun cold_start scale whole_run; do \
+	@for bench in segmentation_metrics augmentation batch_norm epoch_ends input_pipeline torch_step decoders cached_rerun cold_start scale whole_run; do \
 		PYTHONPATH=. $(BIN)/python benchmarks/$$bench.py || exit 1; done
 
 lint: install  ## style, types, and the Dockerfile

@@ -62,7 +62,8 @@ def train_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fi
             image, mask, label = augmentation.cutmix(image, mask, label, recipe.augmentation.cutmix, seeds[1])
         return preprocessing.normalise_image(image), _targets(label, mask, config)
 
-    return tf.data.Dataset.zip(batches, seeds).map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    examples = tf.data.Dataset.zip(batches, seeds).map(finish, tf.data.AUTOTUNE, deterministic=True)
+    return _without_tuner(examples.prefetch(2))
 
 
 def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_file: str) -> tf.data.Dataset:
@@ -74,7 +75,17 @@ def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fil
         targets = _targets(_one_hot(picture, config), picture[pets.MASK], config)
         return preprocessing.normalise_image(picture[pets.IMAGE]), targets
 
-    return pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2)
+    return _without_tuner(pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2))
+
+
+# Workaround: a third of the epochs began with 6, 17 or 26 seconds in which the whole process slept.
+# Cause: an iterator's destructor waits for the thread that tunes its parallelism, which TensorFlow 2.21 does not always
+# wake. That one sleeps for 10 ms, then for twice as long each time, so an epoch of 23 s waits up to the 41st.
+# Can go when epochs no longer begin so (benchmarks/epoch_ends.py). Without the tuner a map uses all cores all the same.
+def _without_tuner(data: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
 
 
 def _one_hot(picture: dict[str, tf.Tensor], config: TrainerConfig) -> tf.Tensor:
