@@ -43,9 +43,7 @@ def augment(
     image, mask = tf.numpy_function(
         _change, [image, mask, transforms, factors, size], [tf.uint8, tf.uint8], stateful=False
     )
-    image.set_shape([None, size, size, 3])
-    mask.set_shape([None, size, size, 1])
-    return image, mask
+    return tf.ensure_shape(image, [None, size, size, 3]), tf.ensure_shape(mask, [None, size, size, 1])
 
 
 def cutmix(
@@ -54,8 +52,8 @@ def cutmix(
     """Pastes one random square of each picture's opposite in the batch into it (Yun et al. 2019), mask and label alike.
 
     Args:
-        image: [B, S, S, 3], any type.
-        mask: [B, S, S, 1], any type.
+        image: uint8 [B, S, S, 3].
+        mask: uint8 [B, S, S, 1].
         label: float32 [B, classes], each class's share of the picture.
         share: how many batches of all are mixed, in [0, 1].
         seed: int64 [2], a stateless seed.
@@ -67,11 +65,13 @@ def cutmix(
     chance, area, y, x = tf.unstack(tf.random.stateless_uniform([4], seed))
     half_side = tf.where(chance < share, tf.sqrt(area), 0.0) / 2.0
     position = (tf.range(size, dtype=tf.float32) + 0.5) / size
-    pasted = (tf.abs(position - y) < half_side)[:, None] & (tf.abs(position - x) < half_side)[None, :]
-    kept = 1.0 - tf.reduce_mean(tf.cast(pasted, tf.float32))
-    pasted = pasted[None, :, :, None]
-    label = kept * label + (1.0 - kept) * label[::-1]
-    return tf.where(pasted, image[::-1], image), tf.where(pasted, mask[::-1], mask), label
+    rows, columns = tf.abs(position - y) < half_side, tf.abs(position - x) < half_side
+    pasted = tf.reduce_mean(tf.cast(rows, tf.float32)) * tf.reduce_mean(tf.cast(columns, tf.float32))
+    label = (1.0 - pasted) * label + pasted * label[::-1]
+    new_image, new_mask = tf.numpy_function(
+        _paste_opposites, [image, mask, rows, columns], [tf.uint8, tf.uint8], stateful=False
+    )
+    return tf.ensure_shape(new_image, image.shape), tf.ensure_shape(new_mask, mask.shape), label
 
 
 def _random_transforms(shape_bhwc: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tensor) -> tf.Tensor:
@@ -120,6 +120,21 @@ def _warp(picture: np.ndarray, transform: np.ndarray, interpolation: int, out: n
     # Beyond the picture its mirror image continues: a turned corner shows fur or grass rather than black.
     flags = interpolation | cv2.WARP_INVERSE_MAP
     cv2.warpAffine(picture, transform, out.shape[:2], out, flags, cv2.BORDER_REFLECT)
+
+
+def _paste_opposites(
+    images: np.ndarray, masks: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fills the rows and columns that are True (bool [S], in one piece) from the batch in reverse order."""
+    window = np.s_[:, _range(rows), _range(columns)]
+    new_images, new_masks = images.copy(), masks.copy()
+    new_images[window], new_masks[window] = images[::-1][window], masks[::-1][window]
+    return new_images, new_masks
+
+
+def _range(chosen: np.ndarray) -> slice:
+    start = int(chosen.argmax())
+    return slice(start, start + int(chosen.sum()))
 
 
 def _change_colours(image: np.ndarray, factors: np.ndarray) -> None:
