@@ -42,14 +42,15 @@ def main() -> None:
     parser.add_argument("--records", help="pattern of TFRecord files of TfdsExampleGen")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    config = dataclasses.replace(pets_config(), weights="none")  # a step costs the same from any start
+    config = pets_config()
     training = config.trainer(flags.model)
     with tempfile.TemporaryDirectory() as folder:
         records = flags.records or str(drawings.write_records(pathlib.Path(folder) / "drawn", _DRAWINGS))
         split = inputs.Split.of([records])
         data = inputs.train_dataset(split, training, config.data.image_size, f"{folder}/cache")
-        constant = tf.data.Dataset.from_tensors(next(iter(data))).cache().repeat(len(data))
-        model = build_model(training)
+        constant = tf.data.Dataset.from_tensors(next(iter(data))).cache().repeat(len(data)).with_options(data.options())
+        # A step of a pretrained network costs the same with random weights.
+        model = build_model(dataclasses.replace(training, weights="none"))
         trainer.compile_for(model, Phase(1, 1e-3), steps=len(data), config=training, probed=False)
         for warm_up in (data, constant):
             model.fit(warm_up, epochs=1, shuffle=False, verbose=0)

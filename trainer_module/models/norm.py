@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 
 
-# Workaround: keras.layers.BatchNormalization spends a third of the DCNN's training step, since it passes over the
-# pictures' features about ten times. Cause: Keras 3 with TensorFlow composes it of single operations, where Keras 2
-# called the fused kernel. Can go when Keras' TensorFlow backend calls that kernel again.
+# Workaround: with keras.layers.BatchNormalization the DCNN's training step takes 1.2 times as long
+# (benchmarks/batch_norm.py), since it passes over the features about ten times.
+# Cause: Keras 3 with TensorFlow composes it of single operations, where Keras 2 called the fused kernel.
+# Can go when Keras' TensorFlow backend calls that kernel again.
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' layer; in training on [B, h, w, c] the statistics and the result come from one kernel.
 
