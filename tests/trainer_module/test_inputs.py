@@ -87,3 +87,9 @@ def test_evaluation_sees_every_example_in_order(split: inputs.Split) -> None:
     dataset = inputs.eval_dataset(split, small_config(label="species", batch_size=7), IMAGE_SIZE, "")
     labels = np.concatenate([targets["species"].argmax(axis=1) for _, targets in dataset.as_numpy_iterator()])
     np.testing.assert_array_equal(labels, np.arange(24) % 2)
+
+
+def test_no_data_set_has_the_tuner_whose_sleep_an_epoch_would_await(records: pathlib.Path) -> None:
+    split, config = inputs.Split.of([str(records)]), small_config()
+    for data in (inputs.train_dataset(split, config, 64, ""), inputs.eval_dataset(split, config, 64, "")):
+        assert data.options().autotune.enabled is False

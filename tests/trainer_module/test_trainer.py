@@ -20,7 +20,7 @@ from trainer_module import inputs, signatures
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model
-from trainer_module.trainer import Data, best_mask_threshold, fit, rebuilt, run_fn
+from trainer_module.trainer import Data, _class_loss, best_mask_threshold, fit, rebuilt, run_fn
 
 
 def _run(directory: pathlib.Path, records: pathlib.Path, transform_graph: str, **changes: object) -> FnArgs:
@@ -181,3 +181,13 @@ def test_the_best_epochs_weights_are_kept() -> None:
         best.on_epoch_end(0, {"val_breed_accuracy": accuracy, "val_mask_f1": 0.5})
     best.restore(model)
     assert model.get_weights()[0] == 2.0
+
+
+@pytest.mark.parametrize(("label", "added"), [("breed", True), ("species", False)])
+def test_the_recipes_loss_on_the_species_is_added_to_the_breeds(label: str, added: bool) -> None:
+    truth = np.eye(len(pets.CLASSES[label]), dtype=np.float32)[:2]
+    with_it, without = (
+        np.sum(_class_loss(small_config(label=label, species_loss_weight=weight))(truth, truth))
+        for weight in (1.0, 0.0)
+    )
+    assert (with_it > without) == added
