@@ -10,7 +10,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from components import segmentation_metrics
 from components.segmentation_metrics import count_pixels
 
-IMAGES, SIDE = 40, 8
+IMAGES, SIDE = 400, 8
 
 
 def metric(class_name, **parameters):
