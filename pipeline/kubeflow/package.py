@@ -144,12 +144,12 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
     def serving(value: Any) -> tuple[Config, Deployment]:
         return config, dataclasses.replace(deployment, serving_dir=value)
 
-    def epochs(network: str) -> Callable[[Any], tuple[Config, Deployment]]:
+    def epochs(network: str, number: int) -> Callable[[Any], tuple[Config, Deployment]]:
         def changed(value: Any) -> tuple[Config, Deployment]:
             recipe: Recipe = getattr(config, network)
-            last = dataclasses.replace(recipe.phases[-1], epochs=value)
-            recipe = dataclasses.replace(recipe, phases=(*recipe.phases[:-1], last))
-            changes: dict[str, Any] = {network: recipe}
+            phases = list(recipe.phases)
+            phases[number] = dataclasses.replace(phases[number], epochs=value)
+            changes: dict[str, Any] = {network: dataclasses.replace(recipe, phases=tuple(phases))}
             return dataclasses.replace(config, **changes), deployment
 
         return changed
@@ -166,8 +166,9 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
         "serving_dir": _Parameter("STRING", deployment.serving_dir, "/another/serving_dir", serving),
     }
     for network in ("dcnn", "mobilenet"):
-        default = getattr(config, network).phases[-1].epochs
-        parameters[f"{network}_epochs"] = _Parameter("NUMBER_INTEGER", default, default + 1, epochs(network))
+        for number, phase in enumerate(getattr(config, network).phases):
+            name = f"{network}_phases_{number}_epochs"
+            parameters[name] = _Parameter("NUMBER_INTEGER", phase.epochs, phase.epochs + 1, epochs(network, number))
     for name in ("accuracy", "mask_f1"):
         default = getattr(config.thresholds, name)
         parameters[f"min_{name}"] = _Parameter("NUMBER_DOUBLE", default, default + 0.125, threshold(name))

@@ -27,7 +27,7 @@ PACKAGE = {
         "inputDefinitions": {
             "parameters": {
                 "data_dir": {"parameterType": "STRING", "defaultValue": "/data"},
-                "dcnn_epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1},
+                "dcnn_phases_0_epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1},
                 "min_accuracy": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
             }
         },
@@ -64,7 +64,7 @@ def _followed(server: Server) -> tuple[bool, list[str]]:
 def test_a_run_is_started_with_its_experiment_name_and_typed_parameters(
     api: kfp_api.Api, server: Server, package: pathlib.Path
 ) -> None:
-    parameters = ("data_dir=/mnt/pets/data", "dcnn_epochs=3", "min_accuracy=0.75")
+    parameters = ("data_dir=/mnt/pets/data", "dcnn_phases_0_epochs=3", "min_accuracy=0.75")
     command = Submit(server, package, "nightly", "first", parameters, service_account="runner", cache=False)
     assert client.submit(client.connect(server), command) == "run-1"
     (experiments, experiment), (runs, run) = api.requests
@@ -77,7 +77,7 @@ def test_a_run_is_started_with_its_experiment_name_and_typed_parameters(
     assert run["pipeline_spec"]["pipelineInfo"]["name"] == "debug"
     assert run["runtime_config"]["parameters"] == {
         "data_dir": "/mnt/pets/data",
-        "dcnn_epochs": 3,
+        "dcnn_phases_0_epochs": 3,
         "min_accuracy": 0.75,
     }
 
@@ -170,8 +170,8 @@ def test_a_token_that_is_refused(api: kfp_api.Api, server: Server) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"parameter": ("epochs=3",)}, "no parameter 'epochs'; it has data_dir, dcnn_epochs, min_accuracy"),
-        ({"parameter": ("dcnn_epochs=many",)}, "dcnn_epochs is 'many', not a number"),
+        ({"parameter": ("epochs=3",)}, "no parameter 'epochs'; it has data_dir, dcnn_phases_0_epochs, min_accuracy"),
+        ({"parameter": ("dcnn_phases_0_epochs=many",)}, "dcnn_phases_0_epochs is 'many', not a number"),
         ({"parameter": ("data_dir=s3://bucket/data",)}, "TensorFlow cannot read: mount the bucket"),
         ({"pipeline_root": "/mnt/artifacts"}, "TFX cannot read in a container"),
         ({"package": pathlib.Path("nowhere.yaml")}, "no package nowhere.yaml: write one"),

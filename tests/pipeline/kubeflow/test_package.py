@@ -162,8 +162,9 @@ def test_the_run_can_change_what_a_person_changes(spec: dict[str, Any]) -> None:
     assert {name: (of["parameterType"], of["defaultValue"]) for name, of in parameters.items()} == {
         "data_dir": ("STRING", package.DATA_DIR),
         "serving_dir": ("STRING", "/mnt/pets/serving"),
-        "dcnn_epochs": ("NUMBER_INTEGER", 1),
-        "mobilenet_epochs": ("NUMBER_INTEGER", 1),
+        "dcnn_phases_0_epochs": ("NUMBER_INTEGER", 1),
+        "mobilenet_phases_0_epochs": ("NUMBER_INTEGER", 1),
+        "mobilenet_phases_1_epochs": ("NUMBER_INTEGER", 1),
         "min_accuracy": ("NUMBER_DOUBLE", 0.0),
         "min_mask_f1": ("NUMBER_DOUBLE", 0.0),
         "baseline_dcnn": ("STRING", "gs://bucket/old/model"),
@@ -172,12 +173,15 @@ def test_the_run_can_change_what_a_person_changes(spec: dict[str, Any]) -> None:
 
 def test_a_parameter_of_the_run_does_what_the_flag_would_have_done(spec: dict[str, Any]) -> None:
     """Each container's execution properties, with parameters given at the run or compiled in."""
-    at_run = {"data_dir": "/mnt/pets/data", "dcnn_epochs": 5.0, "min_accuracy": 0.25, "min_mask_f1": 0.5}
+    at_run = {"data_dir": "/mnt/pets/data", "min_accuracy": 0.25, "min_mask_f1": 0.5}
+    at_run |= {"dcnn_phases_0_epochs": 5.0, "mobilenet_phases_0_epochs": 3.0}
+    first, last = debug().mobilenet.phases
     config = dataclasses.replace(
         debug(),
         data_dir="/mnt/pets/data",
         thresholds=Thresholds(accuracy=0.25, mask_f1=0.5),
         dcnn=dataclasses.replace(debug().dcnn, phases=(dataclasses.replace(debug().dcnn.phases[0], epochs=5),)),
+        mobilenet=dataclasses.replace(debug().mobilenet, phases=(dataclasses.replace(first, epochs=3), last)),
     )
     compiled_in = package.build(config, DEPLOYMENT)
     for task in TASKS:
