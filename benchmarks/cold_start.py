@@ -19,6 +19,7 @@ import importlib.util
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,12 +35,14 @@ from pipeline.kubeflow.step import Step
 OURS = ("components", "pipeline", "schema", "trainer_module")
 EMPTY_EXECUTOR = "tfx.dsl.components.base.base_executor.EmptyExecutor"
 MARKER = "Starting executor"
+OUTPUTS = "task"
 IMPORT_TENSORFLOW = f"import sys, tensorflow; print('{MARKER}', file=sys.stderr, flush=True); input()"
 START_TFX = f"import runpy\nrunpy.run_module('{entrypoint.TFX_ENTRY_POINT}', run_name='__main__', alter_sys=True)"
 
 
 def processor_seconds(command: list[str], folder: str) -> float:
     """User and system time of a process up to the line of its log that holds `MARKER`."""
+    _forget_outputs(folder)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
@@ -53,8 +56,14 @@ def processor_seconds(command: list[str], folder: str) -> float:
     raise RuntimeError(f"{command[:4]} ended before its executor's first line:\n" + "".join(log[-20:]))
 
 
+def _forget_outputs(folder: str) -> None:
+    """A process that was stopped while it wrote its output leaves half a file, which the next one would read."""
+    shutil.rmtree(pathlib.Path(folder) / OUTPUTS, ignore_errors=True)
+
+
 def own_share(command: list[str], folder: str) -> float:
     """Share of our modules' own code in the time of all imports up to the executor's first line."""
+    _forget_outputs(folder)
     pipe, [python, *arguments] = subprocess.PIPE, command
     ours = total = 0
     with subprocess.Popen(
@@ -110,7 +119,7 @@ def _invocation(spec: dict[str, Any], component: dict[str, Any], task: dict[str,
 
     return {
         "inputs": {"artifacts": artifacts("inputDefinitions"), "parameterValues": values},
-        "outputs": {"artifacts": artifacts("outputDefinitions"), "outputFile": str(folder / "task" / "output.json")},
+        "outputs": {"artifacts": artifacts("outputDefinitions"), "outputFile": str(folder / OUTPUTS / "output.json")},
     }
 
 
