@@ -63,6 +63,13 @@ def test_another_user_may_write_what_the_engine_made(package: pathlib.Path, tmp_
     assert run.stat().st_mode & 0o777 == 0o777
 
 
+def test_a_figure_may_differ_by_rounding(package: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    expected = _metrics(tmp_path / "metrics.json", "dcnn", 0.25 + 2.5e-7)
+    run = _replay(package, tmp_path / "replay", "--prefix", "env CHAMPION=dcnn", "--expect", expected)
+    assert run.returncode == 0, run.stdout
+    assert "1 but for rounding" in run.stdout
+
+
 def test_a_figure_that_differs_is_named(package: pathlib.Path, tmp_path: pathlib.Path) -> None:
     expected = _metrics(tmp_path / "metrics.json", "dcnn", 0.5)
     run = _replay(package, tmp_path / "replay", "--prefix", "env CHAMPION=dcnn", "--expect", expected)
