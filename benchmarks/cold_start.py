@@ -5,7 +5,7 @@
 Every process stops where TFX's entry point says "Starting executor", and its processor seconds count: imports are work
 of one thread, and other work on the machine changes these less than the time on the wall. A step is compared with
 `python -c "import tensorflow"`, and with TFX's own entry point that starts the same executor without a line of ours. In
-the place of an executor of ours that is TFX's empty one, after the import statements of our modules that name no other
+the place of an executor of ours that is TFX's empty one, with the import statements of our modules that name no other
 module of ours. Processes take turns; the least of each counts, since everything else only adds to it. The last column
 is what `-X importtime` says of our modules alone, without what they import, as a share of all imports: it is measured
 within one process, so it knows no other noise than its own.
@@ -98,7 +98,9 @@ def commands(spec: dict[str, Any], task: str, folder: pathlib.Path) -> dict[str,
     executor_at = reference.index("--executor_class_path") + 1
     code = START_TFX
     if reference[executor_at].split(".")[0] in OURS:
-        code = "\n".join([*foreign_imports(reference[executor_at].rpartition(".")[0]), code])
+        # In the step's order, TFX before the executor: the other way round the same imports take 5 % less.
+        foreign = foreign_imports(reference[executor_at].rpartition(".")[0])
+        code = "\n".join([f"import {entrypoint.TFX_ENTRY_POINT}", *foreign, code])
         reference[executor_at] = EMPTY_EXECUTOR
     return {"step": [sys.executable, *module, *ours], "reference": [sys.executable, "-c", code, *reference]}
 

@@ -10,8 +10,8 @@ made, by any engine and as any user.
         --prefix "docker run --rm --user 1000 --volume /tmp/replay:/tmp/replay pets-pipeline:1"
 
 The folder, which must be empty, gets `artifacts/RUN/TASK/KEY`, `data` and `serving`. The exit status is 0 only if every
-step succeeded and, with `--expect`, each figure is the same as there but for rounding: under load threads add in
-another order, which was seen to change a figure by a millionth.
+step succeeded and, with `--expect`, each figure is the same as there but for rounding, which was seen to change a
+figure by a millionth.
 """
 
 from __future__ import annotations
