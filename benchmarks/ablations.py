@@ -187,7 +187,10 @@ def results(flags: argparse.Namespace, known: set[tuple[str, int]]) -> Iterator[
             if (name, seed) in known or (not variant.retrain and model is None):
                 continue
             config = dataclasses.replace(base.trainer(flags.model), seed=seed)
-            recipe = variant.recipe(shrunk(config.recipe, flags.epochs, flags.largest_size))
+            whole = shrunk(config.recipe, flags.epochs, flags.largest_size)
+            recipe = variant.recipe(whole)
+            if not variant.retrain and recipe == whole:  # shrunk, it is served at the training size anyway
+                continue
             config = dataclasses.replace(config, recipe=recipe)
             with tempfile.TemporaryDirectory() as folder, variant.patch():
                 start = time.monotonic()

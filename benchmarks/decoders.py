@@ -23,7 +23,6 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 # isort: split
 import drawings
 import keras
-import tensorflow as tf
 from keras import layers
 
 from schema import pets
@@ -45,7 +44,7 @@ def transposed(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTen
     return layers.Conv2DTranspose(channels, 3, 2, "same", use_bias=False, name=name)(x)
 
 
-def depthwise(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
+def separable(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
     """Spreads each pixel, then mixes neighbours a channel at a time and channels a pixel at a time."""
     x = layers.UpSampling2D(2, name=f"{name}_spread")(x)
     return layers.SeparableConv2D(channels, 3, padding="same", use_bias=False, name=name)(x)
@@ -57,7 +56,7 @@ def bilinear(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTenso
     return layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_spread")(x)
 
 
-def decoder(channels: Sequence[int], up: Up = transposed, skips: bool = True, full_size: bool = False) -> Decoder:
+def decoder(channels: Sequence[int], up: Up = separable, skips: bool = True, full_size: bool = False) -> Decoder:
     """A decoder in the shape of `heads.mask_logits`.
 
     Args:
@@ -97,9 +96,9 @@ DECODERS: dict[str, Decoder] = {
     SHIPPED: heads.mask_logits,
     "twice the channels": decoder(TWICE),
     "no skips": decoder(LEAN, skips=False),
-    "depthwise": decoder(LEAN, depthwise),
+    "strided transposes": decoder(LEAN, transposed),
     "bilinear": decoder(LEAN, bilinear),
-    WIDE: decoder(LARGE, full_size=True),
+    WIDE: decoder(LARGE, transposed, full_size=True),
 }
 
 
@@ -113,11 +112,11 @@ def network(logits: Decoder, config: TrainerConfig) -> keras.Model:
 
 
 def mask_f1(
-    model: keras.Model, train: tf.data.Dataset, evaluation: tf.data.Dataset, config: TrainerConfig, directory: str
+    model: keras.Model, data: trainer.Data, examples: Sequence[int], config: TrainerConfig, directory: str
 ) -> float:
-    """Trains as the Trainer does; returns F1 on split eval of the best epoch."""
-    trainer.fit(model, lambda _: (train, evaluation), config, History(config, directory, 0, 0))
-    return model.evaluate(evaluation, verbose=0, return_dict=True)["f1"]
+    """Trains as the Trainer does on (train, eval), of so many `examples`; returns F1 on eval of the best epoch."""
+    trainer.fit(model, lambda _: data, config, History(config, directory, *examples))
+    return model.evaluate(data[1], verbose=0, return_dict=True)["f1"]
 
 
 def images_per_second(model: keras.Model, batch: tuple, steps: int = SPEED_STEPS) -> float:
@@ -154,11 +153,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         examples = pathlib.Path(flags.examples or drawings.write_splits(pathlib.Path(folder) / "drawn"))
         splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (pets.TRAIN, pets.EVAL)]
-        size = base.data.image_size
+        size, counts = base.data.image_size, [split.examples for split in splits]
         train = inputs.train_dataset(splits[0], config, size, f"{folder}/train")
         evaluation = inputs.eval_dataset(splits[1], config, size, f"{folder}/eval")
         models = {name: network(logits, config) for name, logits in DECODERS.items()}
-        f1 = {name: mask_f1(model, train, evaluation, config, folder) for name, model in models.items()}
+        f1 = {name: mask_f1(model, (train, evaluation), counts, config, folder) for name, model in models.items()}
         images, targets = next(iter(train))
         speed = speeds(models, (images.numpy(), {key: value.numpy() for key, value in targets.items()}), config)
     print(f"{flags.model}, {flags.size} x {flags.size}, {flags.epochs} epochs, {splits[0].examples} pictures")

@@ -2,9 +2,10 @@
 
     python benchmarks/plain_run.py [flags of local_runner.py]
 
-It is the reference of whole_run.py: the same data, networks, optimizer, losses, augmentation, probe and epochs; the
-rest in plain code. TFDS decodes, `fit` trains, NumPy counts. Nothing is validated, sliced, compared, reported or
-pushed. Writes RUN_DIR/MODEL.keras and RUN_DIR/plain.json: each model's accuracy, mask F1 and seconds of the epochs.
+It is the reference of whole_run.py: the same data, networks, optimizer, losses, augmentation, probe, epochs and
+kept epoch; the rest in plain code. TFDS decodes, `fit` trains, NumPy counts. Nothing is validated, sliced, compared,
+reported or pushed. Writes RUN_DIR/MODEL.keras and RUN_DIR/plain.json: each model's accuracy, mask F1 and seconds of
+the epochs.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from components.tfds_example_gen import preparation
 from pipeline.configs import Config
 from schema import pets
 from trainer_module import augmentation, probe, trainer
+from trainer_module.callbacks import KeepBest
 from trainer_module.config import TrainerConfig
 from trainer_module.models import build_model
 
 KEPT_SIZE = 1.25
 """Side of the pictures that are cached over the network's input: as much as the Trainer keeps."""
 LABELS = {pets.BREED: "label", pets.SPECIES_LABEL: "species"}
+TRAIN, EVAL = "train[:90%]", "train[90%:]"
 BACKGROUND = 2
 
 
@@ -86,7 +89,8 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
     recipe = config.recipe
-    clock, probed, size = EpochSeconds(), False, 0
+    examples = builder.info.splits[EVAL].num_examples
+    clock, best, probed, size = EpochSeconds(), KeepBest(config.label, examples), False, 0
     for number, phase in enumerate(recipe.phases):
         stage = config.at_size(phase.input_size)
         if stage.recipe.input_size != size:
@@ -94,15 +98,17 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
             if model.input_shape[1] != size:
                 model = trainer.rebuilt(model, stage)
             kept = min(image_size, round(size * KEPT_SIZE))
-            train_data = batches(pictures(builder, "train[:90%]", kept, config.label), stage, augmented=True)
-            eval_data = batches(pictures(builder, "train[90%:]", size, config.label), stage, augmented=False)
+            train_data = batches(pictures(builder, TRAIN, kept, config.label), stage, augmented=True)
+            eval_data = batches(pictures(builder, EVAL, size, config.label), stage, augmented=False)
         if recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
             probe.fit_class_head(model, config.label, train_data, recipe.probe_passes)
             probed = True
         trainer.compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
         clock.phase = number
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
-        model.fit(train_data, validation_data=eval_data, epochs=phase.epochs, verbose=2, callbacks=[*averaging, clock])
+        callbacks = [*averaging, clock, best]
+        model.fit(train_data, validation_data=eval_data, epochs=phase.epochs, verbose=2, callbacks=callbacks)
+    best.restore(model)
     return model, clock.epochs
 
 

@@ -54,6 +54,12 @@ def twin_layer(layer: keras.layers.Layer) -> Callable[..., Any]:
         channels, (kernel, _), (stride, _) = layer.input.shape[-1], layer.kernel_size, layer.strides
         padding = 0 if layer.padding == "valid" else kernel // 2
         return nn.Conv2d(channels, channels, kernel, stride, padding, groups=channels, bias=layer.use_bias)
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        channels, (kernel, _) = layer.input.shape[-1], layer.kernel_size
+        return nn.Sequential(
+            nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False),
+            nn.Conv2d(channels, layer.filters, 1, bias=layer.use_bias),
+        )
     if isinstance(layer, keras.layers.Conv2D):
         (kernel, _), (stride, _) = layer.kernel_size, layer.strides
         padding = 0 if layer.padding == "valid" else kernel // 2
@@ -78,6 +84,7 @@ def twin_layer(layer: keras.layers.Layer) -> Callable[..., Any]:
         keras.layers.Concatenate: lambda xs: torch.cat(xs, dim=1),
         keras.layers.GlobalAveragePooling2D: lambda x: x.mean(dim=(2, 3), keepdim=layer.keepdims),
         keras.layers.GlobalMaxPooling2D: lambda x: x.amax(dim=(2, 3), keepdim=layer.keepdims),
+        keras.layers.UpSampling2D: lambda x: functional.interpolate(x, scale_factor=layer.size, mode="nearest"),
         keras.layers.ZeroPadding2D: lambda x: functional.pad(x, (*layer.padding[1], *layer.padding[0])),
     }
     if type(layer) in functions:

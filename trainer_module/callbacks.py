@@ -32,7 +32,7 @@ class History(keras.callbacks.Callback):
         super().__init__()
         self._config = config
         self._directory = directory
-        self._examples = {"train_examples": train_examples, "eval_examples": eval_examples}
+        self.train_examples, self.eval_examples = train_examples, eval_examples
         self._writers = {name: tf.summary.create_file_writer(f"{directory}/{name}") for name in ("train", "validation")}
         # What an epoch costs grows with the area of its pictures.
         recipe = config.recipe
@@ -85,7 +85,8 @@ class History(keras.callbacks.Callback):
         history = {
             "model": self._config.model,
             "parameters": model.count_params(),
-            **self._examples,
+            "train_examples": self.train_examples,
+            "eval_examples": self.eval_examples,
             "train_seconds": time.monotonic() - self._started,
             "mask_threshold": mask_threshold,
             "epochs": self._epochs,
@@ -94,7 +95,7 @@ class History(keras.callbacks.Callback):
             json.dump(history, file, indent=1)
 
     def _batch_size(self) -> int:
-        return min(self._config.recipe.batch_size, self._examples["train_examples"])
+        return min(self._config.recipe.batch_size, self.train_examples)
 
     def _title(self) -> str:
         return f"{self._config.model}  epoch {len(self._epochs) + 1}/{len(self._costs)}"
@@ -130,20 +131,34 @@ def _plain_names(logs: dict[str, float], label: str) -> dict[str, float]:
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the weights of the epoch that did best on the eval split: the mean of accuracy and mask F1."""
+    """Keeps the weights of the latest epoch that is within one standard error of the best on the eval split.
 
-    def __init__(self, label: str) -> None:
+    An epoch's score is the mean of accuracy and mask F1. On a few hundred photos the accuracy of neighbouring epochs
+    differs by chance, and its maximum marks a lucky epoch, while under a falling rate averaged weights still get
+    better: the one-standard-error rule (Breiman et al. 1984), in favour of the later model. An epoch that collapsed or
+    has long been overfitted is further off than that.
+    """
+
+    def __init__(self, label: str, examples: int) -> None:
+        """Judges by accuracy on so many `examples` of the class output `label`."""
         super().__init__()
         self._label = label
-        self._score = -np.inf
+        self._examples = examples
+        self._best = -np.inf
+        self._error = 0.0
         self._weights: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         plain = _plain_names(logs or {}, self._label)
-        score = float(np.mean([plain[name] for name in ("val_accuracy", "val_mask_f1") if name in plain]))
-        if score >= self._score:
-            self._score, self._weights = score, self.model.get_weights()
+        scores = [plain[name] for name in ("val_accuracy", "val_mask_f1") if name in plain]
+        score = float(np.mean(scores))
+        if score > self._best:
+            accuracy = plain.get("val_accuracy", 0.0)
+            self._best = score
+            self._error = float(np.sqrt(accuracy * (1.0 - accuracy) / self._examples)) / len(scores)
+        if score >= self._best - self._error:
+            self._weights = self.model.get_weights()
 
     def restore(self, model: keras.Model) -> None:
-        """Puts the best weights into `model`."""
+        """Puts the kept weights into `model`."""
         model.set_weights(self._weights)

@@ -62,7 +62,8 @@ def run_fn(fn_args: FnArgs) -> None:
 def fit(
     model: keras.Model, data: Callable[[TrainerConfig], Data], config: TrainerConfig, history: History
 ) -> keras.Model:
-    """Runs the phases of `config.recipe`; returns the network of the last one with the weights that did best on eval.
+    """Runs the phases of `config.recipe`; returns the network of the last one with the weights of the epoch that
+    `KeepBest` chose on eval.
 
     Before the first phase that trains the backbone, the class head is fitted to the frozen features, if the recipe
     says so.
@@ -75,7 +76,7 @@ def fit(
         history: is told of every epoch.
     """
     size = 0
-    best = KeepBest(config.label)
+    best = KeepBest(config.label, history.eval_examples)
     probed = False
     for number, phase in enumerate(config.recipe.phases):
         stage = config.at_size(phase.input_size)

@@ -172,15 +172,37 @@ def test_a_mirrored_answer_is_the_mean_of_picture_and_mirror_image() -> None:
     np.testing.assert_allclose(both["mask"], (alone["mask"] + mirrored["mask"][:, :, ::-1]) / 2, atol=1e-5)
 
 
-def test_the_best_epochs_weights_are_kept() -> None:
+@pytest.mark.parametrize(
+    ("examples", "accuracies", "kept"),
+    [
+        (100, (0.3, 0.9, 0.88, 0.5), 2),  # a standard error of 0.03: the third is as good as the second, and later
+        (10_000, (0.3, 0.9, 0.88, 0.5), 1),  # one of 0.003: it is not
+        (100, (0.3, 0.9, 0.88, 0.93), 3),
+        (100, (0.9, 0.89, 0.86, 0.85), 1),  # the error counts from the best, not from the last that was kept
+    ],
+)
+def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept(
+    examples: int, accuracies: tuple[float, ...], kept: int
+) -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-    best = KeepBest("breed")
+    best = KeepBest("breed", examples)
     best.set_model(model)
-    for weight, accuracy in ((1.0, 0.3), (2.0, 0.9), (3.0, 0.5)):
-        model.set_weights([np.array([[weight]])])
-        best.on_epoch_end(0, {"val_breed_accuracy": accuracy, "val_mask_f1": 0.5})
+    for epoch, accuracy in enumerate(accuracies):
+        model.set_weights([np.array([[float(epoch)]])])
+        best.on_epoch_end(epoch, {"val_breed_accuracy": accuracy, "val_mask_f1": 0.5})
     best.restore(model)
-    assert model.get_weights()[0] == 2.0
+    assert model.get_weights()[0] == kept
+
+
+def test_without_a_class_head_the_epoch_of_the_best_mask_is_kept() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    best = KeepBest("breed", 100)
+    best.set_model(model)
+    for epoch, f1 in enumerate((0.5, 0.9, 0.89)):
+        model.set_weights([np.array([[float(epoch)]])])
+        best.on_epoch_end(epoch, {"val_f1": f1})
+    best.restore(model)
+    assert model.get_weights()[0] == 1
 
 
 @pytest.mark.parametrize(("label", "added"), [("breed", True), ("species", False)])

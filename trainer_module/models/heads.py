@@ -45,13 +45,15 @@ def mask_logits(features: Sequence[keras.KerasTensor], size: int, name: str) -> 
     """Decodes four feature maps, shallow to deep, to logits float32 [B, size, size, 1].
 
     A narrow U-Net decoder (Ronneberger et al. 2015) with LinkNet's added rather than concatenated skips (Chaurasia and
-    Culurciello 2017). Learned upsampling stops at the shallowest map: one strided transpose does the rest, since the
-    layers at full size would cost more than the whole backbone.
+    Culurciello 2017). Each step spreads a pixel to four and smooths them by a separable convolution, which has an
+    eighth of a strided transpose's weights. The steps stop at the shallowest map: one strided transpose does the rest,
+    since the layers at full size would cost more than the whole backbone.
     """
     *skips, deepest = features
     x = _conv_norm_relu(deepest, _DEEPEST_CHANNELS, 1, f"{name}_bottleneck")
     for step, (skip, channels) in enumerate(zip(reversed(skips), _STEP_CHANNELS, strict=True)):
-        x = layers.Conv2DTranspose(channels, 3, 2, "same", use_bias=False, name=f"{name}_up{step}")(x)
+        x = layers.UpSampling2D(2, name=f"{name}_spread{step}")(x)
+        x = layers.SeparableConv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_up{step}")(x)
         skip = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_skip{step}")(skip)
         x = layers.Add(name=f"{name}_add{step}")([x, skip])
         x = BatchNormalization(momentum=0.95, name=f"{name}_norm{step}")(x)
