@@ -114,7 +114,7 @@ def network(logits: Decoder, config: TrainerConfig) -> keras.Model:
 def mask_f1(
     model: keras.Model, data: trainer.Data, examples: Sequence[int], config: TrainerConfig, directory: str
 ) -> float:
-    """Trains as the Trainer does on (train, eval), of so many `examples`; returns F1 on eval of the best epoch."""
+    """Trains as the Trainer does on (train, eval), of so many `examples`; returns F1 on eval of the kept epoch."""
     trainer.fit(model, lambda _: data, config, History(config, directory, *examples))
     return model.evaluate(data[1], verbose=0, return_dict=True)["f1"]
 
