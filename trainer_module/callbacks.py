@@ -25,7 +25,8 @@ class History(keras.callbacks.Callback):
     `write` leaves `history.json`: `model`, `parameters`, `train_examples`, `eval_examples`, `train_seconds`,
     `mask_threshold`, and `epochs`, a list of one object an epoch: `epoch` and `phase` (both from 0), `seconds`,
     `images_per_second` (training alone), `learning_rate`, and for training and, with the prefix `val_`, for split eval:
-    `loss`, `class_loss`, `mask_loss`, `accuracy`, `mask_f1` (those of an absent head are missing).
+    `loss`, `class_loss`, `mask_loss`, `accuracy`, `mask_f1` (those of an absent head are missing). A training
+    whose loss is not finite after an epoch ends with a ValueError.
     """
 
     def __init__(self, config: TrainerConfig, directory: str, train_examples: int, eval_examples: int) -> None:
@@ -72,6 +73,7 @@ class History(keras.callbacks.Callback):
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             **_plain_names(logs or {}, self._config.label),
         }
+        self._require_finite(record)
         progress.info("%s", self._line(record))
         self._epochs.append(record)
         for name, prefix in (("train", ""), ("validation", "val_")):
@@ -93,6 +95,15 @@ class History(keras.callbacks.Callback):
         }
         with tf.io.gfile.GFile(f"{self._directory}/{pets.HISTORY_FILE}", "w") as file:
             json.dump(history, file, indent=1)
+
+    def _require_finite(self, record: dict[str, float]) -> None:
+        losses = {name: record[name] for name in ("loss", "val_loss") if name in record}
+        if not np.isfinite(list(losses.values())).all():
+            rate = self._config.recipe.phases[self._phase].learning_rate
+            raise ValueError(
+                f"{self._title()}: the training has diverged, {losses}; try a smaller "
+                f"phases.{self._phase}.learning_rate than {rate:g}"
+            )
 
     def _batch_size(self) -> int:
         return min(self._config.recipe.batch_size, self.train_examples)

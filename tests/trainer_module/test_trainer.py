@@ -81,6 +81,13 @@ def test_a_phase_may_train_at_a_size_of_its_own(
         np.testing.assert_array_equal(weight, same)
 
 
+def test_a_training_that_diverges_names_the_rate_to_lower(
+    tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str
+) -> None:
+    with pytest.raises(ValueError, match=r"dcnn  epoch 1/1: .* diverged.*: nan.*phases\.0\.learning_rate"):
+        _run(tmp_path, records, transform_graph, phases=(Phase(1, 1e30),))
+
+
 def test_tensorboard_logs_lie_beside_the_history(trained: tuple[FnArgs, dict]) -> None:
     assert list(pathlib.Path(trained[0].model_run_dir).glob("validation/events*"))
 
