@@ -28,8 +28,8 @@ import keras
 import numpy as np
 
 from schema import pets
-from trainer_module import inputs, signatures, trainer
-from trainer_module.callbacks import History
+from trainer_module import inputs, losses, schedule, signatures, trainer
+from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Recipe, TrainerConfig
 from trainer_module.models import BACKBONES, build_model, dcnn, heads
 
@@ -73,6 +73,16 @@ def _without_shallowest_map() -> contextlib.AbstractContextManager:
     return stack
 
 
+def _without_dice() -> contextlib.AbstractContextManager:
+    """No pixel is ignored where the border counts as pet, so Keras' own cross-entropy does."""
+    return mock.patch.object(losses, "mask_loss", keras.losses.BinaryCrossentropy(from_logits=True))
+
+
+def _best_epoch() -> contextlib.AbstractContextManager:
+    """On endless examples nothing but the best is within a standard error of it."""
+    return mock.patch.object(trainer, "KeepBest", lambda label, _: KeepBest(label, 10**12))
+
+
 def _without_mean_over_pet() -> contextlib.AbstractContextManager:
     whole = heads.class_logits
     return mock.patch.object(heads, "class_logits", lambda features, mask, *rest: whole(features, None, *rest))
@@ -87,6 +97,9 @@ COMMON = {
     "no label smoothing": Variant(_with(label_smoothing=0.0)),
     "no loss on the species": Variant(_with(species_loss_weight=0.0)),
     "mask loss weight 1": Variant(_with(mask_loss_weight=1.0)),
+    "mask loss without Dice": Variant(patch=_without_dice),
+    "best epoch kept": Variant(patch=_best_epoch),
+    "constant rate after the warm-up": Variant(_each_phase(final_rate=1.0)),
     "weight decay 1e-4": Variant(_with(weight_decay=1e-4)),
     "no crops": Variant(_augmented(min_scale=1.0, aspect=1.0)),
     "no rotation": Variant(_augmented(rotation=0.0)),
@@ -110,7 +123,9 @@ VARIANTS = {
         **COMMON,
         "CutMix in half of the batches": Variant(_augmented(cutmix=0.5)),
         "no linear probe": Variant(_with(probe_passes=0)),
+        "no frozen phase": Variant(lambda recipe: dataclasses.replace(recipe, phases=recipe.phases[1:])),
         "backbone at the heads' rate": Variant(_each_phase(backbone_rate=1.0)),
+        "early layers as fast as late ones": Variant(patch=lambda: mock.patch.object(schedule, "_STAGE_DECAY", 1.0)),
         "batch normalisation trained": Variant(patch=lambda: mock.patch.object(trainer, "_fix_norms")),
     },
 }
