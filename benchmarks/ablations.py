@@ -145,9 +145,10 @@ def shrunk(recipe: Recipe, epochs: int, largest_size: int) -> Recipe:
         dataclasses.replace(phase, epochs=max(1, round(phase.epochs * share)), input_size=size(phase.input_size))
         for phase in recipe.phases
     )
-    return dataclasses.replace(
-        recipe, input_size=size(recipe.input_size), serving_size=size(recipe.serving_size), phases=phases
-    )
+    input_size, serving_size = size(recipe.input_size), size(recipe.serving_size)
+    if serving_size == input_size:
+        serving_size = 0
+    return dataclasses.replace(recipe, input_size=input_size, serving_size=serving_size, phases=phases)
 
 
 def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, folder: str) -> keras.Model:
