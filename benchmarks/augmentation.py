@@ -27,15 +27,16 @@ KEPT, BATCH, ROUNDS = 256, 32, 10
 Pictures = tuple[tf.Tensor, tf.Tensor]
 
 
-def pictures() -> Pictures:
-    """Blurred noise, uint8 [BATCH, KEPT, KEPT, 3], and blobs, uint8 [BATCH, KEPT, KEPT, 1]."""
+def pictures() -> tf.Tensor:
+    """Blurred noise with blobs for masks, uint8 [BATCH, KEPT, KEPT, 4]."""
     noise = np.random.default_rng(0).integers(0, 256, (BATCH, KEPT, KEPT, 3), np.uint8)
     images = np.stack([cv2.GaussianBlur(image, (9, 9), 3) for image in noise])
-    return tf.constant(images), tf.constant((images[..., :1] > 127).astype(np.uint8))
+    return tf.constant(np.concatenate([images, images[..., :1] > 127], axis=-1))
 
 
-def by_tensorflow(image: tf.Tensor, mask: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tensor) -> Pictures:
+def by_tensorflow(picture: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tensor) -> Pictures:
     """As `augmentation.augment`."""
+    image, mask = tf.split(picture, [3, 1], axis=-1)
     seeds = tf.unstack(tf.random.split(seed, 2))
     matrices = augmentation._random_transforms(tf.shape(image), size, settings, seeds[0])
     transforms = tf.concat([tf.reshape(matrices, [-1, 6]), tf.zeros([tf.shape(image)[0], 2])], axis=1)
@@ -66,10 +67,10 @@ def main() -> None:
     size = parser.parse_args().size
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    settings, (image, mask) = pets_config().mobilenet.augmentation, pictures()
+    settings, picture = pets_config().mobilenet.augmentation, pictures()
 
     def timed(augment: Callable[..., Pictures]) -> Callable[[int], float]:
-        graph = tf.function(lambda seed: augment(image, mask, size, settings, seed))
+        graph = tf.function(lambda seed: augment(picture, size, settings, seed))
 
         def milliseconds(number: int) -> float:
             start = time.perf_counter()

@@ -2,7 +2,8 @@
 
     python benchmarks/input_pipeline.py [--model mobilenet_v3_small] [--records 'RUN/.../Split-train/*']
 
-Without --records it draws its own. The two take turns in one process, after a warm-up that fills the cache.
+Without --records it draws its own. The two take turns in one process, after a warm-up that fills the cache;
+which of them goes first alternates, so that a machine that slows down favours neither.
 """
 
 from __future__ import annotations
@@ -55,10 +56,16 @@ def main() -> None:
         for warm_up in (data, constant):
             model.fit(warm_up, epochs=1, shuffle=False, verbose=0)
         size = training.recipe.batch_size
-        rounds = [[images_per_second(model, each, size) for each in (data, constant)] for _ in range(flags.rounds)]
-    real, fixed = (statistics.median(speeds) for speeds in zip(*rounds, strict=True))
-    ratio = statistics.median(real / fixed for real, fixed in rounds)
-    print(f"{flags.model}: real batches {real:.0f}, one constant batch {fixed:.0f} images/s: ratio {ratio:.2f}")
+        speeds: dict[tf.data.Dataset, list[float]] = {data: [], constant: []}
+        for number in range(flags.rounds):
+            for each in (data, constant) if number % 2 else (constant, data):
+                speeds[each].append(images_per_second(model, each, size))
+    real, fixed = statistics.median(speeds[data]), statistics.median(speeds[constant])
+    ratios = sorted(real / fixed for real, fixed in zip(speeds[data], speeds[constant], strict=True))
+    print(
+        f"{flags.model}: real batches {real:.1f}, one constant batch {fixed:.1f} images/s: "
+        f"ratio {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+    )
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def batches(data: tf.data.Dataset, config: TrainerConfig, augmented: bool) -> tf
     def finish(image: tf.Tensor, mask: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         if augmented:
             seeds = tf.random.uniform([2, 2], maxval=tf.int64.max, dtype=tf.int64)
-            image, mask = augmentation.augment(image, mask, recipe.input_size, recipe.augmentation, seeds[0])
+            picture = tf.concat([image, mask], axis=-1)
+            image, mask = augmentation.augment(picture, recipe.input_size, recipe.augmentation, seeds[0])
             if recipe.augmentation.cutmix:
                 image, mask, label = augmentation.cutmix(image, mask, label, recipe.augmentation.cutmix, seeds[1])
         targets = {config.label: label, pets.MASK: tf.cast(mask, tf.float32)}

@@ -21,14 +21,12 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 cv2.setNumThreads(1)
 
 
-def augment(
-    image: tf.Tensor, mask: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def augment(picture: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Crops, turns, mirrors and resizes image and mask together, then changes the image's colours.
 
     Args:
-        image: uint8 [B, h, w, 3].
-        mask: uint8 [B, h, w, 1] of `schema.pets.MASK_*`.
+        picture: uint8 [B, h, w, 4], red, green, blue and the mask of `schema.pets.MASK_*`: OpenCV warps four channels
+            in less than half of the time of three.
         size: side of the result, in pixels.
         settings: how much of each change.
         seed: int64 [2], a stateless seed; the same seed gives the same result.
@@ -37,12 +35,10 @@ def augment(
         image uint8 [B, size, size, 3] and mask uint8 [B, size, size, 1].
     """
     seeds = tf.unstack(tf.random.split(seed, 2))
-    count = tf.shape(image)[0]
-    transforms = _random_transforms(tf.shape(image), size, settings, seeds[0])
+    count = tf.shape(picture)[0]
+    transforms = _random_transforms(tf.shape(picture), size, settings, seeds[0])
     factors = tf.random.stateless_uniform([count, 3], seeds[1], 1.0 - settings.colour, 1.0 + settings.colour)
-    image, mask = tf.numpy_function(
-        _change, [image, mask, transforms, factors, size], [tf.uint8, tf.uint8], stateful=False
-    )
+    image, mask = tf.numpy_function(_change, [picture, transforms, factors, size], [tf.uint8, tf.uint8], stateful=False)
     return tf.ensure_shape(image, [None, size, size, 3]), tf.ensure_shape(mask, [None, size, size, 1])
 
 
@@ -103,17 +99,19 @@ def _random_transforms(shape_bhwc: tf.Tensor, size: int, settings: Augmentation,
 
 
 def _change(
-    images: np.ndarray, masks: np.ndarray, transforms: np.ndarray, factors: np.ndarray, size: int
+    pictures: np.ndarray, transforms: np.ndarray, factors: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Warps a batch and changes its colours; arguments and results as in `augment`."""
-    new_images = np.empty((len(images), size, size, 3), np.uint8)
-    new_masks = np.empty((len(images), size, size, 1), np.uint8)
-    for index, transform in enumerate(transforms):
-        _warp(images[index], transform, cv2.INTER_LINEAR, new_images[index])
-        _warp(masks[index], transform, cv2.INTER_NEAREST, new_masks[index])
-        if np.any(factors[index] != 1.0):
-            _change_colours(new_images[index], factors[index])
-    return new_images, new_masks
+    images = np.empty((len(pictures), size, size, 3), np.uint8)
+    masks = np.empty((len(pictures), size, size, 1), np.uint8)
+    warped = np.empty((size, size, 4), np.uint8)
+    for picture, transform, factor, image, mask in zip(pictures, transforms, factors, images, masks, strict=True):
+        _warp(picture, transform, cv2.INTER_LINEAR, warped)
+        cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, image)
+        _warp(cv2.extractChannel(picture, 3), transform, cv2.INTER_NEAREST, mask)
+        if np.any(factor != 1.0):
+            _change_colours(image, factor)
+    return images, masks
 
 
 def _warp(picture: np.ndarray, transform: np.ndarray, interpolation: int, out: np.ndarray) -> None:

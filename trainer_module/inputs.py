@@ -15,6 +15,8 @@ from trainer_module.config import TrainerConfig
 # own resolution, so that warping neither blurs nor aliases.
 _KEPT_SIZE = 1.25
 
+_PICTURE = "picture"
+
 Batch = tuple[tf.Tensor, dict[str, tf.Tensor]]
 
 
@@ -56,8 +58,8 @@ def train_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fi
 
     def finish(picture: dict[str, tf.Tensor], seed: tf.Tensor) -> Batch:
         seeds = tf.unstack(tf.random.split(seed, 2))
-        image, mask, label = picture[pets.IMAGE], picture[pets.MASK], _one_hot(picture, config)
-        image, mask = augmentation.augment(image, mask, recipe.input_size, recipe.augmentation, seeds[0])
+        label = _one_hot(picture, config)
+        image, mask = augmentation.augment(picture[_PICTURE], recipe.input_size, recipe.augmentation, seeds[0])
         if recipe.augmentation.cutmix:
             image, mask, label = augmentation.cutmix(image, mask, label, recipe.augmentation.cutmix, seeds[1])
         return preprocessing.normalise_image(image), _targets(label, mask, config)
@@ -72,8 +74,8 @@ def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fil
     pictures = _kept_pictures(split, config, image_size, size, cache_file)
 
     def finish(picture: dict[str, tf.Tensor]) -> Batch:
-        targets = _targets(_one_hot(picture, config), picture[pets.MASK], config)
-        return preprocessing.normalise_image(picture[pets.IMAGE]), targets
+        image, mask = tf.split(picture[_PICTURE], [3, 1], axis=-1)
+        return preprocessing.normalise_image(image), _targets(_one_hot(picture, config), mask, config)
 
     return _without_tuner(pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2))
 
@@ -104,7 +106,7 @@ def _targets(label: tf.Tensor, mask: tf.Tensor, config: TrainerConfig) -> dict[s
 def _kept_pictures(
     split: Split, config: TrainerConfig, image_size: int, kept_size: int, cache_file: str
 ) -> tf.data.Dataset:
-    """Decodes every record once: image uint8 [k, k, 3], mask uint8 [k, k, 1], the label int64 []."""
+    """Decodes every record once: the label int64 [], image and mask as one uint8 [k, k, 4] (see `augment`)."""
     features = {
         pets.IMAGE: tf.io.FixedLenFeature([], tf.string),
         pets.MASK: tf.io.FixedLenFeature([], tf.string),
@@ -115,11 +117,8 @@ def _kept_pictures(
         example = tf.io.parse_single_example(record, features)
         image = preprocessing.decode_image(example[pets.IMAGE], image_size)
         mask = preprocessing.decode_mask(example[pets.MASK], image_size)
-        return {
-            pets.IMAGE: preprocessing.resize_image(image, kept_size),
-            pets.MASK: preprocessing.resize_mask(mask, kept_size),
-            config.label: example[config.label],
-        }
+        image, mask = preprocessing.resize_image(image, kept_size), preprocessing.resize_mask(mask, kept_size)
+        return {_PICTURE: tf.concat([image, mask], axis=-1), config.label: example[config.label]}
 
     pictures = _records(split.files).map(decode, tf.data.AUTOTUNE, deterministic=True)
     fits = split.examples * _picture_bytes(kept_size) <= config.cache_mb * 2**20
