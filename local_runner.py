@@ -37,8 +37,8 @@ def _run(config: flags.Config, run_dir: pathlib.Path, screen: console.Console) -
         logging.basicConfig(level=logging.INFO)
         from tfx import v1 as tfx
 
-        from components.model_comparison import lineage
-        from components.model_comparison.report import publish
+        from components.comparison import lineage
+        from components.report.page import publish
         from pipeline import baseline, beam, local, pipeline
 
     beam.check_folder(config.beam, "run_dir", str(run_dir))

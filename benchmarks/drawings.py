@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from components import pet_drawings
+from components.datasets import pet_drawings
 from schema import pets
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from components.tfds_example_gen import preparation
+from components.example_gen import preparation
 from pipeline.configs import Config
 from schema import pets
 from trainer_module import augmentation, probe, trainer

@@ -115,7 +115,7 @@ def _write_shards(folder: pathlib.Path, split: str, records: list[bytes], factor
 
 def run_component(folder: pathlib.Path, component: str) -> None:
     """Runs one component in this process, for those before it are cached; prints its seconds, last."""
-    from components.model_comparison import lineage
+    from components.comparison import lineage
     from pipeline import console, local
 
     class Done(Exception):
@@ -190,7 +190,7 @@ def main() -> None:
     if flags.component:
         run_component(flags.run, flags.component)
         return
-    from components.tfds_example_gen import preparation
+    from components.example_gen import preparation
 
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)

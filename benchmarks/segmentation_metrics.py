@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from sklearn.metrics import f1_score
 
-from components.segmentation_metrics import METRICS
+from components.metrics.segmentation import METRICS
 
 SIDE, IMAGES, SLOW_IMAGES = 224, 400, 4
 
@@ -83,7 +83,7 @@ def main() -> None:
     ours = max(megapixels_per_second(all_ours, label, prediction) for _ in range(5))
     theirs = megapixels_per_second(tfma_f1, *few)
     oracle = megapixels_per_second(sklearn_f1, label[:40], prediction[:40])
-    print(f"components.segmentation_metrics, all {len(METRICS)}: {ours:8.1f} Mpx/s, F1 {values[0]:.6f}")
+    print(f"components.metrics.segmentation, all {len(METRICS)}: {ours:8.1f} Mpx/s, F1 {values[0]:.6f}")
     print(f"tfma.metrics.F1Score:                  {theirs:8.2f} Mpx/s, ours is {ours / theirs:.0f} times as fast")
     print(f"sklearn.metrics.f1_score:              {oracle:8.2f} Mpx/s, ours is {ours / oracle:.0f} times as fast")
 

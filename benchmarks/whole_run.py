@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from components.tfds_example_gen import preparation
+from components.example_gen import preparation
 from pipeline import flags
 from pipeline.configs import Config
 from schema import pets

@@ -10,7 +10,7 @@ from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
-from components.model_comparison.lineage import component_of
+from components.comparison.lineage import component_of
 from trainer_module.config import TrainerConfig
 
 

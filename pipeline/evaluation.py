@@ -7,7 +7,7 @@ import json
 # A plain `import tensorflow_model_analysis` lacks EvalConfig.
 from tensorflow_model_analysis.proto import config_pb2 as tfma
 
-from components import classification_metrics, segmentation_metrics, summed_metrics
+from components.metrics import classification, segmentation, summed
 from pipeline import fingerprint
 from pipeline.configs import Config
 from schema import pets
@@ -15,7 +15,7 @@ from schema import pets
 SLICES = ((), (pets.SPECIES_NAME,), (pets.BREED_NAME,), (pets.SPECIES_NAME, pets.SIZE))
 """Features whose values name the slices; () is all examples."""
 
-_METRICS_CODE = (summed_metrics, classification_metrics, segmentation_metrics)
+_METRICS_CODE = (summed, classification, segmentation)
 
 
 def eval_config(config: Config, *, baseline: bool) -> tfma.EvalConfig:
@@ -58,17 +58,14 @@ def eval_config(config: Config, *, baseline: bool) -> tfma.EvalConfig:
 def _class_metrics(label: str, accuracy: tfma.MetricThreshold) -> list[tfma.MetricConfig]:
     few_classes = len(pets.CLASSES[label]) <= 5
     return [
-        _metric(metric, accuracy if metric is classification_metrics.ClassificationAccuracy else None)
-        for metric in classification_metrics.METRICS
-        if not (few_classes and metric is classification_metrics.Top5Accuracy)
+        _metric(metric, accuracy if metric is classification.ClassificationAccuracy else None)
+        for metric in classification.METRICS
+        if not (few_classes and metric is classification.Top5Accuracy)
     ]
 
 
 def _mask_metrics(f1: tfma.MetricThreshold) -> list[tfma.MetricConfig]:
-    return [
-        _metric(metric, f1 if metric is segmentation_metrics.PixelF1 else None)
-        for metric in segmentation_metrics.METRICS
-    ]
+    return [_metric(metric, f1 if metric is segmentation.PixelF1 else None) for metric in segmentation.METRICS]
 
 
 def _threshold(lowest: float, max_drop: float | None) -> tfma.MetricThreshold:
@@ -79,9 +76,7 @@ def _threshold(lowest: float, max_drop: float | None) -> tfma.MetricThreshold:
     return threshold
 
 
-def _metric(
-    metric: type[summed_metrics.SummedMetric], threshold: tfma.MetricThreshold | None = None
-) -> tfma.MetricConfig:
+def _metric(metric: type[summed.SummedMetric], threshold: tfma.MetricThreshold | None = None) -> tfma.MetricConfig:
     code = fingerprint.of_code(*(module.__name__ for module in _METRICS_CODE))
     parameters = {"interval": True, "code": code}
     config = tfma.MetricConfig(class_name=metric.__name__, module=metric.__module__, config=json.dumps(parameters))

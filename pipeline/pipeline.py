@@ -9,8 +9,8 @@ import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
 
 from components.anomaly_gate import AnomalyGate
-from components.model_comparison.component import ModelComparison
-from components.tfds_example_gen.component import TfdsExampleGen
+from components.comparison.component import ModelComparison
+from components.example_gen.component import TfdsExampleGen
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config
 from schema import pets
@@ -108,7 +108,7 @@ def create_pipeline(
         anomalies=validator.outputs["anomalies"],
         rule=config.champion,
         config_json=config.to_json(),
-        fingerprint=fingerprint.of_code("components.model_comparison", "components.evaluation_results"),
+        fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report"),
     )
     pusher = tfx.components.Pusher(
         model=comparison.outputs["champion"],

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
-from components import pet_drawings
+from components.datasets import pet_drawings
 from schema import pets
 
 _HERE = pathlib.Path(__file__).parent

@@ -29,7 +29,7 @@ from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.evaluation_results import read_metrics
+from components.metrics.results import read_metrics
 from pipeline import configs, console, local, pipeline
 from pipeline.beam import Beam
 from schema import pets

@@ -14,7 +14,7 @@ from tfx.components.evaluator.executor import Executor
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.utils import proto_utils
 
-from components.evaluation_results import failed_thresholds, read_metrics
+from components.metrics.results import failed_thresholds, read_metrics
 from pipeline import fingerprint
 from pipeline.configs import Config, Thresholds, debug
 from pipeline.evaluation import eval_config
@@ -261,8 +261,8 @@ def test_only_a_baseline_makes_a_drop_a_failure():
 def test_metrics_carry_the_fingerprint_of_their_code():
     _, *heads = eval_config(debug(), baseline=False).metrics_specs
     codes = {json.loads(metric.config)["code"] for head in heads for metric in head.metrics}
-    modules = ("summed_metrics", "classification_metrics", "segmentation_metrics")
-    assert codes == {fingerprint.of_code(*(f"components.{module}" for module in modules))}
+    modules = ("summed", "classification", "segmentation")
+    assert codes == {fingerprint.of_code(*(f"components.metrics.{module}" for module in modules))}
 
 
 def test_an_evaluation_without_results_is_an_error(tmp_path):

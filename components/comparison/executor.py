@@ -1,0 +1,90 @@
+"""Executor of `ModelComparison`: artifacts in, artifacts out; what happens between is `comparison.compare`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from typing import Any
+
+from tfx.components.evaluator import constants
+from tfx.components.util import model_utils
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import Artifact, artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components.comparison import comparison
+from schema import pets
+
+progress = logging.getLogger("progress")
+
+Artifacts = dict[str, list[Artifact]]
+
+
+def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> comparison.Inputs:
+    """The comparison's inputs from the artifacts and parameters of one execution of `ModelComparison`."""
+
+    def uri(key: str) -> str:
+        return artifact_utils.get_single_uri(input_dict[key])
+
+    examples = input_dict["examples"]
+    splits = artifact_utils.decode_split_names(examples[0].split_names)
+    models = {
+        name: comparison.ModelInputs(
+            saved_model=path_utils.serving_model_path(uri(f"{name}_model")),
+            evaluation=uri(f"{name}_evaluation"),
+            history=os.path.join(uri(f"{name}_run"), pets.HISTORY_FILE),
+            blessed=model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict[f"{name}_blessing"])),
+        )
+        for name in pets.MODELS
+    }
+    return comparison.Inputs(
+        models=models,
+        splits={split: _record_files(artifact_utils.get_split_uri(examples, split)) for split in splits},
+        anomalies=uri("anomalies") if input_dict.get("anomalies") else None,
+        rule=exec_properties["rule"],
+        config=json.loads(exec_properties["config_json"]),
+        fingerprint=exec_properties["fingerprint"],
+    )
+
+
+def _record_files(folder: str) -> list[str]:
+    """The record files of one split, in their order."""
+    return sorted(map(str, fileio.glob(io_utils.all_files_pattern(folder))))
+
+
+class Executor(base_executor.BaseExecutor):
+    """Compares, copies the champion, blesses it or not, and writes the report."""
+
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+        """Runs the component; inputs, outputs and parameters are those of `component.ModelComparisonSpec`."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        inputs = read_inputs(input_dict, exec_properties)
+        with tempfile.TemporaryDirectory() as folder:
+            winner = comparison.compare(inputs, folder)
+            io_utils.copy_dir(folder, artifact_utils.get_single_uri(output_dict["report"]))
+
+        source = artifact_utils.get_single_instance(input_dict[f"{winner.name}_model"])
+        champion = artifact_utils.get_single_instance(output_dict["champion"])
+        io_utils.copy_dir(inputs.models[winner.name].saved_model, path_utils.serving_model_path(champion.uri))
+        champion.set_string_custom_property("model", winner.name)
+        _write_blessing(artifact_utils.get_single_instance(output_dict["blessing"]), source, winner.blessed)
+        if winner.blessed:
+            progress.info("champion: %s", winner.sentence)
+        else:
+            progress.warning("no model is blessed, so none is pushed; best: %s", winner.sentence)
+
+
+def _write_blessing(blessing: Artifact, model: Artifact, blessed: bool) -> None:
+    """Blesses `model` or refuses it, in the form of TFX's Evaluator: properties and an empty file of that name."""
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+    value, name = (
+        (constants.BLESSED_VALUE, constants.BLESSED_FILE_NAME)
+        if blessed
+        else (constants.NOT_BLESSED_VALUE, constants.NOT_BLESSED_FILE_NAME)
+    )
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, value)
+    io_utils.write_string_file(os.path.join(blessing.uri, name), "")

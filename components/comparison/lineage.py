@@ -1,0 +1,61 @@
+"""What a local run's metadata store remembers: the last comparison's inputs, and how long each component took."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import ml_metadata as mlmd
+from ml_metadata import proto
+from tfx.dsl.compiler import constants
+from tfx.orchestration import metadata
+from tfx.orchestration.portable.mlmd import execution_lib
+
+from components.comparison import comparison, executor
+
+
+def open_store(metadata_db: str) -> metadata.Metadata:
+    """The metadata store of a run's `metadata.db`, to be used in a `with` block.
+
+    Raises:
+      FileNotFoundError: There is none.
+    """
+    if not os.path.exists(metadata_db):
+        raise FileNotFoundError(f"there is no {metadata_db}: give the folder of a run of local_runner.py")
+    return metadata.Metadata(metadata.sqlite_metadata_connection_config(metadata_db))
+
+
+def last_inputs(handle: metadata.Metadata) -> comparison.Inputs:
+    """The inputs of the newest execution of `ModelComparison`, whether it ran, failed or came from the cache.
+
+    Raises:
+      LookupError: No execution of it has begun.
+    """
+    for execution in sorted(handle.store.get_executions(), key=lambda execution: -execution.id):
+        artifacts = execution_lib.get_input_artifacts(handle, execution.id)
+        if component_of(handle.store, execution.id) == "ModelComparison" and artifacts:
+            inputs = {key: list(values) for key, values in artifacts.items()}
+            return executor.read_inputs(inputs, _parameters(execution))
+    raise LookupError("no ModelComparison has begun in this run: let local_runner.py come that far first")
+
+
+def component_seconds(handle: metadata.Metadata) -> dict[str, float]:
+    """How long each component took when it last ran in earnest, by its id, in the order of the runs."""
+    seconds: dict[str, float] = {}
+    for execution in sorted(handle.store.get_executions(), key=lambda execution: execution.id):
+        if execution.last_known_state == proto.Execution.COMPLETE:
+            elapsed = execution.last_update_time_since_epoch - execution.create_time_since_epoch
+            seconds[component_of(handle.store, execution.id)] = elapsed / 1000
+    return seconds
+
+
+def component_of(store: mlmd.MetadataStore, execution_id: int) -> str:
+    """The id of the component that an execution was of; the store names its context PIPELINE.ID."""
+    contexts = store.get_contexts_by_execution(execution_id)
+    return next(
+        context.name.split(".", 1)[1] for context in contexts if context.type == constants.NODE_CONTEXT_TYPE_NAME
+    )
+
+
+def _parameters(execution: proto.Execution) -> dict[str, Any]:
+    return {key: value.string_value for key, value in execution.custom_properties.items()}

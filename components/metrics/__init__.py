@@ -1,0 +1,1 @@
+"""TFMA metrics of both heads, and what an Evaluator wrote of them."""

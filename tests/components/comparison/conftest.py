@@ -1,0 +1,232 @@
+"""A trained pipeline in small: drawn pets that a formula can recognise, two SavedModels, their real evaluations."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+from components.comparison import comparison
+from pipeline import configs
+from pipeline.evaluation import eval_config
+from schema import pets
+
+SIDE = 32
+GREY = 128.0
+BLIND_TO = {"dcnn": 0.15, "mobilenet_v3_small": 1.0}
+"""How much each model sees of blue: the first mixes up breeds that differ in little else."""
+
+COLOURS = np.array(
+    [[red, green, blue] for red in (0, 85, 170, 255) for green in (0, 85, 255) for blue in (0, 85, 170, 255)]
+)
+"""Of the breeds, uint8-like RGB."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run left behind."""
+
+    inputs: comparison.Inputs
+    config: configs.Config
+
+
+def draw(breed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """A photo uint8 [48, 64, 3] and its mask uint8 [48, 64] with an ignored rim."""
+    rng = np.random.default_rng([breed, number])
+    row, column = np.mgrid[:48, :64]
+    radius = rng.uniform(8, 30, 2)
+    inside = ((row - rng.uniform(16, 32)) / radius[0]) ** 2 + ((column - rng.uniform(20, 44)) / radius[1]) ** 2
+    photo = np.where((inside < 1)[..., None], COLOURS[breed], GREY) + rng.normal(0, 12, (48, 64, 3))
+    mask = np.where(inside < 1, pets.MASK_PET, np.where(inside < 1.1, pets.MASK_IGNORED, pets.MASK_BACKGROUND))
+    return np.clip(photo, 0, 255).astype(np.uint8), mask.astype(np.uint8)
+
+
+def example(breed: int, number: int) -> bytes:
+    photo, mask = draw(breed, number)
+    name = pets.BREEDS[breed]
+    species = int(not name[0].isupper())
+    share = (mask == pets.MASK_PET).mean()
+
+    def of_bytes(value: bytes) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    def of_int(value: int) -> tf.train.Feature:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+
+    features = {
+        pets.IMAGE: of_bytes(tf.io.encode_jpeg(photo, quality=95).numpy()),
+        pets.MASK: of_bytes(tf.io.encode_png(mask[..., None]).numpy()),
+        pets.BREED: of_int(breed),
+        pets.SPECIES_LABEL: of_int(species),
+        pets.BREED_NAME: of_bytes(name.encode()),
+        pets.SPECIES_NAME: of_bytes(pets.SPECIES[species].encode()),
+        pets.SIZE: of_bytes(pets.SIZES[min(int(3 * share), 2)].encode()),
+        pets.FILE_NAME: of_bytes(f"{name}_{number}.jpg".encode()),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+class ColourModel(tf.Module):
+    """Takes for pet what is not grey, and names the breed by the mean colour there."""
+
+    def __init__(self, blue: float, label: str, task: str) -> None:
+        super().__init__()
+        self._weights = tf.constant([1.0, 1.0, blue])
+        self._label, self._task = label, task
+        self._parameters = tf.Variable(tf.zeros(int(1000 * blue)))
+
+    def _images(self, encoded: tf.Tensor) -> tf.Tensor:
+        def decode(jpeg: tf.Tensor) -> tf.Tensor:
+            return tf.image.resize(tf.io.decode_jpeg(jpeg, 3), [SIDE, SIDE])
+
+        return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([SIDE, SIDE, 3], tf.float32))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        encoded = tf.io.parse_example(examples, {pets.IMAGE: tf.io.FixedLenFeature([], tf.string)})[pets.IMAGE]
+        apart = (self._images(encoded) - GREY) * self._weights
+        distance_bhw1 = tf.sqrt(tf.reduce_sum(apart**2, -1, keepdims=True))
+        mask = tf.sigmoid((distance_bhw1 - 70.0) / 20.0)
+        outputs = {pets.MASK: mask}
+        mean_b3 = tf.reduce_sum(apart * mask, [1, 2]) / (tf.reduce_sum(mask, [1, 2]) + 1e-6)
+        palette = tf.constant(COLOURS[: len(pets.BREEDS)] - GREY, tf.float32) * self._weights
+        breeds = tf.nn.softmax(-tf.norm(mean_b3[:, None] - palette[None], axis=-1) / 10.0)
+        species = tf.constant([[float(name[0].isupper()), float(name[0].islower())] for name in pets.BREEDS])
+        outputs[self._label] = breeds if self._label == pets.BREED else breeds @ species
+        heads = {"classification": [self._label], "segmentation": [pets.MASK]}
+        return {head: outputs[head] for head in heads.get(self._task, outputs)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def transform(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        kinds = {pets.IMAGE: tf.string, pets.MASK: tf.string, pets.BREED: tf.int64, pets.SPECIES_LABEL: tf.int64}
+        features = tf.io.parse_example(
+            examples, {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
+        )
+
+        def decode(png: tf.Tensor) -> tf.Tensor:
+            mask = tf.image.resize(tf.io.decode_png(png, 1), [SIDE, SIDE], "nearest")
+            return tf.where(mask == pets.MASK_IGNORED, pets.IGNORED_LABEL, tf.cast(mask, tf.float32))
+
+        masks = tf.map_fn(decode, features[pets.MASK], fn_output_signature=tf.TensorSpec([SIDE, SIDE, 1], tf.float32))
+        images = self._images(features[pets.IMAGE]) / 127.5 - 1.0
+        return {
+            pets.IMAGE: images,
+            pets.MASK: masks,
+            pets.BREED: features[pets.BREED],
+            pets.SPECIES_LABEL: features[pets.SPECIES_LABEL],
+        }
+
+    def export(self, folder: Path) -> str:
+        signatures = {"serving_default": self.serve, "transform_features": self.transform}
+        tf.saved_model.save(self, str(folder), signatures=signatures)
+        return str(folder)
+
+
+def history(name: str, task: str, parameters: int) -> dict[str, Any]:
+    """A made-up training of four epochs in two phases."""
+    heads = {"classification": ("class_loss", "accuracy"), "segmentation": ("mask_loss", "mask_f1")}
+    keys = ("loss", *heads.get(task, ("class_loss", "accuracy", "mask_loss", "mask_f1")))
+    epochs = []
+    for epoch in range(4):
+        figures = {key: 2.0 / (epoch + 1) if key.endswith("loss") else 1 - 0.5 / (epoch + 1) for key in keys}
+        figures |= {f"val_{key}": 0.95 * value for key, value in figures.items()}
+        epochs.append({"epoch": epoch, "phase": epoch // 2, "seconds": 2.0, "images_per_second": 50.0} | figures)
+    return {
+        "model": name,
+        "parameters": parameters,
+        "train_examples": 100,
+        "eval_examples": 10,
+        "train_seconds": 8.0,
+        "mask_threshold": 0.5,
+        "epochs": epochs,
+    }
+
+
+def evaluate(saved_model: str, config: configs.Config, files: Sequence[str], output: Path) -> str:
+    """Runs TFMA as TFX's Evaluator does."""
+    of_evaluation = eval_config(config, baseline=False)
+    tfma.run_model_analysis(
+        eval_shared_model=tfma.default_eval_shared_model(saved_model, eval_config=of_evaluation),
+        eval_config=of_evaluation,
+        data_location=str(Path(files[0]).parent / "*"),
+        output_path=str(output),
+        pipeline_options=PipelineOptions(["--direct_running_mode=in_memory", "--direct_num_workers=1"]),
+    )
+    return str(output)
+
+
+def write_records(folder: Path, examples: Sequence[bytes]) -> list[str]:
+    """One compressed file, named as TFX names it."""
+    folder.mkdir(parents=True)
+    path = str(folder / "data-00000-of-00001.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for one in examples:
+            writer.write(one)
+    return [path]
+
+
+def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> Run:
+    """Draws examples of the numbered breeds, exports both models, evaluates them with TFMA."""
+    config = dataclasses.replace(configs.debug(), **fields)
+    splits = {
+        split: write_records(
+            root / "examples" / f"Split-{split}",
+            [example(breed, 100 * first + number) for breed in breeds for number in range(photos)],
+        )
+        for first, split in enumerate(pets.SPLITS)
+    }
+    models = {}
+    for name in pets.MODELS:
+        model = ColourModel(BLIND_TO[name], config.label, config.task)
+        saved = model.export(root / name / "model" / "Format-Serving")
+        evaluation = evaluate(saved, config, splits[pets.TEST], root / name / "evaluation")
+        (root / name / "run").mkdir()
+        path = root / name / "run" / pets.HISTORY_FILE
+        path.write_text(json.dumps(history(name, config.task, int(1000 * BLIND_TO[name]))))
+        models[name] = comparison.ModelInputs(saved, evaluation, str(path), blessed=True)
+    anomalies = anomalies_pb2.Anomalies()
+    anomalies.anomaly_info[pets.SIZE].description = "Examples contain values missing from the schema: huge (1%)."
+    for split in pets.SPLITS:
+        (root / "anomalies" / f"Split-{split}").mkdir(parents=True)
+        (root / "anomalies" / f"Split-{split}" / "SchemaDiff.pb").write_bytes(
+            anomalies.SerializeToString() if split == pets.TRAIN else b""
+        )
+    inputs = comparison.Inputs(
+        models, splits, str(root / "anomalies"), config.champion, dataclasses.asdict(config), fingerprint="0123abcd"
+    )
+    return Run(inputs, config)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Five of the breeds, so that most classes have no photo; both heads."""
+    return build_run(tmp_path_factory.mktemp("run"), breeds=(0, 1, 2, 12, 32), photos=4)
+
+
+@pytest.fixture(scope="session")
+def report_dir(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of `run`."""
+    folder = tmp_path_factory.mktemp("report")
+    comparison.compare(run.inputs, str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def metrics(report_dir: Path) -> dict[str, Any]:
+    """`metrics.json` of `run`."""
+    return json.loads((report_dir / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Run]:
+    """`build_run`, for runs of other configs."""
+    return build_run

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from components.comparison.champion import Candidate, choose
+
+SMALL = Candidate("small", blessed=True, parameters=100, accuracy=0.9, mask_f1=0.7)
+LARGE = Candidate("large", blessed=True, parameters=900, accuracy=0.8, mask_f1=0.9)
+
+
+@pytest.mark.parametrize(("rule", "name"), [("mean", "large"), ("accuracy", "small"), ("mask_f1", "large")])
+def test_the_rule_says_which_figure_decides(rule, name):
+    assert choose([SMALL, LARGE], rule).name == name
+
+
+def test_a_blessed_model_goes_before_a_better_one_that_is_not():
+    better = Candidate("better", blessed=False, parameters=1, accuracy=1.0, mask_f1=1.0)
+    assert choose([better, SMALL], "mean").name == "small"
+
+
+def test_the_best_is_named_where_none_is_blessed():
+    worse = Candidate("worse", blessed=False, parameters=1, accuracy=0.1, mask_f1=0.1)
+    better = Candidate("better", blessed=False, parameters=1, accuracy=0.2, mask_f1=0.1)
+    chosen = choose([worse, better], "mean")
+    assert (chosen.name, chosen.blessed) == ("better", False)
+
+
+def test_ties_go_to_the_smaller_model():
+    equal = Candidate("equal", blessed=True, parameters=50, accuracy=0.9, mask_f1=0.7)
+    assert choose([SMALL, equal], "mean").name == "equal"
+
+
+@pytest.mark.parametrize("rule", ["mean", "accuracy", "mask_f1"])
+def test_a_model_of_one_head_is_judged_by_it(rule):
+    candidate = Candidate("masks", True, 1, accuracy=None, mask_f1=0.6)
+    assert candidate.score(rule) == 0.6
+    assert candidate.sentence(rule) == "masks, mask F1 0.6000"
+
+
+def test_the_sentence_says_what_decided():
+    assert LARGE.sentence("mean") == "large, mean of accuracy and mask F1 0.8500"
+    assert LARGE.sentence("accuracy") == "large, accuracy 0.8000"
+
+
+def test_a_model_without_figures_is_an_error():
+    with pytest.raises(ValueError, match="neither accuracy nor mask F1"):
+        Candidate("empty", True, 1, None, None).score("mean")

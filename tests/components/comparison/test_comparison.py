@@ -1,0 +1,123 @@
+"""The numbers of `metrics.json` against scikit-learn and NumPy on the dumped predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn import metrics as sklearn_metrics
+
+from components.comparison import comparison
+from components.report import page as report_page
+from schema import pets
+
+
+@pytest.fixture(params=pets.MODELS)
+def dumped(request, report_dir, metrics):
+    """One model's overall figures and its `predictions-MODEL.npz`."""
+    arrays = np.load(report_dir / f"predictions-{request.param}.npz")
+    return metrics["models"][request.param]["metrics"]["overall"], arrays
+
+
+def test_class_figures_equal_scikit_learn_on_the_dumped_predictions(dumped):
+    overall, arrays = dumped
+    labels, named = arrays["labels"], arrays["probabilities"].argmax(axis=1)
+    classes = list(range(len(pets.BREEDS)))
+    figures = overall["class"]
+    assert figures["accuracy"]["value"] == pytest.approx(sklearn_metrics.accuracy_score(labels, named), abs=1e-6)
+    weighted = sklearn_metrics.f1_score(labels, named, average="weighted", zero_division=0)
+    assert figures["weighted_f1"]["value"] == pytest.approx(weighted, abs=1e-6)
+    assert figures["confusion_matrix"] == sklearn_metrics.confusion_matrix(labels, named, labels=classes).tolist()
+    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(
+        labels, named, labels=classes, zero_division=0
+    )
+    np.testing.assert_allclose(figures["class_precision"], precision, atol=1e-6)
+    np.testing.assert_allclose(figures["class_recall"], recall, atol=1e-6)
+    np.testing.assert_allclose(figures["class_f1"], f1, atol=1e-6)
+    assert figures["class_support"] == support.tolist()
+
+
+def test_mask_figures_equal_numpy_on_the_dumped_counts(dumped):
+    overall, arrays = dumped
+    hits, false_alarms, misses, rest = arrays["counts"].sum(axis=0)
+    figures = overall["mask"]
+    assert (figures["true_positives"], figures["false_positives"]) == (hits, false_alarms)
+    assert (figures["false_negatives"], figures["true_negatives"]) == (misses, rest)
+    assert figures["f1"]["value"] == pytest.approx(2 * hits / (2 * hits + false_alarms + misses), abs=1e-6)
+    assert figures["iou"]["value"] == pytest.approx(hits / (hits + false_alarms + misses), abs=1e-6)
+    of_image = arrays["counts"]
+    f1 = 2 * of_image[:, 0] / (2 * of_image[:, 0] + of_image[:, 1] + of_image[:, 2])
+    assert figures["mean_image_f1"]["value"] == pytest.approx(f1.mean(), abs=1e-6)
+
+
+def test_predictions_are_those_of_the_named_photos(report_dir, run):
+    arrays = np.load(report_dir / "predictions-dcnn.npz")
+    breeds = [pets.BREEDS.index(name.rsplit("_", 1)[0]) for name in arrays["file_names"]]
+    assert breeds == arrays["labels"].tolist()
+    assert len(set(arrays["file_names"])) == 20
+
+
+def test_cases_carry_the_figures_of_their_photos(report_dir, metrics):
+    arrays = np.load(report_dir / "predictions-dcnn.npz")
+    row_of = {name: row for row, name in enumerate(arrays["file_names"])}
+    cases = metrics["models"]["dcnn"]["cases"]
+    for case in cases["best"] + cases["worst"] + cases["wrong"]:
+        row = row_of[case["file_name"]]
+        hits, false_alarms, misses, _ = arrays["counts"][row]
+        assert case["mask_f1"] == pytest.approx(2 * hits / (2 * hits + false_alarms + misses))
+        assert case["confidence"] == pytest.approx(arrays["probabilities"][row].max())
+    assert all(case["breed"] != case["predicted"] for case in cases["wrong"])
+    assert cases["wrong"], "the model that hardly sees blue should mix up breeds"
+
+
+def test_data_are_counted_and_anomalies_named(metrics):
+    for split in pets.SPLITS:
+        assert sum(metrics["data"]["breeds"][split].values()) == 20
+    assert metrics["data"]["breeds"]["test"]["Abyssinian"] == 4
+    assert metrics["data"]["anomalies"][pets.TRAIN][0]["feature"] == pets.SIZE
+    assert metrics["data"]["anomalies"][pets.TEST] == []
+
+
+def test_the_better_model_is_the_champion(metrics):
+    scores = metrics["decision"]["scores"]
+    assert scores[metrics["champion"]] == max(scores.values())
+    assert metrics["decision"]["blessed"]
+
+
+def test_every_figure_lies_beside_the_page_as_png(report_dir):
+    plots = {path.stem for path in (report_dir / "plots").glob("*.png")}
+    curves = {f"curve-{key}" for key in ("class_loss", "accuracy", "mask_loss", "mask_f1")}
+    assert plots == curves | {f"confusion-{name}" for name in pets.MODELS} | {"slices-class", "slices-mask"}
+
+
+def test_publishing_adds_the_durations(report_dir, tmp_path):
+    page = report_page.publish(str(report_dir), str(tmp_path / "report"), {"Trainer_dcnn": 83.0})
+    assert "1 min 23 s" in Path(page).read_text()
+    assert json.loads((tmp_path / "report" / "metrics.json").read_text())["run"]["seconds"] == {"Trainer_dcnn": 83.0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "present", "absent"),
+    [
+        ({"label": "species", "task": "classification"}, ("confusion", "classes"), ("pixels",)),
+        ({"task": "segmentation"}, ("pixels",), ("confusion", "classes")),
+    ],
+)
+def test_a_model_of_one_head_has_the_sections_of_that_head(make_run, tmp_path, fields, present, absent):
+    run = make_run(tmp_path / "run", breeds=(0, 1), photos=2, **fields)
+    inputs = dataclasses.replace(run.inputs, anomalies=None)
+    comparison.compare(inputs, str(tmp_path / "report"))
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert all(f'<section id="{name}">' in page for name in present)
+    assert not any(f'id="{name}"' in page for name in absent)
+
+
+def test_an_empty_test_split_is_an_error(run, tmp_path):
+    tf.io.TFRecordWriter(str(tmp_path / "empty.gz"), "GZIP").close()
+    inputs = dataclasses.replace(run.inputs, splits={**run.inputs.splits, pets.TEST: [str(tmp_path / "empty.gz")]})
+    with pytest.raises(ValueError, match="holds no examples"):
+        comparison.compare(inputs, str(tmp_path / "report"))

@@ -1,0 +1,121 @@
+"""The component in a TFX pipeline, before a Pusher, and its report redrawn from the metadata store."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from tfx import v1 as tfx
+from tfx.types import channel_utils
+from tfx.types import standard_artifacts as artifacts
+
+from components.comparison import __main__
+from components.comparison.component import ModelComparison
+from schema import pets
+
+
+def run_pipeline(run, run_dir: Path, blessed: int) -> None:
+    """Imports what `run` left behind, compares, pushes."""
+
+    def imported(name: str, uri: str, kind: type, **properties):
+        importer = tfx.dsl.Importer(source_uri=uri, artifact_type=kind, **properties).with_id(name)
+        importers.append(importer)
+        return importer.outputs["result"]
+
+    importers: list = []
+    channels: dict = {"models": {}, "evaluations": {}, "blessings": {}, "runs": {}}
+    for name, model in run.inputs.models.items():
+        root = Path(model.saved_model).parents[1]
+        (root / "blessing").mkdir(exist_ok=True)
+        channels["models"][name] = imported(f"{name}_model", str(root / "model"), artifacts.Model)
+        channels["evaluations"][name] = imported(f"{name}_evaluation", model.evaluation, artifacts.ModelEvaluation)
+        channels["runs"][name] = imported(f"{name}_run", str(root / "run"), artifacts.ModelRun)
+        channels["blessings"][name] = imported(
+            f"{name}_blessing", str(root / "blessing"), artifacts.ModelBlessing, custom_properties={"blessed": blessed}
+        )
+    examples = Path(run.inputs.splits[pets.TEST][0]).parents[1]
+    splits = json.dumps(list(pets.SPLITS))
+    comparison = ModelComparison(
+        **channels,
+        examples=imported("examples", str(examples), artifacts.Examples, properties={"split_names": splits}),
+        anomalies=imported("anomalies", run.inputs.anomalies, artifacts.ExampleAnomalies),
+        rule="mean",
+        config_json=json.dumps(run.inputs.config),
+        fingerprint="0123abcd",
+    )
+    pusher = tfx.components.Pusher(
+        model=comparison.outputs["champion"],
+        model_blessing=comparison.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(run_dir / "serving"))
+        ),
+    )
+    tfx.orchestration.LocalDagRunner().run(
+        tfx.dsl.Pipeline(
+            pipeline_name="compare",
+            pipeline_root=str(run_dir / "pipeline"),
+            components=[*importers, comparison, pusher],
+            metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+                str(run_dir / "metadata.db")
+            ),
+        )
+    )
+
+
+def output(run_dir: Path, key: str) -> Path:
+    [execution] = (run_dir / "pipeline" / "ModelComparison" / key).iterdir()
+    return execution
+
+
+@pytest.fixture(scope="module")
+def blessed_run(run, tmp_path_factory) -> Path:
+    run_dir = tmp_path_factory.mktemp("blessed")
+    run_pipeline(run, run_dir, blessed=1)
+    return run_dir
+
+
+def test_the_blessed_champion_is_pushed_and_serves(run, blessed_run):
+    assert (output(blessed_run, "blessing") / "BLESSED").exists()
+    [version] = (blessed_run / "serving").iterdir()
+    pushed = tf.saved_model.load(str(version))
+    record = next(iter(tf.data.TFRecordDataset(run.inputs.splits[pets.TEST], "GZIP")))
+    answer = pushed.signatures["serving_default"](examples=record[None])
+    assert answer[pets.BREED].shape == (1, len(pets.BREEDS))
+
+
+def test_without_a_blessing_nothing_is_pushed_and_the_run_ends_in_order(run, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="progress"):
+        run_pipeline(run, tmp_path, blessed=0)
+    assert (output(tmp_path, "blessing") / "NOT_BLESSED").exists()
+    assert not (tmp_path / "serving").exists()
+    assert (output(tmp_path, "champion") / "Format-Serving" / "saved_model.pb").exists()
+    assert "no model is blessed, so none is pushed" in caplog.text
+    assert "none is pushed" in (output(tmp_path, "report") / "index.html").read_text()
+
+
+def test_the_report_is_redrawn_from_the_metadata_store(blessed_run, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["components.comparison", "--run-dir", str(blessed_run)])
+    __main__.main()
+    redrawn = json.loads((blessed_run / "report" / "metrics.json").read_text())
+    drawn = json.loads((output(blessed_run, "report") / "metrics.json").read_text())
+    assert redrawn["run"]["seconds"]["ModelComparison"] > 0
+    assert redrawn["models"]["dcnn"]["metrics"] == drawn["models"]["dcnn"]["metrics"]
+    assert redrawn["champion"] == drawn["champion"]
+
+
+def test_a_missing_model_is_refused():
+    with pytest.raises(ValueError, match="give one for each of"):
+        ModelComparison(
+            models={},
+            evaluations={},
+            blessings={},
+            runs={},
+            examples=channel_utils.as_channel([artifacts.Examples()]),
+            rule="mean",
+            config_json="{}",
+            fingerprint="",
+        )

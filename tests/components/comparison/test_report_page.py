@@ -1,0 +1,121 @@
+"""The report in a browser: headless Chromium, driven through Selenium, without a network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from components.report.page import DASH
+from schema import pets
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed: pip install selenium")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SECTIONS = ("summary", "training", "confusion", "classes", "pixels", "gallery", "slices", "data", "run")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no Chromium with its chromedriver on PATH: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield window
+    window.quit()
+
+
+@pytest.fixture
+def show(browser) -> Callable[[Path, int], None]:
+    """Opens a file in a window of some width, in pixels."""
+
+    def _show(page: Path, width: int) -> None:
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.get_log("performance")
+        browser.get_log("browser")
+        browser.get(page.as_uri())
+
+    return _show
+
+
+def requested(browser) -> set[str]:
+    """Addresses that the page has asked for, the data it holds itself left out."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    addresses = {
+        event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+    }
+    return {address for address in addresses if not address.startswith("data:")}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_section_stands_without_errors_or_requests(browser, show, report_dir, width):
+    page = report_dir / "index.html"
+    show(page, width)
+    found = [section.get_attribute("id") for section in browser.find_elements("tag name", "section")]
+    assert tuple(found) == SECTIONS
+    broken = "return [...document.images].filter((image) => image.complete && !image.naturalWidth).length"
+    assert browser.execute_script(broken) == 0
+    assert browser.get_log("browser") == []
+    assert requested(browser) == {page.as_uri()}
+
+
+def test_a_phone_scrolls_the_page_in_one_direction_only(browser, show, report_dir):
+    show(report_dir / "index.html", 390)
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+
+
+def test_the_class_table_sorts_by_a_column_and_back(browser, show, report_dir, metrics):
+    show(report_dir / "index.html", 1280)
+    recall = metrics["models"][pets.MODELS[0]]["metrics"]["overall"]["class"]["class_recall"]
+    support = metrics["models"][pets.MODELS[0]]["metrics"]["overall"]["class"]["class_support"]
+
+    def shown() -> list[str]:
+        return browser.execute_script(
+            "return [...document.querySelectorAll('#class-table tbody tr')].map((row) => row.cells[3].textContent)"
+        )
+
+    heading = browser.find_element("css selector", "#class-table thead tr:last-child th:nth-child(4)")
+    known = sorted((value for value, count in zip(recall, support, strict=True) if count), reverse=True)
+    unknown = [DASH] * support.count(0)
+    heading.find_element("tag name", "button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert shown() == [f"{100 * value:.1f}" for value in known] + unknown
+    heading.find_element("tag name", "button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert shown() == [f"{100 * value:.1f}" for value in reversed(known)] + unknown
+
+
+def test_tfmas_own_view_needs_no_network_either(browser, show, report_dir):
+    page = report_dir / "tfma-dcnn.html"
+    show(page, 1280)
+    rows = """
+      const rows = [];
+      (function walk(node) {
+        for (const child of node.children) {
+          if (child.tagName === "TR") rows.push(child.cells[0].textContent.trim());
+          if (child.shadowRoot) walk(child.shadowRoot);
+          walk(child);
+        }
+      })(document.getElementById("mask-by-species").shadowRoot);
+      return rows;
+    """
+    wait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait(browser, 20)
+    wait.until(lambda window: {"Cat", "Dog"} <= set(window.execute_script(rows)))
+    assert browser.get_log("browser") == []
+    assert requested(browser) == {page.as_uri()}
+
+
+def test_the_page_is_one_file_under_five_megabytes(report_dir):
+    page = report_dir / "index.html"
+    assert page.stat().st_size < 5e6
+    assert 'src="http' not in page.read_text()
