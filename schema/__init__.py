@@ -1,1 +1,1 @@
-"""The data's schema: `schema.pbtxt` for TFDV, and the names it uses as Python constants in `pets`."""
+"""What the data is: `record` (the record's names, coder and TFMD schema), `dataset_spec`, and two data sets' files."""

@@ -1,0 +1,321 @@
+"""`DatasetSpec`: what a data set's labels, masks and slices are called and which values exist, as a small YAML file.
+
+Everything downstream is a function of it: heads, losses, metrics, slices, report, signatures. A file looks like this:
+
+    name: magnetic_tiles
+    title: Magnetic tiles
+    example: photo                    # what one example is called
+    labels:
+      kind: [MT_Blowhole, MT_Break, MT_Free]
+      state:                          # a coarser label: which classes of `kind` each of its classes has
+        of: kind
+        classes: {sound: [MT_Free], broken: [MT_Blowhole, MT_Break]}
+    mask:
+      classes: {defect: [255]}        # foreground classes and the values that stand for them in the mask files
+      background: [0]
+      ignored: []
+      between: nearest                # what any other value is: the nearest of these; or `refuse`
+      optional: false                 # true: examples may lack a mask; for a label: {classes: […], optional: true}
+    slices: [[state], [kind], [kind, size]]
+    splits: {eval: 0.1, test: 0.2}    # shares that a hash holds out where the data gives no such split
+
+`labels` or `mask` may be missing: then the networks have the other head alone. The first label is the one that a model
+is trained for unless the config names another. `size` in a slice is the share of the picture that the mask covers, in
+thirds. Importing this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import yaml
+
+SIZE = "size"
+RESERVED = frozenset({"image", "mask", SIZE, "file_name", "class"})
+"""Names that a label cannot have: features of a record and heads of a model."""
+
+Task = Literal["both", "classification", "segmentation"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """One integer of a record: what it is called, and its classes in the order of their indices."""
+
+    name: str
+    classes: tuple[str, ...]
+    of: str = ""
+    """The finer label that this one follows from; empty: it stands for itself."""
+    parents: tuple[int, ...] = ()
+    """For each class of the label `of`: the index into `classes` that it belongs to."""
+    optional: bool = False
+    """Examples may lack it: they count for the other head alone. Else one that lacks it is a fault of the data."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mask:
+    """Which pixel values of a mask file stand for what."""
+
+    classes: tuple[str, ...]
+    """Names of the foreground classes; class k of them is k + 1 in a record, background 0."""
+    values: tuple[tuple[int, ...], ...]
+    """For each of `classes`: the values in the mask files."""
+    background: tuple[int, ...] = (0,)
+    ignored: tuple[int, ...] = ()
+    """Values of pixels whose truth is unknown: they have weight 0 in losses and metrics."""
+    between: Literal["refuse", "nearest"] = "refuse"
+    """What a value that stands nowhere here is: an error, or the nearest value that does (antialiased edges)."""
+    optional: bool = False
+    """Examples may lack a mask: they count for the class head alone. Else one that lacks it is a fault of the data."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """Shares of the examples that are held out where the data itself gives no such split, each in [0, 1)."""
+
+    eval: float = 0.1
+    test: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """A data set as everything downstream of its records knows it; the module's docstring shows its file.
+
+    Raises:
+        ValueError: a part contradicts another; the message names the field, and what to do.
+    """
+
+    name: str
+    """In lower case, for folders and pipelines."""
+    title: str
+    """For a person."""
+    labels: tuple[Label, ...] = ()
+    mask: Mask | None = None
+    slices: tuple[tuple[str, ...], ...] = ()
+    """Combinations of labels' names and `size` whose values name the slices, beside all examples."""
+    splits: Splits = Splits()
+    example: str = "photo"
+    """What one example is called."""
+    about: str = ""
+    """A sentence on what the data is, for the report and the model card."""
+    licence: str = ""
+    """Terms of use and source of the data, for the model card."""
+
+    def __post_init__(self) -> None:
+        _check_names(self)
+        for label in self.labels:
+            _check_label(self, label)
+        if self.mask:
+            _check_mask(self.mask)
+        known = {label.name for label in self.labels} | ({SIZE} if self.mask else set())
+        for name in (name for features in self.slices for name in features):
+            if name not in known:
+                raise ValueError(f"slices name {name!r}: this data set has {', '.join(sorted(known))}")
+        for field, share in dataclasses.asdict(self.splits).items():
+            if not 0 <= share < 1:
+                raise ValueError(f"splits.{field} is {share}: a share of the examples lies in [0, 1)")
+
+    @property
+    def task(self) -> Task:
+        """Which heads the data can train."""
+        if self.labels and self.mask:
+            return "both"
+        return "classification" if self.labels else "segmentation"
+
+    def label(self, name: str = "") -> Label:
+        """The label of that name, the first one if it is empty.
+
+        Raises:
+            ValueError: there is no such label.
+        """
+        for label in self.labels:
+            if name in ("", label.name):
+                return label
+        known = ", ".join(label.name for label in self.labels) or "none"
+        raise ValueError(f"label is {name!r}: {self.title} has {known}")
+
+    def coarser(self, name: str) -> tuple[Label, ...]:
+        """The labels that follow from label `name`."""
+        return tuple(label for label in self.labels if label.of == name)
+
+    def to_json(self) -> str:
+        """The same in one line, for the parameters of components; `from_json` reads it."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> DatasetSpec:
+        fields = json.loads(text)
+        tuples = {key: _tuples(value) for key, value in fields.items() if key not in ("labels", "mask", "splits")}
+        return cls(
+            labels=tuple(Label(**{key: _tuples(value) for key, value in label.items()}) for label in fields["labels"]),
+            mask=Mask(**{key: _tuples(value) for key, value in fields["mask"].items()}) if fields["mask"] else None,
+            splits=Splits(**fields["splits"]),
+            **tuples,
+        )
+
+    def to_yaml(self) -> str:
+        """The file's text; `load` reads it."""
+        content: dict[str, Any] = {"name": self.name, "title": self.title, "example": self.example}
+        content |= {key: getattr(self, key) for key in ("about", "licence") if getattr(self, key)}
+        if self.labels:
+            content["labels"] = {label.name: self._label_as_file(label) for label in self.labels}
+        if self.mask:
+            content["mask"] = {
+                "classes": {name: list(values) for name, values in zip(*self._mask_classes(), strict=True)},
+                "background": list(self.mask.background),
+                "ignored": list(self.mask.ignored),
+                "between": self.mask.between,
+                "optional": self.mask.optional,
+            }
+        content["slices"] = [list(features) for features in self.slices]
+        content["splits"] = dataclasses.asdict(self.splits)
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+    def _mask_classes(self) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+        assert self.mask is not None
+        return self.mask.classes, self.mask.values
+
+    def _label_as_file(self, label: Label) -> Any:
+        if not label.of:
+            return {"classes": list(label.classes), "optional": True} if label.optional else list(label.classes)
+        finer = self.label(label.of).classes
+        members: dict[str, list[str]] = {name: [] for name in label.classes}
+        for name, parent in zip(finer, label.parents, strict=True):
+            members[label.classes[parent]].append(name)
+        return {"of": label.of, "classes": members, **({"optional": True} if label.optional else {})}
+
+
+def load(path: str | pathlib.Path) -> DatasetSpec:
+    """Reads a spec's file.
+
+    Raises:
+        ValueError: it is no such file, or a field is wrong; the message names file and field.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"the data set's description {path} cannot be read: {error.strerror}") from error
+    try:
+        content = yaml.safe_load(text)
+        if not isinstance(content, Mapping):
+            raise ValueError("it is no mapping of `name`, `title`, `labels`, `mask` …")
+        return _of_file(content)
+    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"the data set's description {path} is wrong: {reason}") from error
+
+
+_FIELDS = {field.name for field in dataclasses.fields(DatasetSpec)}
+
+
+def _of_file(content: Mapping[str, Any]) -> DatasetSpec:
+    unknown = sorted(set(content) - _FIELDS)
+    if unknown:
+        raise ValueError(f"{', '.join(map(repr, unknown))} is no field of it; known are {', '.join(sorted(_FIELDS))}")
+    plain = {key: content[key] for key in ("example", "about", "licence") if key in content}
+    finer: dict[str, Sequence[str]] = {}
+    labels = []
+    for name, value in (content.get("labels") or {}).items():
+        labels.append(_label_of_file(str(name), value, finer))
+        finer[str(name)] = labels[-1].classes
+    return DatasetSpec(
+        name=content["name"],
+        title=content["title"],
+        labels=tuple(labels),
+        mask=_mask_of_file(content["mask"]) if content.get("mask") else None,
+        slices=tuple(tuple(features) for features in content.get("slices") or ()),
+        splits=Splits(**(content.get("splits") or {})),
+        **plain,
+    )
+
+
+def _label_of_file(name: str, value: Any, finer: Mapping[str, Sequence[str]]) -> Label:
+    if not isinstance(value, Mapping):
+        return Label(name, _class_names(name, value))
+    if set(value) - {"of", "classes", "optional"}:
+        raise ValueError(f"labels.{name} may hold `classes`, `of` and `optional`, not {', '.join(sorted(value))}")
+    optional = value.get("optional", False)
+    if "of" not in value:
+        return Label(name, _class_names(name, value["classes"]), optional=optional)
+    of, members = value["of"], value["classes"]
+    if of not in finer:
+        raise ValueError(f"labels.{name}.of is {of!r}: name a label that stands above it")
+    index = {str(one): number for number, names in enumerate(members.values()) for one in names}
+    wrong = set(index) ^ set(finer[of])
+    if wrong:
+        raise ValueError(f"labels.{name}.classes must hold each class of {of} once; look at {', '.join(sorted(wrong))}")
+    return Label(name, _class_names(name, members), of, tuple(index[one] for one in finer[of]), optional)
+
+
+def _class_names(label: str, names: Iterable[Any]) -> tuple[str, ...]:
+    for name in names:
+        if isinstance(name, bool) or name is None:
+            raise ValueError(f"labels.{label} has the class {name}: YAML reads yes, no and null so; put it in quotes")
+    return tuple(map(str, names))
+
+
+def _mask_of_file(value: Mapping[str, Any]) -> Mask:
+    known = {"classes", "background", "ignored", "between", "optional"}
+    if set(value) - known:
+        raise ValueError(f"mask.{sorted(set(value) - known)[0]} is no field; known are {', '.join(sorted(known))}")
+    return Mask(
+        classes=tuple(map(str, value["classes"])),
+        values=tuple(tuple(values) for values in value["classes"].values()),
+        background=tuple(value.get("background", (0,))),
+        ignored=tuple(value.get("ignored", ())),
+        between=value.get("between", "refuse"),
+        optional=value.get("optional", False),
+    )
+
+
+def _check_names(spec: DatasetSpec) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", spec.name):
+        raise ValueError(f"name is {spec.name!r}: use lower-case letters, digits, hyphens and underscores")
+    if not spec.labels and not spec.mask:
+        raise ValueError("neither labels nor mask are given: there is nothing to learn")
+    names = [label.name for label in spec.labels]
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in RESERVED or name.endswith("_name"):
+            raise ValueError(
+                f"a label is named {name!r}: use letters, digits and underscores, none of "
+                f"{', '.join(sorted(RESERVED))}, and no ending `_name`"
+            )
+    if len(set(names)) < len(names):
+        raise ValueError(f"labels holds a name twice: {', '.join(names)}")
+
+
+def _check_label(spec: DatasetSpec, label: Label) -> None:
+    if len(label.classes) < 2:
+        raise ValueError(f"labels.{label.name} has {len(label.classes)} classes: a label needs two or more")
+    twice = {name for name in label.classes if label.classes.count(name) > 1}
+    if twice:
+        raise ValueError(f"labels.{label.name} names {', '.join(sorted(twice))} twice")
+    if label.of:
+        finer = spec.label(label.of)
+        if finer.of:
+            raise ValueError(f"labels.{label.name}.of is {label.of!r}, which itself is coarser than {finer.of!r}")
+        if len(label.parents) != len(finer.classes) or not set(label.parents) <= set(range(len(label.classes))):
+            raise ValueError(f"labels.{label.name}.classes must hold each class of {label.of} once")
+
+
+def _check_mask(mask: Mask) -> None:
+    if not mask.classes or len(mask.classes) != len(mask.values):
+        raise ValueError("mask.classes must name one foreground class or more, each with its values")
+    if len(mask.classes) > 253:
+        raise ValueError(f"mask.classes has {len(mask.classes)} classes: a record's mask holds at most 253")
+    if mask.between not in ("refuse", "nearest"):
+        raise ValueError(f"mask.between is {mask.between!r}: choose refuse or nearest")
+    values = [value for group in (*mask.values, mask.background, mask.ignored) for value in group]
+    for value in values:
+        if not isinstance(value, int) or not 0 <= value <= 65535:
+            raise ValueError(f"mask names the value {value!r}: pixels hold integers from 0 to 65535")
+        if values.count(value) > 1:
+            raise ValueError(f"mask gives the value {value} two meanings")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(one) for one in value) if isinstance(value, list) else value

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import pytest
+
+import schema
+from schema.dataset_spec import DatasetSpec, Label, Mask, Splits, load
+
+SHIPPED = sorted(pathlib.Path(schema.__file__).parent.glob("*.yaml"))
+TILES = DatasetSpec(
+    name="tiles",
+    title="Tiles",
+    labels=(Label("kind", ("crack", "free", "no")), Label("state", ("sound", "broken"), "kind", (1, 0, 1))),
+    mask=Mask(("defect", "scratch"), ((255,), (7, 8)), ignored=(9,), between="nearest", optional=True),
+    slices=(("state",), ("kind", "size")),
+    splits=Splits(0.2, 0.3),
+    example="picture",
+    about="Tiles, with Ümläuts: and a colon.",
+)
+
+
+def written(folder: pathlib.Path, text: str) -> str:
+    path = folder / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_pets_and_the_drawings_are_described() -> None:
+    assert [path.stem for path in SHIPPED] == ["oxford_iiit_pet", "synthetic_pets"]
+
+
+@pytest.mark.parametrize("spec", [*map(load, SHIPPED), TILES, dataclasses.replace(TILES, labels=(), slices=())])
+def test_a_description_survives_its_file_and_its_json(spec: DatasetSpec, tmp_path: pathlib.Path) -> None:
+    assert load(written(tmp_path, spec.to_yaml())) == spec
+    assert DatasetSpec.from_json(spec.to_json()) == spec
+
+
+def test_the_task_follows_from_what_there_is() -> None:
+    assert TILES.task == "both"
+    assert dataclasses.replace(TILES, mask=None, slices=()).task == "classification"
+    assert dataclasses.replace(TILES, labels=(), slices=()).task == "segmentation"
+
+
+def test_the_first_label_is_the_one_that_is_meant_without_a_name() -> None:
+    assert TILES.label().name == "kind"
+    assert TILES.label("state").name == "state"
+    assert [label.name for label in TILES.coarser("kind")] == ["state"]
+    with pytest.raises(ValueError, match="label is 'colour': Tiles has kind, state"):
+        TILES.label("colour")
+
+
+HEAD = "name: tiles\ntitle: Tiles\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "spec.yaml is wrong"),
+        ("just text", "is no mapping"),
+        ("title: Tiles\nmask: {classes: {x: [1]}}", "'name' is missing"),
+        (HEAD, "neither labels nor mask"),
+        (HEAD + "labels: {kind: [a, b]}\ncolour: red", "'colour' is no field"),
+        (HEAD + "labels: {kind: [a]}", "labels.kind has 1 classes"),
+        (HEAD + "labels: {kind: [a, a]}", "labels.kind names a twice"),
+        (HEAD + "labels: {kind: [yes, no]}", "put it in quotes"),
+        (HEAD + "labels: {image: [a, b]}", "a label is named 'image'"),
+        (HEAD + "labels: {kind name: [a, b]}", "a label is named 'kind name'"),
+        (HEAD + "labels: {kind: [a, b], s: {of: x, classes: {u: [a], v: [b]}}}", "labels.s.of is 'x'"),
+        (
+            HEAD + "labels: {kind: [a, b], s: {of: kind, classes: {u: [a], v: []}}}",
+            "each class of kind once; look at b",
+        ),
+        (HEAD + "mask: {classes: {x: [1], y: [1]}}", "gives the value 1 two meanings"),
+        (HEAD + "mask: {classes: {x: [-1]}}", "mask names the value -1"),
+        (HEAD + "mask: {classes: {x: [1]}, between: guess}", "mask.between is 'guess'"),
+        (HEAD + "mask: {classes: {x: [1]}, colour: 1}", "mask.colour is no field"),
+        (HEAD + "labels: {kind: [a, b]}\nslices: [[colour]]", "slices name 'colour': this data set has kind"),
+        (HEAD + "labels: {kind: [a, b]}\nsplits: {eval: 1}", "splits.eval is 1"),
+        ("name: My tiles\ntitle: T\nlabels: {kind: [a, b]}", "name is 'My tiles'"),
+    ],
+)
+def test_a_wrong_description_says_which_field_and_why(text: str, message: str, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(written(tmp_path, text))
+
+
+def test_a_missing_description_is_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.yaml cannot be read: No such file"):
+        load(tmp_path / "none.yaml")
