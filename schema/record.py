@@ -9,7 +9,7 @@
 | `size`         | bytes | one of `SIZES`: the foreground's share of the picture, in thirds                        |
 | `file_name`    | bytes | the photo's name in the data set, unique, UTF-8                                         |
 
-LABEL stands for each label of the data set's `DatasetSpec`. Without a mask in the spec, `mask` and `size` are missing. An
+LABEL stands for each label of the `DatasetSpec`. Without a mask in the spec, `mask` and `size` are missing. An
 example without a mask of its own has one whose pixels are all unknown.
 """
 

@@ -1,4 +1,4 @@
-"""The seam between a data set and the ExampleGens: what a source of records must say of itself. Imports nothing heavy."""
+"""The seam between a data set and the ExampleGens: what a source of records says of itself. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Source(Protocol):
         """
 
     def prepare(self) -> None:
-        """Makes the data readable where it is not: downloads, unpacks, draws. Says on the logger `progress` what it does.
+        """Makes the data readable where it is not: downloads, unpacks, draws; tells the logger `progress`.
 
         Raises:
             RuntimeError: it cannot; the message lists the ways to provide the data.
