@@ -1,0 +1,115 @@
+"""The description of a data set that has none, from what its listing says: a proposal for the user to correct."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from components.datasets import mask_values
+from components.datasets.listing import Listed
+from schema.dataset_spec import SIZE, DatasetSpec, Label, Mask
+
+LABEL = "kind"
+"""What class folders are classes of, where no spec says another name."""
+
+
+@dataclasses.dataclass
+class Found:
+    """What a stream of examples had, gathered while it passes."""
+
+    order: list[str]
+    """The labels' names, the primary one first; others are appended as they come."""
+    examples: int = 0
+    classes: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    known: dict[str, int] = dataclasses.field(default_factory=dict)
+    """In how many examples each label is known."""
+    with_mask: int = 0
+    masks: list[str] = dataclasses.field(default_factory=list)
+    """Paths of at least `mask_values.SAMPLE` masks, evenly spaced, or of all if they are fewer than twice as many."""
+    _step: int = 1
+
+    def add(self, example: Listed) -> None:
+        self.examples += 1
+        for label, name in example.classes:
+            if label not in self.order:
+                self.order.append(label)
+            self.classes.setdefault(label, set()).add(name)
+            self.known[label] = self.known.get(label, 0) + 1
+        if example.mask:
+            if self.with_mask % self._step == 0:
+                self.masks.append(example.mask)
+            self.with_mask += 1
+            if len(self.masks) >= 2 * mask_values.SAMPLE:
+                del self.masks[1::2]
+                self._step *= 2
+
+    def labels(self) -> tuple[Label, ...]:
+        """The labels of two classes or more; optional are those that an example with a mask lacks."""
+        return tuple(
+            Label(name, tuple(sorted(self.classes[name])), optional=self.known[name] < self.examples)
+            for name in self.order
+            if len(self.classes.get(name, ())) > 1
+        )
+
+
+def spec_of(
+    source: str, examples: Iterable[Listed], read: Callable[[str], bytes], labels: Sequence[str] = ()
+) -> DatasetSpec:
+    """Derives a description; the values of the masks from a sample of them.
+
+    Args:
+        source: the data set's folder, whose name becomes its title.
+        examples: all of them.
+        read: the content of a mask of that path.
+        labels: names of labels, the primary one first, where the order in which they come does not say it.
+
+    Raises:
+        ValueError: there is nothing to learn; what was found instead.
+    """
+    found = Found([*labels])
+    for example in examples:
+        found.add(example)
+    values = mask_values.Values()
+    for path in found.masks:
+        try:
+            values.add(mask_values.pixels(read(path)))
+        except (OSError, ValueError):
+            continue  # The ExampleGen reports each mask that cannot be read.
+    if found.masks and not values.pixels:
+        raise ValueError(f"{source}: none of the masks can be read, such as {found.masks[0]}")
+    return described(source, found, values)
+
+
+def described(source: str, found: Found, values: mask_values.Values) -> DatasetSpec:
+    """The description of what was found.
+
+    Raises:
+        ValueError: as `spec_of`.
+    """
+    if not found.examples:
+        raise ValueError(f"{source} holds no photos: its files have none of the endings of pictures")
+    labels = found.labels()
+    mask = (
+        mask_values.derive(values, optional=found.with_mask < found.examples and bool(labels))
+        if values.pixels
+        else None
+    )
+    if not labels and not mask:
+        names = ", ".join(sorted({name for names in found.classes.values() for name in names}))
+        raise ValueError(
+            f"{source} holds {found.examples} photos"
+            + (f", all of the class {names}," if names else " without classes")
+            + " and no masks: a label needs two classes or more, such as a folder each"
+        )
+    return named(source, labels, mask)
+
+
+def named(source: str, labels: tuple[Label, ...], mask: Mask | None) -> DatasetSpec:
+    """A description called after the folder."""
+    stem = pathlib.PurePosixPath(source.rstrip("/")).name or "photos"
+    name = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_") or "photos"
+    title = re.sub(r"[-_\s]+", " ", stem).strip() or "Photos"
+    slices = [(label.name,) for label in labels] + ([(SIZE,)] if mask else [])
+    return DatasetSpec(name, title[0].upper() + title[1:], labels, mask, tuple(slices))

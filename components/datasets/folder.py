@@ -1,0 +1,117 @@
+"""`Folder`: photos in a folder, described by where they lie (see `layout`) or by a metadata file (see `metadata`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from collections.abc import Iterator, Sequence
+
+from components.datasets import derivation, layout, listing, storage
+from components.datasets import metadata as tables
+from components.datasets.listing import Listed
+from components.datasets.source import RawRecord
+from schema import dataset_spec
+from schema.dataset_spec import DatasetSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """Photos that are read where they lie, in a local folder or behind a scheme; see `components.datasets.source`.
+
+    Args:
+        dir: the folder.
+        masks: a folder of masks in parallel to it, from `dir` or absolute; empty: found by `layout`'s conventions.
+        metadata: a metadata file, from `dir` or absolute; empty: `metadata.csv` or `.jsonl` in `dir` or its splits.
+        labels: the columns of the metadata that are labels, the primary one first; empty: see `metadata.label_columns`.
+        spec_file: the description; empty: derived from the listing, see `derivation`.
+    """
+
+    dir: str
+    masks: str = ""
+    metadata: str = ""
+    labels: tuple[str, ...] = ()
+    spec_file: str = ""
+
+    def prepare(self) -> None:
+        """Nothing: the photos are there or not.
+
+        Raises:
+            RuntimeError: there is no such folder.
+        """
+        if not storage.is_folder(self.dir):
+            raise RuntimeError(f"there is no folder {self.dir}: name one that holds photos")
+
+    def spec(self) -> DatasetSpec:
+        self._require_folder()
+        return self._given() or derivation.spec_of(self.dir, self.examples(), self.read_file, self._columns())
+
+    def key(self) -> str:
+        self._require_folder()
+        return listing.key(self.dir, self.examples())
+
+    def shards(self) -> Iterator[listing.Shard]:
+        """As the protocol says; a class that the spec does not name is a ValueError too."""
+        return listing.shards(self.examples(), self.spec(), self.spec_file)
+
+    def read(self, shard: listing.Shard) -> Iterator[RawRecord]:
+        return listing.read(self.dir, shard)
+
+    def read_file(self, path: str) -> bytes:
+        """The content of a file of the data set.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return storage.read(storage.join(self.dir, path))
+
+    def examples(self) -> Iterator[Listed]:
+        """All examples, in a fixed order, as a stream of what the listing and the metadata say.
+
+        Raises:
+            ValueError: these contradict themselves.
+        """
+        files = self._metadata_files()
+        label = self._folder_label()
+        if not files:
+            yield from layout.examples(self.dir, self.masks, label)
+            return
+        columns = self._columns()
+        lister = layout.caching_lister(self.dir)
+        for path, split in files:
+            for row in tables.rows(storage.join(self.dir, path)):
+                yield self._listed(row, posixpath.dirname(path), split, columns, label, lister)
+
+    def _listed(
+        self, row: tables.Row, folder: str, split: str, columns: Sequence[str], label: str, lister: layout.Lister
+    ) -> Listed:
+        path = posixpath.normpath(posixpath.join(folder, row.file_name))
+        classes = tuple((tables.label_name(name), row.others[name]) for name in columns if name in row.others)
+        if not columns and label and "/" in row.file_name:
+            classes = ((label, row.file_name.split("/")[0]),)
+        if row.mask:
+            mask = posixpath.normpath(posixpath.join(folder, row.mask))
+        else:
+            mask = layout.mask_in(self.masks, path, lister) if self.masks else layout.mask_beside(path, lister)
+        return Listed(path, path, mask, classes, row.split or split, row.group, row.where)
+
+    def _metadata_files(self) -> list[tuple[str, str]]:
+        if self.metadata:
+            return [(self.metadata, "")]
+        lister = layout.caching_lister(self.dir)
+        return tables.files(self.dir, lister("").folders, lambda folder: lister(folder).files)
+
+    def _columns(self) -> tuple[str, ...]:
+        paths = [storage.join(self.dir, path) for path, _ in self._metadata_files()]
+        return tables.label_columns(paths, self.labels, self._given()) if paths else ()
+
+    def _folder_label(self) -> str:
+        """What class folders are classes of."""
+        spec = self._given()
+        return next((label.name for label in spec.labels if not label.of), "") if spec else derivation.LABEL
+
+    def _given(self) -> DatasetSpec | None:
+        return dataset_spec.load(self.spec_file) if self.spec_file else None
+
+    def _require_folder(self) -> None:
+        if not storage.is_folder(self.dir):
+            raise ValueError(f"there is no folder {self.dir}: name one that holds photos")

@@ -1,0 +1,179 @@
+"""Files of a data set where they lie: a local folder, or one behind a scheme (`gs://`, `s3://`) through TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+_PICTURES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".avif"}
+)
+_BLOCK = 1 << 20
+_T = TypeVar("_T")
+
+
+class Listing(NamedTuple):
+    """What one folder holds, hidden names left out; both sorted."""
+
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+class Stamp(NamedTuple):
+    """What a file system says of a file without reading it; the times in nanoseconds, 0 where it does not know."""
+
+    size: int
+    modified: int
+    changed: int
+
+
+def is_remote(path: str) -> bool:
+    return "://" in path
+
+
+def is_picture(name: str) -> bool:
+    """By the ending; whether it can be read is for the ExampleGen to say."""
+    return suffix(name) in _PICTURES
+
+
+def suffix(name: str) -> str:
+    """`.jpg` of `a/Leaf.JPG`."""
+    return os.path.splitext(name)[1].lower()
+
+
+def is_hidden(name: str) -> bool:
+    """Names that file managers and archivers leave behind: `.DS_Store`, `._leaf.jpg`, `__MACOSX`."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def join(folder: str, *names: str) -> str:
+    """`folder/a/b` with forward slashes; a name that is absolute or has a scheme stands for itself."""
+    path = folder
+    for name in names:
+        if is_remote(name) or os.path.isabs(name):
+            path = name
+        elif name:
+            path = f"{path.rstrip('/')}/{name}" if path else name
+    return path
+
+
+def listing(folder: str) -> Listing:
+    """One folder's names; memory holds those of one folder at a time.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: there is no such folder.
+    """
+    folders: list[str] = []
+    files: list[str] = []
+    for name, is_folder in _remote_names(folder) if is_remote(folder) else _local_names(folder):
+        if not is_hidden(name):
+            (folders if is_folder else files).append(name)
+    return Listing(tuple(sorted(folders)), tuple(sorted(files)))
+
+
+def _local_names(folder: str) -> Iterator[tuple[str, bool]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.name, entry.is_dir()
+
+
+def _remote_names(folder: str) -> Iterator[tuple[str, bool]]:
+    import tensorflow as tf
+
+    try:
+        names = tf.io.gfile.listdir(folder)
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(folder) from error
+    for name in names:
+        # Buckets end folders with a slash; where a scheme does not, only names without a picture's ending are asked.
+        yield name.rstrip("/"), name.endswith("/") or (not is_picture(name) and tf.io.gfile.isdir(join(folder, name)))
+
+
+def is_folder(path: str) -> bool:
+    if is_remote(path):
+        import tensorflow as tf
+
+        return tf.io.gfile.isdir(path)
+    return os.path.isdir(path)
+
+
+def is_file(path: str) -> bool:
+    if is_remote(path):
+        import tensorflow as tf
+
+        return tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path)
+    return os.path.isfile(path)
+
+
+def identity(folder: str) -> tuple[int, int] | str:
+    """The same for two paths to one folder, so that a link to a folder above is seen."""
+    if is_remote(folder):
+        return folder
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
+
+
+def read(path: str) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+    """
+    if not is_remote(path):
+        return pathlib.Path(path).read_bytes()
+    return _remotely(path, _remote_content)
+
+
+def _remote_content(path: str) -> bytes:
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
+
+
+def stamp(path: str) -> Stamp:
+    """Size and times of a file.
+
+    Raises:
+        OSError: it is missing.
+    """
+    if not is_remote(path):
+        status = os.stat(path)
+        return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return _remotely(path, _remote_stamp)
+
+
+def _remote_stamp(path: str) -> Stamp:
+    import tensorflow as tf
+
+    status = tf.io.gfile.stat(path)
+    return Stamp(status.length, status.mtime_nsec, 0)
+
+
+def _remotely(path: str, call: Callable[[str], _T]) -> _T:
+    import tensorflow as tf
+
+    try:
+        return call(path)
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(2, "No such file", path) from error
+    except tf.errors.OpError as error:
+        raise OSError(5, error.message, path) from error
+
+
+def content_digest(path: str) -> bytes:
+    """SHA-256 of a file's content, read in blocks.
+
+    Raises:
+        OSError: it is missing or cannot be read.
+    """
+    if is_remote(path):
+        return hashlib.sha256(read(path)).digest()
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.digest()

@@ -1,0 +1,143 @@
+"""metadata.csv and metadata.jsonl beside photos."""
+
+import json
+
+import pytest
+
+from components.datasets.folder import Folder
+from tests.components.datasets.conftest import mask, mask_of, records_of, square
+
+PHOTOS = {f"p/{number}.jpg": number for number in range(1, 7)}
+
+
+def test_columns_are_labels_masks_splits_and_groups(tree):
+    lines = [
+        "file_name,class,Leaf state,mask,split,group,remark",
+        "p/1.jpg,ash,dry,m/1.png,train,a,first",
+        '"p/2.jpg",ash,,,validation,b,"second, wet"',
+        "p/3.jpg,oak,dry,,TEST,c,third",
+        "p/4.jpg,oak,wet,,,d,fourth",
+        "p/5.jpg,,wet,m/5.png,,d,fifth",
+        "p/6.jpg,oak,wet,,,d,sixth",
+    ]
+    source = Folder(str(tree(PHOTOS | {"m/1.png": square(), "m/5.png": square(), "metadata.csv": "\r\n".join(lines)})))
+    spec = source.spec()
+    assert {label.name: label.classes for label in spec.labels} == {
+        "kind": ("ash", "oak"),
+        "Leaf_state": ("dry", "wet"),
+    }
+    assert [label.optional for label in spec.labels] == [True, True]
+    assert mask_of(source).optional
+    found = records_of(source)
+    assert [record.split for record in found.values()] == ["train", "eval", "test", "", "", ""]
+    assert [record.group for record in found.values()] == ["a", "b", "c", "d", "d", "d"]
+    assert found["p/2.jpg"].labels == {"kind": 0}
+    assert found["p/5.jpg"].labels == {"Leaf_state": 1}
+    assert (found["p/1.jpg"].mask, found["p/2.jpg"].mask) == (mask(square()), None)
+    assert not any(record.fault for record in found.values())
+
+
+def test_jsonl_says_the_same_as_csv(tree):
+    rows = [("p/1.jpg", "ash", 3), ("p/2.jpg", "oak", 3), ("p/3.jpg", "ash", 4), ("p/4.jpg", None, 4)]
+    csv = "file_name;kind;age\n" + "".join(f"{name};{kind or ''};{age}\n" for name, kind, age in rows)
+    jsonl = "".join(
+        json.dumps({"file_name": name, "kind": kind, "age": age, "boxes": [1]}) + "\n" for name, kind, age in rows
+    )
+    one = Folder(str(tree(PHOTOS | {"metadata.csv": csv}, folder="set")))
+    other = Folder(str(tree(PHOTOS | {"metadata.jsonl": jsonl}, folder="other/set")))
+    assert one.spec() == other.spec()
+    assert [label.classes for label in one.spec().labels] == [("ash", "oak"), ("3", "4")]
+    assert records_of(one) == records_of(other)
+    assert one.key() == other.key()
+
+
+def test_a_metadata_file_in_each_split_gives_the_split(tree):
+    files = {f"{split}/{number}.jpg": number for split in ("train", "test") for number in (1, 2, 3, 4)}
+    table = "file_name,kind\n1.jpg,ash\n2.jpg,oak\n3.jpg,ash\n4.jpg,oak\n"
+    source = Folder(str(tree(files | {"train/metadata.csv": table, "test/metadata.csv": table})))
+    assert {name: record.split for name, record in records_of(source).items()} == {
+        name: name.split("/")[0] for name in files
+    }
+
+
+def test_groups_alone_leave_the_classes_to_the_folders_and_the_masks_to_their_places(tree):
+    files = {"ash/1.jpg": 1, "ash/1.png": square(), "oak/2.jpg": 2, "oak/2.png": square()}
+    source = Folder(str(tree(files | {"metadata.csv": "file_name,group\nash/1.jpg,tree 7\noak/2.jpg,tree 8\n"})))
+    found = records_of(source)
+    assert source.spec().labels[0].classes == ("ash", "oak")
+    assert {record.group for record in found.values()} == {"tree 7", "tree 8"}
+    assert all(record.mask for record in found.values())
+
+
+def test_the_labels_can_be_chosen(tree):
+    table = "file_name,who,kind\n" + "".join(f"p/{n}.jpg,{'ab'[n % 2]},{'xy'[n // 4]}\n" for n in range(1, 7))
+    root = tree(PHOTOS | {"metadata.csv": table})
+    assert [label.name for label in Folder(str(root)).spec().labels] == ["who", "kind"]
+    assert [label.name for label in Folder(str(root), labels=("kind",)).spec().labels] == ["kind"]
+    with pytest.raises(ValueError, match=r"the label 'sort' is no column of .*metadata.csv, which has who, kind"):
+        Folder(str(root), labels=("sort",)).spec()
+
+
+def test_a_spec_picks_its_columns(tree, tmp_path):
+    root = tree(
+        PHOTOS | {"metadata.csv": "file_name,a,b\n" + "".join(f"p/{n}.jpg,{n % 2},{n % 3}\n" for n in range(1, 7))}
+    )
+    file = tmp_path / "spec.yaml"
+    file.write_text("name: x\ntitle: X\nlabels: {b: ['2', '1', '0']}\n")
+    assert [record.labels for record in records_of(Folder(str(root), spec_file=str(file))).values()] == [
+        {"b": index} for index in (1, 0, 2, 1, 0, 2)
+    ]
+    file.write_text("name: x\ntitle: X\nlabels: {b: ['2', '1', '0'], c: [x, y]}\n")
+    with pytest.raises(ValueError, match=r"the spec's label 'c' has no column in .*metadata.csv, which has a, b"):
+        Folder(str(root), spec_file=str(file)).key()
+    file.write_text("name: x\ntitle: X\nlabels: {b: ['2', '1']}\n")
+    with pytest.raises(ValueError, match=r"metadata.csv, line 4: the class '0' is not among labels.b of .*spec.yaml"):
+        list(Folder(str(root), spec_file=str(file)).shards())
+
+
+def test_files_that_a_row_names_and_nobody_finds_are_faults(tree):
+    table = "file_name,kind,mask\np/1.jpg,a,m/1.png\np/2.jpg,a,\np/3.jpg,b,m/no.png\np/no.jpg,b,\n"
+    found = records_of(Folder(str(tree(PHOTOS | {"m/1.png": square(), "metadata.csv": table}))))
+    assert {name: record.fault for name, record in found.items() if record.fault} == {
+        "p/3.jpg": "its mask m/no.png cannot be read: No such file or directory",
+        "p/no.jpg": "its photo p/no.jpg cannot be read: No such file or directory",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("metadata.csv", "photo,kind\np/1.jpg,a\n", r"metadata.csv has no column file_name; it has photo, kind"),
+        ("metadata.csv", "file_name,kind\np/1.jpg,a\np/1.jpg,b\n", r"line 3: p/1.jpg stands already in line 2"),
+        ("metadata.csv", "file_name,split\np/1.jpg,later\n", r"line 2: split is 'later'; write one of train"),
+        ("metadata.csv", "file_name,kind\np/1.jpg,a,b\n", r"line 2: 3 cells under 2 columns"),
+        ("metadata.csv", "file_name,kind,kind\n", r"has the column 'kind' twice"),
+        ("metadata.csv", "file_name,kind\n,a\n", r"line 2: file_name is missing"),
+        ("metadata.csv", "file_name,kind\np/1.jpg,a\n".encode("utf-16"), r"line 1: byte 0xff is not UTF-8: save"),
+        ("metadata.csv", "file_name,kind\np/1.jpg,a\np/2.jpg,caf\xe9\n".encode("latin-1"), r"line 3: byte 0xe9 is not"),
+        ("metadata.csv", 'file_name,kind\np/1.jpg,"a\n', r"metadata.csv, line \d: unexpected end of data"),
+        ("metadata.csv", "", r"metadata.csv is empty: its first line names the columns"),
+        (
+            "metadata.jsonl",
+            '{"file_name": "p/1.jpg"}\n{"file_name" "p"}\n',
+            r"metadata.jsonl, line 2: this is no JSON",
+        ),
+        ("metadata.jsonl", "[1]\n", r"metadata.jsonl, line 1: this is no JSON object with file_name"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_and_line(tree, name, text, message):
+    with pytest.raises(ValueError, match=message):
+        Folder(str(tree(PHOTOS | {name: text}))).spec()
+
+
+def test_two_metadata_files_are_refused(tree):
+    root = tree(PHOTOS | {"metadata.csv": "file_name\n", "metadata.jsonl": ""})
+    with pytest.raises(ValueError, match=r"photos holds metadata.csv and metadata.jsonl: keep one of them"):
+        Folder(str(root)).spec()
+
+
+def test_a_metadata_file_elsewhere_can_be_named(tree, tmp_path):
+    (tmp_path / "table.csv").write_text("file_name,kind\n" + "".join(f"p/{n}.jpg,{'ab'[n % 2]}\n" for n in range(1, 7)))
+    assert len(records_of(Folder(str(tree(PHOTOS)), metadata=str(tmp_path / "table.csv")))) == 6
+    with pytest.raises(ValueError, match=r"no.csv cannot be read: No such file or directory"):
+        Folder(str(tree(PHOTOS)), metadata="no.csv").spec()
