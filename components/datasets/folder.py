@@ -20,8 +20,8 @@ class Folder:
 
     Args:
         dir: the folder.
-        masks: a folder of masks in parallel to it, from `dir` or absolute; empty: found by `layout`'s conventions.
-        metadata: a metadata file, from `dir` or absolute; empty: `metadata.csv` or `.jsonl` in `dir` or its splits.
+        masks: a folder of masks in parallel to it, from there or from the working directory; empty: see `layout`.
+        metadata: a metadata file, likewise; empty: `metadata.csv` or `.jsonl` in `dir` or its splits.
         labels: the columns of the metadata that are labels, the primary one first; empty: see `metadata.label_columns`.
         spec_file: the description; empty: derived from the listing, see `derivation`.
     """
@@ -31,6 +31,13 @@ class Folder:
     metadata: str = ""
     labels: tuple[str, ...] = ()
     spec_file: str = ""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "dir", storage.absolute(self.dir))
+        set_(self, "masks", storage.located(self.dir, self.masks))
+        set_(self, "metadata", storage.located(self.dir, self.metadata))
+        set_(self, "spec_file", storage.absolute(self.spec_file) if self.spec_file else "")
 
     def prepare(self) -> None:
         """Nothing: the photos are there or not.

@@ -69,8 +69,14 @@ def _indices(example: Listed, index: dict[str, dict[str, int]], spec_file: str) 
     return found
 
 
-def read(folder: str, shard: Shard) -> Iterator[RawRecord]:
-    """The records of a shard; a file that cannot be read makes the record's fault."""
+def read(folder: str, shard: Shard, has_mask: bool = False) -> Iterator[RawRecord]:
+    """The records of a shard; a file that cannot be read makes the record's fault.
+
+    Args:
+        folder: that the paths start from.
+        shard: to be read.
+        has_mask: the caller has masks of its own, so that an example may have neither class nor mask here.
+    """
     for example, labels in zip(shard.examples, shard.labels, strict=True):
         image, mask, fault = b"", None, example.fault
         try:
@@ -80,7 +86,7 @@ def read(folder: str, shard: Shard) -> Iterator[RawRecord]:
             what = "mask" if image else "photo"
             path = example.mask if image else example.image
             fault = fault or f"its {what} {printable(path)} cannot be read: {error.strerror or error}"
-        if not fault and not labels and mask is None:
+        if not (fault or labels or mask or has_mask):
             fault = "it has neither a class nor a mask"
         yield RawRecord(example.file_name, image, mask, labels, example.split, example.group, fault)
 

@@ -60,6 +60,18 @@ def join(folder: str, *names: str) -> str:
     return path
 
 
+def absolute(path: str) -> str:
+    """One spelling of a path; one with a scheme stays as it is but for trailing slashes."""
+    return path.rstrip("/") if is_remote(path) else os.path.abspath(os.path.expanduser(path))
+
+
+def located(folder: str, path: str) -> str:
+    """A path that a user gave beside a folder: from there, or where only that exists, from the working directory."""
+    if path and not is_remote(folder) and not os.path.exists(join(folder, path)) and os.path.exists(path):
+        return absolute(path)
+    return path
+
+
 def listing(folder: str) -> Listing:
     """One folder's names; memory holds those of one folder at a time.
 

@@ -1,0 +1,169 @@
+"""`Coco`: photos with COCO's instances (polygons, RLE), as Roboflow, CVAT and Label Studio export them.
+
+How objects become a class and a mask:
+
+- Mask: each category is a class, and the value of its pixels is its place among the categories in the order of their
+  ids, from 1. Of two objects that overlap the smaller one is on top. Crowd regions (`iscrowd`), and the box of an
+  object without an outline, are unknown (value 255). A photo without objects is all background.
+- Class: the category that covers the largest area of the photo, crowds left out; a photo without objects has none.
+  Where only one category is used there is no label, where no object has an outline no mask.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from components.datasets import coco_file, derivation, listing, storage
+from components.datasets.coco_file import CocoFile, Object
+from components.datasets.listing import Listed, printable
+from components.datasets.metadata import split_of
+from components.datasets.source import RawRecord
+from schema import dataset_spec
+from schema.dataset_spec import DatasetSpec, Mask
+
+
+class CocoImage(NamedTuple):
+    """One image of a file."""
+
+    listed: Listed
+    objects: tuple[Object, ...]
+    size: tuple[int, int]
+    """Height and width in pixels, by the file."""
+
+
+class CocoShard(NamedTuple):
+    """Images that are read together."""
+
+    listed: listing.Shard
+    images: tuple[CocoImage, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Coco:
+    """Images that COCO files annotate; see `components.datasets.source`. The files are held in memory while listed.
+
+    Args:
+        annotations: JSON files, each as `FILE` or `SPLIT=FILE` with one of `metadata.SPLIT_NAMES`.
+        dir: the folder that their `file_name`s start from; empty: that of the file, or `images` in or beside it.
+        spec_file: the description; empty: derived from the categories.
+    """
+
+    annotations: tuple[str, ...]
+    dir: str = ""
+    spec_file: str = ""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "dir", storage.absolute(self.dir) if self.dir else "")
+        set_(self, "spec_file", storage.absolute(self.spec_file) if self.spec_file else "")
+        if not self.annotations:
+            raise ValueError("annotations is empty: name COCO's JSON files, such as train=annotations/train.json")
+        files = []
+        for given in self.annotations:
+            name, _, path = given.rpartition("=")
+            split = split_of(name, f"annotations {given!r}")
+            path = storage.join(self.dir, storage.located(self.dir, path)) if self.dir else storage.absolute(path)
+            files.append(f"{split}={path}" if split else path)
+        set_(self, "annotations", tuple(files))
+
+    def prepare(self) -> None:
+        """Nothing: the files are there or not.
+
+        Raises:
+            RuntimeError: one is not.
+        """
+        for given in self.annotations:
+            path = given.rpartition("=")[2]
+            if not storage.is_file(path):
+                raise RuntimeError(f"there is no file {path}: name COCO's JSON files in annotations")
+
+    def spec(self) -> DatasetSpec:
+        if self.spec_file:
+            return dataset_spec.load(self.spec_file)
+        files = self._files()
+        values = coco_file.categories(files)
+        return _derived(self.dir or _common([file.root("") for file in files]), values, list(self._images(files)))
+
+    def key(self) -> str:
+        return listing.key("", (_with_objects(image) for image in self._images(self._files())))
+
+    def shards(self) -> Iterator[CocoShard]:
+        """As the protocol says; a category that the spec's label does not name is a ValueError too."""
+        images, again = itertools.tee(self._images(self._files()))
+        for chunk in listing.shards((image.listed for image in images), self.spec(), self.spec_file):
+            yield CocoShard(chunk, tuple(itertools.islice(again, len(chunk.examples))))
+
+    def read(self, shard: CocoShard) -> Iterator[RawRecord]:
+        for record, image in zip(listing.read("", shard.listed, has_mask=True), shard.images, strict=True):
+            try:
+                mask, fault = coco_file.drawn(image.objects, image.size), ""
+            except ValueError as error:
+                mask, fault = None, str(error)
+            yield record._replace(mask=mask, fault=record.fault or fault)
+
+    def _files(self) -> list[CocoFile]:
+        return [CocoFile(path, split) for split, _, path in (given.rpartition("=") for given in self.annotations)]
+
+    def _images(self, files: Sequence[CocoFile]) -> Iterator[CocoImage]:
+        values = coco_file.categories(files)
+        names = dict(zip(values.values(), values, strict=True))
+        roots = [file.root(self.dir) for file in files]
+        top = _common(roots)
+        label = self._label()
+        seen: dict[str, str] = {}
+        for file, root in zip(files, roots, strict=True):
+            for image in file.images:
+                path = storage.join(root, coco_file.file_name(image))
+                name = printable(path.removeprefix(f"{top}/"))
+                where = f"{file.path}, image {image['id']}"
+                if name in seen:
+                    raise ValueError(f"{where}: its file_name {name} stands already in {seen[name]}: keep one of them")
+                seen[name] = where
+                objects = file.objects(image["id"], values)
+                main = coco_file.main_value(objects)
+                classes = ((label, names[main]),) if label and main else ()
+                size = int(image["height"]), int(image["width"])
+                yield CocoImage(Listed(name, path, "", classes, file.split, "", where), objects, size)
+
+    def _label(self) -> str:
+        if not self.spec_file:
+            return derivation.LABEL
+        return next((label.name for label in dataset_spec.load(self.spec_file).labels if not label.of), "")
+
+
+def _derived(source: str, values: dict[str, int], images: Sequence[CocoImage]) -> DatasetSpec:
+    """The description that the categories in use suggest."""
+    found = derivation.Found([])
+    for image in images:
+        found.add(image.listed)
+    used = {one.value for image in images for one in image.objects}
+    outlined = any(one.segmentation for image in images for one in image.objects)
+    known = {name: value for name, value in values.items() if value in used}
+    mask = None
+    if known and outlined:
+        boxed = any(image.objects and not any(one.segmentation for one in image.objects) for image in images)
+        mask = Mask(
+            classes=tuple(known),
+            values=tuple((value,) for value in known.values()),
+            ignored=(coco_file.IGNORED,),
+            optional=boxed and bool(found.labels()),
+        )
+    if not mask and not found.labels():
+        raise ValueError(f"{source}: the {len(images)} images have no objects with outlines, and no two categories")
+    return derivation.named(source, found.labels(), mask)
+
+
+def _with_objects(image: CocoImage) -> Listed:
+    """For the cache key: what is drawn of an image beside its file."""
+    return image.listed._replace(group=json.dumps([image.size, image.objects]))
+
+
+def _common(folders: Sequence[str]) -> str:
+    """The folder above all of them, or the only one."""
+    parts = [folder.split("/") for folder in folders]
+    same = itertools.takewhile(lambda names: len(set(names)) == 1, zip(*parts, strict=False))
+    return "/".join(names[0] for names in same)

@@ -1,0 +1,230 @@
+"""COCO's JSON as it is exported: polygons, RLE, crowds; what becomes of them."""
+
+import io
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+from pycocotools import mask as coco_mask
+
+from components.datasets.coco import Coco
+from tests.components.datasets.conftest import mask_of, picture, records_of
+
+BOX = [1, 1, 5, 1, 5, 5, 1, 5]
+"""A polygon: x and y from 1 to 5."""
+
+
+def content(annotations, names=("1.jpg", "2.jpg"), categories=((3, "cup"), (7, "plate"))):
+    """A file with images of 8 x 6 pixels."""
+    return {
+        "images": [{"id": number, "file_name": name, "width": 8, "height": 6} for number, name in enumerate(names, 1)],
+        "categories": [{"id": number, "name": name} for number, name in categories],
+        "annotations": [{"id": 100 + number, **one} for number, one in enumerate(annotations)],
+    }
+
+
+def an_object(image=1, category=3, segmentation=(BOX,), area=16, **more):
+    return {"image_id": image, "category_id": category, "segmentation": segmentation, "area": area, **more}
+
+
+def values(record):
+    return np.asarray(PIL.Image.open(io.BytesIO(record.mask)))
+
+
+@pytest.fixture
+def coco(tree):
+    """Writes a file and its photos; gives the source."""
+
+    def write(annotations, **arguments):
+        made = content(annotations, **arguments)
+        photos = {image["file_name"]: 9 for image in made["images"] if "missing" not in image["file_name"]}
+        return Coco((str(tree(photos | {"set.json": json.dumps(made)}) / "set.json"),))
+
+    return write
+
+
+def test_categories_are_mask_classes_and_the_largest_is_the_class(coco):
+    source = coco([an_object(), an_object(2, 7), an_object(2, 3, [[0, 0, 2, 0, 2, 2, 0, 2]], 4)])
+    spec = source.spec()
+    assert (spec.labels[0].name, spec.labels[0].classes) == ("kind", ("cup", "plate"))
+    assert (mask_of(source).classes, mask_of(source).values) == (("cup", "plate"), ((1,), (2,)))
+    assert mask_of(source).ignored == (255,)
+    found = records_of(source)
+    assert {name: record.labels for name, record in found.items()} == {"1.jpg": {"kind": 0}, "2.jpg": {"kind": 1}}
+    assert (values(found["1.jpg"])[1:5, 1:5] == 1).all()
+    assert np.bincount(values(found["1.jpg"]).ravel(), minlength=3).tolist() == [32, 16, 0]
+    assert found["1.jpg"].image == picture((9, 246, 7))
+
+
+def test_the_smaller_of_two_objects_lies_on_top(coco):
+    small = an_object(1, 7, [[2, 2, 4, 2, 4, 4, 2, 4]], 4)
+    for order in ([small, an_object()], [an_object(), small]):
+        assert values(records_of(coco(order))["1.jpg"])[1:5, 1:5].tolist() == [
+            [1, 1, 1, 1], [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1],
+        ]  # fmt: skip
+
+
+def test_rle_in_both_spellings_is_the_same_as_the_polygon(coco):
+    polygon = coco_mask.frPyObjects([BOX], 6, 8)[0]
+    compressed = {"size": [6, 8], "counts": polygon["counts"].decode()}
+    counts, last, run = [], 0, 0
+    for value in coco_mask.decode(polygon).ravel(order="F").tolist():
+        if value != last:
+            counts.append(run)
+            last, run = value, 0
+        run += 1
+    plain = {"size": [6, 8], "counts": [*counts, run]}
+    of_polygon, of_rle, of_plain = (
+        values(records_of(coco([an_object(segmentation=one)]))["1.jpg"]) for one in ([BOX], compressed, plain)
+    )
+    assert (of_polygon == of_rle).all()
+    assert (of_polygon == of_plain).all()
+    assert of_rle.sum() == 16
+
+
+def test_crowds_and_objects_without_outline_are_unknown_and_no_class(coco):
+    crowd = an_object(1, 7, {"size": [6, 8], "counts": [0, 48]}, 48, iscrowd=1)
+    boxed = an_object(2, 7, [], 4, bbox=[0, 0, 2, 2])
+    found = records_of(
+        coco([crowd, an_object(), boxed, an_object(2), an_object(3, 7)], names=("1.jpg", "2.jpg", "3.jpg"))
+    )
+    assert found["1.jpg"].labels == {"kind": 0}
+    assert np.unique(values(found["1.jpg"])).tolist() == [1, 255]
+    assert values(found["2.jpg"])[:3, :3].tolist() == [[255, 255, 0], [255, 255, 1], [0, 1, 1]]
+
+
+def test_an_image_without_objects_is_all_background_and_has_no_class(coco):
+    source = coco([an_object(1, 3), an_object(3, 7)], names=("1.jpg", "empty.jpg", "3.jpg"))
+    record = records_of(source)["empty.jpg"]
+    assert (record.labels, record.fault, values(record).max()) == ({}, "", 0)
+    assert source.spec().labels[0].optional
+
+
+def test_one_category_makes_a_segmentation_and_boxes_alone_a_classification(coco):
+    assert coco([an_object(), an_object(2)], categories=((0, "none"), (3, "cup"))).spec().task == "segmentation"
+    boxed = [an_object(1, 3, [], bbox=[0, 0, 2, 2]), an_object(2, 7, [], bbox=[0, 0, 2, 2])]
+    assert coco(boxed).spec().task == "classification"
+
+
+@pytest.mark.parametrize(
+    ("file", "photo"),
+    [
+        ("train/_annotations.coco.json", "train/1.jpg"),
+        ("annotations/instances_default.json", "images/1.jpg"),
+        ("annotations/instances_default.json", "images/default/1.jpg"),
+        ("annotations/instances_train2017.json", "train2017/1.jpg"),
+        ("result.json", "images/1.jpg"),
+    ],
+    ids=["Roboflow", "CVAT 1", "CVAT 2", "COCO", "Label Studio"],
+)
+def test_photos_are_found_where_exports_put_them(tree, file, photo):
+    annotations = [an_object(), an_object(category=7)]
+    root = tree({file: json.dumps(content(annotations, names=("1.jpg",))), photo: 9})
+    assert [record.image for record in records_of(Coco((str(root / file),))).values()] == [picture((9, 246, 7))]
+
+
+def test_windows_paths_and_a_named_folder_are_followed(tree):
+    root = tree(
+        {
+            "a.json": json.dumps(content([an_object()], names=("x\\1 é.jpg", "x/2.jpg"))),
+            "p/x/1 é.jpg": 9,
+            "p/x/2.jpg": 9,
+        }
+    )
+    assert set(records_of(Coco((str(root / "a.json"),), dir=str(root / "p")))) == {"x/1 é.jpg", "x/2.jpg"}
+
+
+def test_files_are_splits_and_names_stay_unique_over_them(tree):
+    made = json.dumps(content([an_object(), an_object(2, 7)]))
+    files = {f"{split}/{name}": 9 for split in ("train", "valid") for name in ("1.jpg", "2.jpg")}
+    root = tree(files | {f"{split}/_annotations.coco.json": made for split in ("train", "valid")})
+    source = Coco(("train=train/_annotations.coco.json", "valid=valid/_annotations.coco.json"), dir=str(root))
+    assert {name: record.split for name, record in records_of(source).items()} == {
+        "train/1.jpg": "train", "train/2.jpg": "train", "valid/1.jpg": "eval", "valid/2.jpg": "eval",
+    }  # fmt: skip
+    for path in (root / "train").glob("*.jpg"):
+        path.unlink()
+    with pytest.raises(ValueError, match=r"none of the first images of .*_annotations.coco.json, such as 1.jpg, is in"):
+        source.spec()
+
+
+def test_a_missing_photo_and_a_wrong_outline_are_faults(coco):
+    line = an_object(3, segmentation=[[1, 1, 2, 2]])
+    turned = an_object(4, segmentation={"size": [8, 6], "counts": [48]})
+    names = ("1.jpg", "missing.jpg", "3.jpg", "4.jpg")
+    source = coco([an_object(), an_object(2, 7), line, turned], names=names)
+    faults = {name: record.fault for name, record in records_of(source).items()}
+    assert not faults["1.jpg"]
+    assert "missing.jpg cannot be read: No such file" in faults["missing.jpg"]
+    assert faults["3.jpg"] == "the outline of annotation 102 is wrong: its polygons have fewer than three points"
+    assert faults["4.jpg"].endswith("annotation 103 is wrong: its RLE is of 6 x 8 pixels, not 8 x 6")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "message"),
+    [
+        (
+            [an_object(category=5)],
+            r"set.json, annotation 100: category_id 5 is no category of the file, which has 3, 7",
+        ),
+        ([an_object(image=9)], r"set.json, annotation 100: image_id 9 is no image of the file"),
+        ([], r"the 2 images have no objects with outlines, and no two categories"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_and_annotation(coco, annotations, message):
+    with pytest.raises(ValueError, match=message):
+        coco(annotations).spec()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"set.json is no JSON: Expecting"),
+        ("[1]", r"set.json has no 'images': export the annotations as COCO instances"),
+        ('{"images": [], "annotations": []}', r"set.json has no 'categories'"),
+        ('{"images": [], "annotations": [], "categories": []}', r"set.json lists no images"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tree, text, message):
+    with pytest.raises(ValueError, match=message):
+        Coco((str(tree({"set.json": text}) / "set.json"),)).spec()
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match=r"annotations is empty: name COCO's JSON files"):
+        Coco(())
+    with pytest.raises(ValueError, match=r"annotations 'later=a.json': split is 'later'; write one of train"):
+        Coco(("later=a.json",))
+    with pytest.raises(RuntimeError, match=r"there is no file /no/where.json"):
+        Coco(("/no/where.json",)).prepare()
+    with pytest.raises(ValueError, match=r"/no/where.json cannot be read: No such file"):
+        Coco(("/no/where.json",)).spec()
+
+
+def test_an_image_that_stands_twice_is_refused(coco):
+    with pytest.raises(ValueError, match=r"set.json, image 2: its file_name 1.jpg stands already in .*image 1"):
+        coco([an_object()], names=("1.jpg", "1.jpg")).spec()
+
+
+def test_a_spec_may_merge_categories_in_the_mask(coco, tmp_path):
+    source = coco([an_object(), an_object(2, 7)])
+    file = tmp_path / "spec.yaml"
+    file.write_text(
+        "name: x\ntitle: X\nlabels: {what: [plate, cup]}\nmask: {classes: {thing: [1, 2]}, ignored: [255]}\n"
+    )
+    found = records_of(Coco(source.annotations, spec_file=str(file)))
+    assert [record.labels for record in found.values()] == [{"what": 1}, {"what": 0}]
+
+
+def test_the_key_follows_photos_and_objects_and_nothing_else(tree):
+    def key(annotations, more=None, folder="a"):
+        made = content(annotations) | (more or {})
+        root = tree({"1.jpg": 9, "2.jpg": 9, "set.json": json.dumps(made)}, folder=folder)
+        return Coco((str(root / "set.json"),)).key()
+
+    before = key([an_object(), an_object(2, 7)])
+    assert key([an_object(), an_object(2, 7)], {"info": {"date": "today"}}, folder="b") == before
+    assert key([an_object(), an_object(2, 3)]) != before
+    assert key([an_object(segmentation=[[1, 1, 5, 1, 5, 4]]), an_object(2, 7)]) != before
+    assert key([an_object()]) != before
