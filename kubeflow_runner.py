@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 
-import tyro
-
 from pipeline import console, flags
-from pipeline.kubeflow import commands
+from pipeline.kubeflow import cluster, commands, cron
 
 HELP = "usage: kubeflow_runner.py COMMAND [--help]\n\n" + "\n".join(
     f"  {name:<10} {command.__doc__}" for name, command in commands.COMMANDS.items()
@@ -22,13 +21,16 @@ def main() -> int:
         return 0 if name in ("-h", "--help") else 2
     if name == "compile":
         return _compile(arguments)
-    command: commands.Submit | commands.Wait = tyro.cli(
-        commands.COMMANDS[name], prog=f"kubeflow_runner.py {name}", args=arguments, config=(tyro.conf.SuppressFixed,)
+    command: commands.Submit | commands.Wait = flags.command_of(
+        arguments, f"kubeflow_runner.py {name}", commands.COMMANDS[name]
     )
     from pipeline.kubeflow import client
 
     try:
         return _on_server(command)
+    except client.CommandError as error:
+        print(error, file=sys.stderr)
+        return 2
     except client.KubeflowError as error:
         print(error, file=sys.stderr)
         return 1
@@ -38,14 +40,15 @@ def _compile(arguments: list[str]) -> int:
     command = flags.parse_with(
         arguments, "kubeflow_runner.py compile", str(commands.Compile.__doc__), commands.Compile, commands.Compile
     )
+    try:
+        cluster.check(command.run, command.deployment)
+    except ValueError as error:
+        print(f"kubeflow_runner.py compile: {error}", file=sys.stderr)
+        return 2
     with console.quiet():
         from pipeline.kubeflow import package
 
-    try:
-        package.write(command.output, command.run, command.deployment)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    package.write(command.output, command.run, command.deployment)
     print(f"Package  {command.output}")
     return 0
 
@@ -53,13 +56,18 @@ def _compile(arguments: list[str]) -> int:
 def _on_server(command: commands.Submit | commands.Wait) -> int:
     from pipeline.kubeflow import client
 
-    screen = console.Console(highlight=False, soft_wrap=True)
+    if isinstance(command, commands.Submit):
+        client.job(command)
+    screen = console.plain(sys.stdout)
     connection = client.connect(command.server)
     if isinstance(command, commands.Wait):
         return 0 if client.follow(connection, command.server, command.run_id, screen, command.poll_seconds) else 1
     if isinstance(command, commands.Schedule):
         recurring_run_id = client.schedule(connection, command)
         screen.print(f"Schedule {recurring_run_id}  {client.schedule_url(command.server, recurring_run_id)}")
+        if command.cron:
+            for time in cron.next_times(command.cron, datetime.datetime.now(datetime.UTC)):
+                screen.print(f"Next run {time:%a %Y-%m-%d %H:%M:%S} UTC, KFP's default time zone")
         return 0
     run_id = client.submit(connection, command)
     screen.print(f"Run {run_id}  {client.run_url(command.server, run_id)}")

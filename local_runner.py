@@ -9,16 +9,21 @@ import pathlib
 import sys
 import traceback
 
-from pipeline import console, flags
+from pipeline import cause, console, flags, preflight
 
 
 def main() -> int:
-    """Runs the pipeline; returns 0 only if every component succeeded."""
+    """Runs the pipeline; returns 0 only if every component succeeded, 2 if a flag is wrong and nothing ran."""
     config = flags.parse(sys.argv[1:], "local_runner.py", "Runs the pipeline on this machine.")
     run_dir = pathlib.Path(config.run_dir or f"runs/{config.name}").absolute()
     log_file = run_dir / "log.txt"
+    try:
+        preflight.check(config, run_dir)
+    except ValueError as error:
+        print(f"local_runner.py: {error}", file=sys.stderr)
+        return 2
     screen = console.open_console(log_file)
-    screen.print(f"Config [bold]{config.name}[/] in {run_dir}")
+    screen.print(f"Config {config.name} in {run_dir}")
     if config.data.dataset == "synthetic_pets":
         screen.print("Data: drawings, not photos. --config pets runs on the real ones.")
     try:
@@ -27,8 +32,9 @@ def main() -> int:
         screen.print("Interrupted. The same command goes on with the components that are not done.")
     except Exception as error:
         traceback.print_exc()
-        component = f"{error}: " if isinstance(error.__cause__, Exception) else ""
-        screen.print(f"\n[red]{component}[/]{console.cause(error)}\nThe log has more: {log_file}")
+        of_component = isinstance(error.__cause__, Exception)
+        screen.print(f"\n{error}: " if of_component else "\n", style="red", end="")
+        screen.print(f"{cause.sentence(error.__cause__ or error)}\nThe log has more: {log_file}")
     return 1
 
 

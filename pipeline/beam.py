@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Literal
+from typing import Annotated, Literal
+
+from schema.ranges import LINE, Checked, Number
 
 
 @dataclasses.dataclass(frozen=True)
-class Beam:
+class Beam(Checked):
     """The engine of the steps that read examples; docs/scaling.md says which to use when."""
 
     runner: Literal["direct", "flink", "spark", "dataflow", "portable"] = "direct"
     """`direct`: the step's own machine; `portable`: any other job server than Flink's and Spark's."""
-    workers: int = 0
+    workers: Annotated[int, Number(ge=0, le=100_000)] = 0
     """direct: processes (0: inside the step's own); flink: parallelism (0: the cluster's); dataflow: most machines."""
-    job_endpoint: str = ""
+    job_endpoint: Annotated[str, LINE] = ""
     """flink, spark, portable: HOST:PORT of the job server."""
-    worker_pool: str = ""
+    worker_pool: Annotated[str, LINE] = ""
     """flink, spark, portable: HOST:PORT of a worker pool of our image, as seen from the engine's nodes."""
-    image: str = ""
+    image: Annotated[str, LINE] = ""
     """dataflow, or instead of `worker_pool`: the container image that nodes start workers from."""
-    project: str = ""
+    project: Annotated[str, LINE] = ""
     """dataflow: the Google Cloud project."""
-    region: str = ""
+    region: Annotated[str, LINE] = ""
     """dataflow: where its machines are, such as europe-west4."""
-    temp_location: str = ""
+    temp_location: Annotated[str, LINE] = ""
     """dataflow: gs://BUCKET/FOLDER for its temporary files."""
-    shared_dir: str = ""
+    shared_dir: Annotated[str, LINE] = ""
     """Kubeflow: a folder that steps and workers both reach; artifacts pass through it (pipeline.kubeflow.sharing)."""
-    timeout_minutes: int = 720
+    timeout_minutes: Annotated[int, Number(ge=1, le=1_000_000)] = 720
     """flink, spark, portable: a job that has not ended by then fails its step."""
 
 
@@ -97,10 +99,6 @@ def _check(beam: Beam) -> None:
     for field in dataclasses.fields(Beam):
         if field.name not in ("runner", *_ALLOWED[beam.runner]) and getattr(beam, field.name) != field.default:
             raise ValueError(f"beam.{field.name} is set, and beam.runner {beam.runner} does not read it: leave it out")
-    if beam.workers < 0:
-        raise ValueError(f"beam.workers is {beam.workers}: give a number of workers, or 0")
-    if beam.timeout_minutes < 1:
-        raise ValueError(f"beam.timeout_minutes is {beam.timeout_minutes}: give at least 1")
     if "worker_pool" in _ALLOWED[beam.runner] and bool(beam.worker_pool) == bool(beam.image):
         raise ValueError(f"beam.runner {beam.runner} needs one of beam.worker_pool and beam.image, not both or none")
     if beam.runner == "dataflow" and not beam.temp_location.startswith("gs://"):

@@ -8,58 +8,71 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
 from pipeline.beam import Beam
-from trainer_module.config import Augmentation, Label, Phase, Recipe, Task, TrainerConfig
+from schema.ranges import FOLDER, LINE, Checked, Number, Text
+from trainer_module.config import MAX_SIZE, Augmentation, CacheMb, Label, Phase, Recipe, Seed, Task, TrainerConfig
+
+IMAGENET_WIDTHS = (0.75, 1.0)
+"""MobileNetV3Small's, for which Keras has weights."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Data:
+class Data(Checked):
     """Where the examples come from and how their masks are prepared."""
 
     dataset: Literal["synthetic_pets", "oxford_iiit_pet"]
     """`synthetic_pets` is drawn by this project and needs no network; `oxford_iiit_pet` is the real one."""
-    manual_dir: str = ""
+    manual_dir: Annotated[str, LINE] = ""
     """A folder with the official `images.tar.gz` and `annotations.tar.gz`, where TFDS cannot download them."""
-    examples_per_breed: int = 0
+    examples_per_breed: Annotated[int, Number(ge=0, le=10_000)] = 0
     """Size of the synthetic set: so many drawings a breed for training, and half as many for the test."""
     border: Literal["pet", "background", "ignore"] = "pet"
     """What a trimap's border (its value 3) counts as; ignored pixels have weight 0 in losses and metrics."""
-    min_speck: float = 0.001
+    min_speck: Annotated[float, Number(ge=0, lt=1)] = 0.001
     """Connected areas of pet or background smaller than this share of the picture are dropped from a mask."""
-    eval_fraction: float = 0.1
+    eval_fraction: Annotated[float, Number(gt=0, lt=1)] = 0.1
     """Share of each breed's training photos that is held out as split `eval`."""
-    image_size: int = 256
+    image_size: Annotated[int, Number(ge=32, le=MAX_SIZE)] = 256
     """Side of the square that Transform resizes every picture to, in pixels; masks are judged at this size."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: a field is out of its range, or the synthetic set would leave a split without a breed."""
+        super().__post_init__()
+        if self.dataset == "synthetic_pets" and self.examples_per_breed < 2:
+            raise ValueError(
+                f"examples_per_breed is {self.examples_per_breed}: it must be at least 2, since train and eval each "
+                "need one drawing of every breed"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
-class Thresholds:
-    """What a model must reach on split `test` to be blessed; each in [0, 1]."""
+class Thresholds(Checked):
+    """What a model must reach on split `test` to be blessed."""
 
-    accuracy: float = 0.0
+    accuracy: Annotated[float, Number(ge=0, le=1)] = 0.0
     """Smallest accuracy of the class head."""
-    mask_f1: float = 0.0
+    mask_f1: Annotated[float, Number(ge=0, le=1)] = 0.0
     """Smallest F1 of the mask head, over all pixels."""
-    max_drop: float = 0.01
-    """How much worse than the latest blessed model either figure may be (local runs have such a baseline)."""
+    max_drop: Annotated[float, Number(ge=-1, le=1)] = 0.01
+    """How much worse than the latest blessed model either figure may be; below 0: how much better it must be."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """One run of the pipeline."""
 
-    name: str
+    name: Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "letters, digits, '.', '_' and '-'")]
     """Names the run: `runs/NAME`, and the pipeline on Kubeflow."""
     data: Data
     dcnn: Recipe
     mobilenet: Recipe
-    data_dir: str = ""
+    data_dir: Annotated[str, FOLDER] = ""
     """A TFDS data_dir, prepared or to be prepared; empty: `runs/data` for the synthetic set, else TFDS' own default."""
-    run_dir: str = ""
+    run_dir: Annotated[str, FOLDER] = ""
     """Everything the run writes; empty: `runs/NAME`."""
-    weights: str = "none"
+    weights: Annotated[str, LINE] = "none"
     """MobileNetV3Small's start: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file."""
     label: Label = "breed"
     """What the class head names: one of 37 breeds or one of 2 species."""
@@ -69,10 +82,19 @@ class Config:
     champion: Literal["mean", "accuracy", "mask_f1"] = "mean"
     """What decides between blessed models: accuracy, mask F1 or their mean; ties go to the smaller model."""
     beam: Beam = dataclasses.field(default_factory=Beam)
-    cache_mb: int = 4096
+    cache_mb: CacheMb = 4096
     """A Trainer keeps its decoded pictures in memory up to this many MB; a larger set is cached in a file."""
-    seed: int = 20
+    seed: Seed = 20
     """Of everything random: initial weights, order of the examples, augmentation."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: a field is out of its range, or there are no such weights."""
+        super().__post_init__()
+        if self.weights == "imagenet" and self.mobilenet.width not in IMAGENET_WIDTHS:
+            raise ValueError(
+                f"weights is 'imagenet' and mobilenet.width is {self.mobilenet.width}: Keras has these weights for "
+                f"{' and '.join(map(str, IMAGENET_WIDTHS))} alone"
+            )
 
     def data_path(self) -> str:
         """The TFDS data_dir to use: `data_dir`, or what it stands for when it is empty."""

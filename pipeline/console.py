@@ -9,22 +9,28 @@ import contextlib
 import logging
 import os
 import pathlib
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 _MARKS = {
-    "complete": "[green]done[/]",
-    "cached": "[cyan]cached[/]",
-    "looked up": "[cyan]looked up[/]",
-    "failed": "[red]failed[/]",
+    "complete": ("done", "green"),
+    "cached": ("cached", "cyan"),
+    "looked up": ("looked up", "cyan"),
+    "failed": ("failed", "red"),
 }
+"""Word and colour of each state."""
+
+
+def plain(file: TextIO) -> Console:
+    """A console that prints every text as it is: names, paths and errors may hold `[/]` or `:cat:`."""
+    return Console(file=file, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def open_console(log_file: pathlib.Path) -> Console:
@@ -35,11 +41,12 @@ def open_console(log_file: pathlib.Path) -> Console:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    terminal = os.fdopen(os.dup(1), "w", buffering=1)
+    # What the terminal's encoding lacks is shown by its number.
+    terminal = os.fdopen(os.dup(1), "w", buffering=1, errors="backslashreplace")
     with log_file.open("a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    return Console(file=terminal, highlight=False, soft_wrap=True)
+    return plain(terminal)
 
 
 @contextlib.contextmanager
@@ -77,7 +84,7 @@ class RunDisplay(logging.Handler):
         outcome = {"state": "failed"}
         started = time.monotonic()
         self._title = name
-        self._status = self._console.status(f"{name} …")
+        self._status = self._console.status(Text(f"{name} …"))
         self._status.start()
         try:
             yield outcome
@@ -88,14 +95,15 @@ class RunDisplay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if record.levelno >= logging.INFO:
-            self._console.print(f"    {message}", markup=False, style="dim")
+            self._console.print(f"    {message}", style="dim")
         elif self._status:
-            self._status.update(f"{self._title}  {message}")
+            self._status.update(Text(f"{self._title}  {message}"))
 
 
-def component_line(name: str, state: str, seconds: float) -> str:
-    """One component's line, with markup; `state` is one of `_MARKS`."""
-    return f"{name:<34} {_MARKS[state]:<20} {_duration(seconds):>8}"
+def component_line(name: str, state: str, seconds: float) -> Text:
+    """One component's line; `state` is one of `_MARKS`."""
+    word, colour = _MARKS[state]
+    return Text.assemble(f"{name:<34} ", (f"{word:<10}", colour), f" {_duration(seconds):>8}")
 
 
 def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
@@ -123,17 +131,6 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
     for model, figures in metrics["models"].items():
         for failed in figures["failed_thresholds"]:
             console.print(f"{model} is not blessed: {failed}")
-
-
-def cause(error: BaseException) -> str:
-    """One sentence on why something failed: the first error of the chain, without Beam's and TensorFlow's additions."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Beam re-raises with the worker's traceback in the message, and appends the step.
-    text = lines[-1] if lines and lines[0].startswith("Traceback") else " ".join(lines[:3])
-    text = re.sub(r"\s*\[while running .*", "", text)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _figure(overall: Mapping[str, Any], head: str, metric: str) -> str:

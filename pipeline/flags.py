@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import dataclasses
+import sys
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, TypeVar
 
 import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
+from tyro.constructors._struct_spec_dataclass import dataclass_rule
 
 from pipeline.configs import CONFIGS, Config
+from schema import ranges
 
 T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Refused:
+    """Stands for a dataclass that could not be made, up to the command that would have held it."""
+
+    reason: str
+    """Begins with the path of the field, as its flag has it."""
 
 
 def parse(arguments: Sequence[str], program: str, description: str) -> Config:
@@ -39,14 +53,96 @@ def parse_with(
     names = argparse.ArgumentParser(prog=program, add_help=False, allow_abbrev=False)
     names.add_argument("--config", choices=sorted(CONFIGS), default="sample")
     chosen, rest = names.parse_known_args(arguments)
-    return tyro.cli(
+    return command_of(
+        rest,
+        program,
+        command,
+        default(CONFIGS[chosen.config]()),
+        f"{description}\n\n`--config NAME` chooses the config that the other flags change: "
+        f"{', '.join(CONFIGS)} (default: sample). The defaults below are those of `{chosen.config}`.",
+    )
+
+
+def command_of(
+    arguments: Sequence[str], program: str, command: type[T], default: T | None = None, description: str | None = None
+) -> T:
+    """Reads the fields of a dataclass; exits with status 2 and one sentence where a value is out of its range.
+
+    Args:
+        arguments: the command line without the program's name.
+        program: the program's name, for the help and the sentence.
+        command: the dataclass of all flags.
+        default: where the flags' defaults come from, where not from the dataclass.
+        description: what the program does, for the help; None: the dataclass' docstring.
+    """
+    result: Any = tyro.cli(
         command,
         prog=program,
-        args=rest,
-        default=default(CONFIGS[chosen.config]()),
+        args=arguments,
+        default=default,
+        description=description,
         config=(tyro.conf.SuppressFixed,),
-        description=(
-            f"{description}\n\n`--config NAME` chooses the config that the other flags change: "
-            f"{', '.join(CONFIGS)} (default: sample). The defaults below are those of `{chosen.config}`."
-        ),
+        registry=_REGISTRY,
     )
+    if isinstance(result, _Refused):
+        flag, _, rest = result.reason.partition(" ")
+        print(f"{program}: --{flag.replace('_', '-')} {rest}", file=sys.stderr)
+        sys.exit(2)
+    return result
+
+
+_REGISTRY = ConstructorRegistry()
+
+
+@_REGISTRY.struct_rule
+def _checked(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Reads our dataclasses as tyro does, with the range in each field's help and a sentence that names the flag."""
+    spec = dataclass_rule(info)
+    if spec is None or not issubclass(info.type, ranges.Checked):
+        return None
+
+    def instantiate(**values: Any) -> Any:
+        for name, value in values.items():
+            if refused := _refused(_prefix(info.type, name), value):
+                return refused
+        try:
+            return spec.instantiate(**values)
+        except ValueError as error:
+            return _Refused(str(error))
+
+    return StructConstructorSpec(instantiate, tuple(map(_with_range, spec.fields)))
+
+
+def _refused(prefix: str, value: Any) -> _Refused | None:
+    """The first `_Refused` in a field's value, its reason with the field's prefix."""
+    if isinstance(value, _Refused):
+        return _Refused(prefix + value.reason)
+    numbered = enumerate(value) if isinstance(value, tuple) else ()
+    return next((found for number, of in numbered if (found := _refused(f"{prefix}{number}.", of))), None)
+
+
+def _prefix(command: type, field: str) -> str:
+    """Of the flags of a field that is a dataclass itself: none where `tyro.conf.arg(name="")` says so."""
+    hint = ranges.hints(command)[field]
+    unnamed = any(getattr(extra, "name", None) == "" for extra in getattr(hint, "__metadata__", ()))
+    return "" if unnamed else f"{field}."
+
+
+def _with_range(field: StructFieldSpec) -> StructFieldSpec:
+    stated = " and ".join(map(str, _stated(field.type)))
+    if not stated:
+        return field
+
+    def text() -> str:
+        documented = field.helptext() if callable(field.helptext) else field.helptext
+        return f"{documented or ''} [{stated}]"
+
+    return dataclasses.replace(field, helptext=text)
+
+
+def _stated(hint: Any) -> Iterator[ranges.Number | ranges.Text]:
+    """The ranges in a type, those of a tuple's elements too; that it is text need not be said."""
+    yield from (of for of in ranges.stated(hint) if of != ranges.LINE)
+    if typing.get_origin(hint) in (tuple, Annotated):
+        for element in typing.get_args(hint):
+            yield from _stated(element)

@@ -4,100 +4,106 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Literal
+from typing import Annotated, Literal
+
+from schema.ranges import LINE, Checked, Number
 
 Task = Literal["both", "classification", "segmentation"]
 Label = Literal["breed", "species"]
+CacheMb = Annotated[int, Number(ge=0, le=100_000_000)]
+Seed = Annotated[int, Number(ge=0, le=2**32 - 1)]  # what NumPy takes
+
+STRIDE = 32
+"""The networks halve a picture five times."""
+MAX_SIZE = 2048
+"""Pixels a side: a batch of larger pictures is more than a machine's memory."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Phase:
+class Phase(Checked):
     """One stretch of training at one set of trainable layers."""
 
-    epochs: int
+    epochs: Annotated[int, Number(ge=1, le=100_000)]
     """Passes over the train split."""
-    learning_rate: float
+    learning_rate: Annotated[float, Number(gt=0)]
     """Peak rate of AdamW; it warms up linearly, then falls along a cosine."""
-    backbone_rate: float = 1.0
+    backbone_rate: Annotated[float, Number(ge=0, le=1)] = 1.0
     """Share of `learning_rate` at which the backbone's deepest layers learn, and a class head that was probed."""
-    final_rate: float = 0.01
+    final_rate: Annotated[float, Number(ge=0, le=1)] = 0.01
     """Share of `learning_rate` at which the cosine ends; more where the next phase goes on from there."""
-    input_size: int = 0
+    input_size: Annotated[int, Number(ge=0, le=MAX_SIZE, multiple_of=STRIDE)] = 0
     """Side of the picture in this phase, in pixels; small first is fast and regularises; 0: the recipe's."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Checked):
     """Random changes of a training picture; geometry moves image and mask together, colour only the image."""
 
-    min_scale: float = 0.5
-    """Smallest side of a crop as a share of the picture's side, in (0, 1]; 1 turns crops off."""
-    aspect: float = 1.2
-    """Largest change of a crop's aspect ratio, as a factor >= 1."""
-    rotation: float = 10.0
+    min_scale: Annotated[float, Number(gt=0, le=1)] = 0.5
+    """Smallest side of a crop as a share of the picture's side; 1 turns crops off."""
+    aspect: Annotated[float, Number(ge=1, le=10)] = 1.2
+    """Largest change of a crop's aspect ratio, as a factor."""
+    rotation: Annotated[float, Number(ge=0, le=180)] = 10.0
     """Largest rotation, in degrees."""
     flip: bool = True
     """Mirror left to right, half of the time."""
-    colour: float = 0.3
+    colour: Annotated[float, Number(ge=0, le=1)] = 0.3
     """Largest relative change of brightness, contrast and saturation; 0 turns colour off."""
-    cutmix: float = 0.0
-    """Share of the batches in which a square of each picture is another's, in [0, 1]; for training from scratch."""
+    cutmix: Annotated[float, Number(ge=0, le=1)] = 0.0
+    """Share of the batches in which a square of each picture is another's; for training from scratch."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Recipe(Checked):
     """How one network is built and trained."""
 
-    input_size: int
-    """Side of the square picture that the network sees, in pixels; a multiple of 32."""
+    input_size: Annotated[int, Number(ge=STRIDE, le=MAX_SIZE, multiple_of=STRIDE)]
+    """Side of the square picture that the network sees, in pixels; it halves it five times."""
     phases: tuple[Phase, ...]
     """Trained one after the other."""
-    width: float = 1.0
+    width: Annotated[float, Number(ge=0.1, le=10)] = 1.0
     """Width multiplier of the backbone: MobileNetV3's alpha, the DCNN's channels."""
-    dropout: float = 0.2
+    dropout: Annotated[float, Number(ge=0, lt=1)] = 0.2
     """Share of the class head's inputs that a training step leaves out."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Number(ge=1, le=65_536)] = 32
     """Pictures in a training step, on all devices together."""
-    weight_decay: float = 1e-4
+    weight_decay: Annotated[float, Number(ge=0, le=10)] = 1e-4
     """AdamW's decoupled weight decay."""
-    probe_passes: int = 0
+    probe_passes: Annotated[int, Number(ge=0, le=1_000)] = 0
     """Passes over the training split to whose frozen features the class head is fitted before the backbone thaws."""
-    label_smoothing: float = 0.1
+    label_smoothing: Annotated[float, Number(ge=0, lt=1)] = 0.1
     """Share of the class target that is spread over all classes."""
-    species_loss_weight: float = 0.0
+    species_loss_weight: Annotated[float, Number(ge=0, le=1_000)] = 0.0
     """Weight of the cross-entropy of the species, their breeds' probabilities summed, beside the breeds' 1."""
-    mask_loss_weight: float = 1.0
+    mask_loss_weight: Annotated[float, Number(ge=0, le=1_000)] = 1.0
     """Weight of the mask's loss beside the class's 1."""
-    ema: float = 0.0
+    ema: Annotated[float, Number(ge=0, lt=1)] = 0.0
     """Momentum of the weights' moving average that is evaluated and exported; 0 keeps the raw weights."""
     augmentation: Augmentation = Augmentation()
-    serving_size: int = 0
+    serving_size: Annotated[int, Number(ge=0, le=MAX_SIZE, multiple_of=STRIDE)] = 0
     """Side that the exported network sees, in pixels; a little more than `input_size` often pays; 0: the same."""
     serving_mirror: bool = False
     """The exported model averages its answers for a picture and its mirror image, at twice the cost."""
 
     def __post_init__(self) -> None:
-        sizes = {"input_size": self.input_size, "serving_size": self.serving_size or self.input_size}
-        sizes |= {f"phases[{i}].input_size": phase.input_size or self.input_size for i, phase in enumerate(self.phases)}
-        for field, size in sizes.items():
-            if size % 32 or size <= 0:
-                raise ValueError(f"{field} is {size}: the networks halve it five times, so use a multiple of 32")
-        if not self.phases or any(phase.epochs < 1 for phase in self.phases):
-            raise ValueError("phases must name at least one phase, each of one epoch or more")
+        """Raises ValueError: a field is out of its range, or there is no phase."""
+        super().__post_init__()
+        if not self.phases:
+            raise ValueError("phases is empty: name at least one phase")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainerConfig:
+class TrainerConfig(Checked):
     """Everything that `trainer_module.trainer.run_fn` reads, for one of `schema.pets.MODELS`."""
 
-    model: str
+    model: Annotated[str, LINE]
     recipe: Recipe
     label: Label
     task: Task
-    weights: str
+    weights: Annotated[str, LINE]
     """Start of the backbone: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file."""
-    cache_mb: int
-    seed: int
+    cache_mb: CacheMb
+    seed: Seed
 
     @property
     def outputs(self) -> tuple[str, ...]:

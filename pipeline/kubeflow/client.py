@@ -23,7 +23,7 @@ from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, KF_PIPELINES_SA_TOKEN_PATH, se
 from rich.console import Console
 
 from pipeline import console
-from pipeline.kubeflow import cluster
+from pipeline.kubeflow import cluster, parameters
 from pipeline.kubeflow.commands import Schedule, Server, Submit
 
 _DONE = {"SUCCEEDED": "complete", "SKIPPED": "cached", "FAILED": "failed", "CANCELED": "failed"}
@@ -40,11 +40,20 @@ class KubeflowError(RuntimeError):
     """What went wrong and what to do, for a person."""
 
 
+class CommandError(KubeflowError):
+    """The command or its package is wrong: nothing was sent."""
+
+
+class NotKubeflowError(KubeflowError):
+    """The server answers, but not as Kubeflow Pipelines does."""
+
+
 def connect(server: Server) -> kfp.Client:
     """A client that has been answered.
 
     Raises:
-        KubeflowError: nobody answers at the host, the token is refused, or the namespace cannot be used.
+        KubeflowError: nobody answers at the host, or not as Kubeflow Pipelines does; the token is refused, or the
+            namespace cannot be used.
     """
     address = urllib.parse.urlsplit(server.host)
     if address.scheme not in ("http", "https") or not address.hostname:
@@ -66,9 +75,12 @@ def connect(server: Server) -> kfp.Client:
             credentials.refresh_api_key_hook(configuration)
             configuration.api_key_prefix["authorization"] = "Bearer"
         experiments = kfp_server_api.ExperimentServiceApi(kfp_server_api.ApiClient(configuration))
-        experiments.experiment_service_list_experiments(
+        _, _, headers = experiments.experiment_service_list_experiments_with_http_info(
             page_size=1, namespace=server.namespace or None, _request_timeout=_TIMEOUT
         )
+        content = headers.get("Content-Type", "no type")
+        if "json" not in content:
+            raise NotKubeflowError(_not_kubeflow(server, f"with {content}, not JSON"))
         return kfp.Client(
             host=server.host, ui_host=server.ui_host or server.host, namespace=server.namespace, credentials=credentials
         )
@@ -83,14 +95,14 @@ def submit(client: kfp.Client, command: Submit) -> str:
     Raises:
         KubeflowError: the package or a parameter is wrong, or the server refuses them.
     """
-    spec = read_package(command.package)
+    spec, arguments = read_package(command.package), job(command)
     with _explained(command.server):
         run = client.run_pipeline(
             experiment_id=_experiment(client, command),
             job_name=command.run_name or _default_name(spec),
-            **_job(spec, command),
+            **arguments,
         )
-    return run.run_id
+        return _id(command.server, run, "run_id")
 
 
 def schedule(client: kfp.Client, command: Schedule) -> str:
@@ -100,11 +112,9 @@ def schedule(client: kfp.Client, command: Schedule) -> str:
         The recurring run's id.
 
     Raises:
-        KubeflowError: as `submit`; or neither or both of cron and every_seconds are given.
+        KubeflowError: as `submit`.
     """
-    if bool(command.cron) == bool(command.every_seconds):
-        raise KubeflowError("give one of --cron and --every-seconds")
-    spec = read_package(command.package)
+    spec, arguments = read_package(command.package), job(command)
     with _explained(command.server):
         recurring = client.create_recurring_run(
             experiment_id=_experiment(client, command),
@@ -114,9 +124,9 @@ def schedule(client: kfp.Client, command: Schedule) -> str:
             max_concurrency=1,
             # A cluster that was down runs the pipeline once, not once for each time that it missed.
             no_catchup=True,
-            **_job(spec, command),
+            **arguments,
         )
-    return recurring.recurring_run_id
+        return _id(command.server, recurring, "recurring_run_id")
 
 
 def run_url(server: Server, run_id: str) -> str:
@@ -144,6 +154,7 @@ def follow(client: kfp.Client, server: Server, run_id: str, screen: Console, pol
         try:
             with _explained(server):
                 run = client.get_run(run_id)
+                _id(server, run, "run_id")
             unanswered = 0
         except KubeflowError as error:
             unanswered += 1
@@ -155,7 +166,7 @@ def follow(client: kfp.Client, server: Server, run_id: str, screen: Console, pol
         _print_ended(run, screen, shown)
         if run.state in _DONE:
             if run.error and run.error.message:
-                screen.print(run.error.message, markup=False)
+                screen.print(run.error.message)
             screen.print(f"Run {run.state.lower()}: {run_url(server, run_id)}")
             return run.state == "SUCCEEDED"
         time.sleep(poll_seconds)
@@ -165,13 +176,16 @@ def read_package(path: pathlib.Path) -> dict[str, Any]:
     """The pipeline spec in a package.
 
     Raises:
-        KubeflowError: there is no such file, or it is no package.
+        CommandError: there is no such file, or it is no package.
     """
     if not path.is_file():
-        raise KubeflowError(f"there is no package {path}: write one with kubeflow_runner.py compile --output {path}")
-    spec = next(yaml.safe_load_all(path.read_text()), None)
+        raise CommandError(f"there is no package {path}: write one with kubeflow_runner.py compile --output {path}")
+    try:
+        spec = next(yaml.safe_load_all(path.read_text()), None)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        spec = None
     if not isinstance(spec, dict) or "pipelineInfo" not in spec:
-        raise KubeflowError(f"{path} is no package of kubeflow_runner.py compile")
+        raise CommandError(f"{path} is no package of kubeflow_runner.py compile")
     return spec
 
 
@@ -187,7 +201,7 @@ def _print_ended(run: kfp_server_api.V2beta1Run, screen: Console, shown: set[str
         seconds = (task.end_time - task.start_time).total_seconds() if task.end_time and task.start_time else 0.0
         screen.print(console.component_line(task.display_name, _DONE[task.state], max(seconds, 0.0)))
         if task.error and task.error.message:
-            screen.print(f"    {task.error.message}", markup=False, style="dim")
+            screen.print(f"    {task.error.message}", style="dim")
 
 
 def _credentials(server: Server) -> set_volume_credentials.ServiceAccountTokenVolumeCredentials | None:
@@ -203,25 +217,46 @@ def _credentials(server: Server) -> set_volume_credentials.ServiceAccountTokenVo
 def _experiment(client: kfp.Client, command: Submit) -> str:
     with contextlib.redirect_stdout(io.StringIO()):  # kfp prints a link of its own
         experiment = client.create_experiment(command.experiment, namespace=command.server.namespace or None)
-    return experiment.experiment_id
+    return _id(command.server, experiment, "experiment_id")
+
+
+def _id(server: Server, answer: Any, name: str) -> str:
+    """The id of what the server made or has: without one it made nothing."""
+    value = getattr(answer, name, None)
+    if not isinstance(value, str) or not value:
+        raise NotKubeflowError(_not_kubeflow(server, f"without {name}"))
+    return value
+
+
+def _not_kubeflow(server: Server, how: str) -> str:
+    return (
+        f"{server.host} answers, but {how}, so it is not the API of Kubeflow Pipelines: is it a login page? "
+        "Give --host with the API's address, and --token-file where it asks for a token"
+    )
 
 
 def _default_name(spec: dict[str, Any]) -> str:
     return f"{spec['pipelineInfo']['name']} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
-def _job(spec: dict[str, Any], command: Submit) -> dict[str, Any]:
-    parameters = parameter_values(spec, command.parameter)
+def job(command: Submit) -> dict[str, Any]:
+    """What kfp's client takes of the command, checked; asks no server.
+
+    Raises:
+        CommandError: the package or a parameter is wrong.
+    """
+    spec = read_package(command.package)
+    values = parameter_values(spec, command.parameter)
     try:
         cluster.check_pipeline_root(command.pipeline_root or spec.get("defaultPipelineRoot", ""))
         for name in ("data_dir", "serving_dir"):
-            if name in parameters:
-                cluster.check_folder(name, parameters[name])
+            if name in values:
+                cluster.check_folder(name, values[name])
     except ValueError as error:
-        raise KubeflowError(str(error)) from error
+        raise CommandError(str(error)) from error
     return {
         "pipeline_package_path": str(command.package),
-        "params": parameters,
+        "params": values,
         "pipeline_root": command.pipeline_root or None,
         "service_account": command.service_account or None,
         "enable_caching": None if command.cache else False,
@@ -232,7 +267,7 @@ def parameter_values(spec: dict[str, Any], given: tuple[str, ...]) -> dict[str, 
     """Values of a run's parameters from NAME=VALUE.
 
     Raises:
-        KubeflowError: the package has no such parameter, or it is a number and the value is none.
+        CommandError: the package has no such parameter, it is a number and the value is none, or out of its range.
     """
     known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     makers = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
@@ -240,15 +275,21 @@ def parameter_values(spec: dict[str, Any], given: tuple[str, ...]) -> dict[str, 
     for text in given:
         name, _, value = text.partition("=")
         if name not in known:
-            raise KubeflowError(f"the package has no parameter {name!r}; it has {', '.join(sorted(known))}")
+            raise CommandError(f"the package has no parameter {name!r}; it has {', '.join(sorted(known))}")
         try:
-            values[name] = makers[known[name]["parameterType"]](value)
+            typed = makers[known[name]["parameterType"]](value)
         except ValueError as error:
-            raise KubeflowError(f"parameter {name} is {value!r}, not a number") from error
+            raise CommandError(f"parameter {name} is {value!r}, not a number") from error
+        try:
+            values[name] = parameters.checked(name, typed)
+        except ValueError as error:
+            raise CommandError(f"parameter {error}") from error
     return values
 
 
 def _is_final(error: KubeflowError) -> bool:
+    if isinstance(error, NotKubeflowError):
+        return True
     return isinstance(error.__cause__, kfp_server_api.ApiException) and error.__cause__.status in (400, 401, 403, 404)
 
 
@@ -262,6 +303,8 @@ def _explained(server: Server) -> Iterator[None]:
         raise KubeflowError(_sentence(server, error)) from error
     except urllib3.exceptions.HTTPError as error:
         raise KubeflowError(f"{server.host} accepts connections but does not answer: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # kfp's client found no KFP in the answer
+        raise NotKubeflowError(_not_kubeflow(server, f"with something else ({error})")) from error
 
 
 def _sentence(server: Server, error: kfp_server_api.ApiException) -> str:

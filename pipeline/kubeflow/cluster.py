@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from typing import Any
 
@@ -20,15 +21,29 @@ def check(config: Config, deployment: Deployment) -> None:
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,127}", config.name):
         raise ValueError(f"name is {config.name!r}: Kubeflow takes lower-case letters, digits and hyphens")
+    _check_beam(config)
     check_pipeline_root(deployment.pipeline_root)
-    check_folder("data_dir", config.data_dir)
+    if config.data_dir:
+        check_folder("data_dir", config.data_dir)
     check_folder("serving_dir", deployment.serving_dir)
-    if deployment.volume and not re.fullmatch(r"[^:/]+:/[^:]+", deployment.volume):
-        raise ValueError(f"volume is {deployment.volume!r}: give CLAIM:/FOLDER, such as pets:/mnt/pets")
+    _check_weights(config.weights, deployment)
 
 
-def check_beam(config: Config) -> None:
+def _check_weights(weights: str, deployment: Deployment) -> None:
+    """Raises ValueError unless a Trainer's container finds the file: it holds no file of this machine."""
+    folder = pathlib.PurePosixPath(deployment.volume.partition(":")[2] or "/")
+    if weights in ("none", "imagenet") or (deployment.volume and folder in pathlib.PurePosixPath(weights).parents):
+        return
+    raise ValueError(
+        f"weights is {weights!r}, which no step would find: give a file below "
+        f"{folder if deployment.volume else 'the folder of a mounted volume (--deployment.volume CLAIM:/FOLDER)'}, "
+        "'imagenet' or 'none'"
+    )
+
+
+def _check_beam(config: Config) -> None:
     """Raises ValueError unless Beam's workers can reach data and artifacts."""
+    beam.pipeline_args(config.beam)
     if config.beam.runner == "direct":
         return
     if not config.beam.shared_dir:
@@ -81,16 +96,13 @@ def _settings(executor: str, deployment: Deployment) -> dict[str, Any]:
         claim, folder = deployment.volume.split(":")
         settings["pvcMount"] = [{"mountPath": folder, "constant": claim, "pvcNameParameter": _constant(claim)}]
     for secret_env in deployment.secret_env:
-        secret, key, variable = _parts("secret_env", secret_env, r"([^:=]+):([^:=]+)=([^:=]+)", "SECRET:KEY=VARIABLE")
+        secret, key, variable = re.split("[:=]", secret_env)
         keys = [{"secretKey": key, "envVar": variable}]
         entry = {"secretName": secret, "secretNameParameter": _constant(secret), "keyToEnv": keys}
         settings.setdefault("secretAsEnv", []).append(entry)
     if executor.startswith("exec-Trainer"):
         if deployment.trainer_nodes:
-            labels = [
-                _parts("trainer_nodes", node, r"([^=]+)=(.*)", "LABEL=VALUE") for node in deployment.trainer_nodes
-            ]
-            settings["nodeSelector"] = {"labels": dict(labels)}
+            settings["nodeSelector"] = {"labels": dict(node.split("=", 1) for node in deployment.trainer_nodes)}
         tolerations = [_toleration(text) for text in deployment.trainer_tolerations]
         if tolerations:
             settings["tolerations"] = tolerations
@@ -98,18 +110,12 @@ def _settings(executor: str, deployment: Deployment) -> dict[str, Any]:
 
 
 def _toleration(text: str) -> dict[str, str]:
-    key, value, effect = _parts("trainer_tolerations", text, r"([^=:]+)(?:=([^:]*))?:(\w+)", "KEY=VALUE:EFFECT")
-    if value is None:
+    taint, _, effect = text.rpartition(":")
+    key, equals, value = taint.partition("=")
+    if not equals:
         return {"key": key, "operator": "Exists", "effect": effect}
     return {"key": key, "operator": "Equal", "value": value, "effect": effect}
 
 
 def _constant(value: str) -> dict[str, Any]:
     return {"runtimeValue": {"constant": value}}
-
-
-def _parts(field: str, text: str, pattern: str, form: str) -> tuple[Any, ...]:
-    match = re.fullmatch(pattern, text)
-    if not match:
-        raise ValueError(f"{field} has {text!r}: give {form}")
-    return match.groups()

@@ -10,59 +10,61 @@ from typing import Annotated, Any
 import tyro
 
 from pipeline.configs import Config
+from pipeline.kubeflow import cron
 from pipeline.kubeflow.deployment import Deployment
+from schema.ranges import LINE, Checked, Number, Text
 
 
 @dataclasses.dataclass(frozen=True)
-class Compile:
+class Compile(Checked):
     """Writes the package that `submit` and `schedule` send."""
 
     run: Annotated[Config, tyro.conf.arg(name="")]
     deployment: Deployment = dataclasses.field(default_factory=Deployment)
-    output: pathlib.Path = pathlib.Path("pipeline.yaml")
+    output: Annotated[pathlib.Path, LINE] = pathlib.Path("pipeline.yaml")
     """The package."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Server:
+class Server(Checked):
     """Where Kubeflow Pipelines answers, and who asks."""
 
-    host: str = os.environ.get("KF_PIPELINES_ENDPOINT", "http://ml-pipeline.kubeflow:8888")
+    host: Annotated[str, LINE] = os.environ.get("KF_PIPELINES_ENDPOINT", "http://ml-pipeline.kubeflow:8888")
     """URL of the API; the default is its address inside a cluster, or $KF_PIPELINES_ENDPOINT."""
-    ui_host: str = ""
+    ui_host: Annotated[str, LINE] = ""
     """URL of the web pages, for the links that are printed; empty: `host`."""
-    namespace: str = ""
+    namespace: Annotated[str, LINE] = ""
     """Profile's namespace; empty where Kubeflow Pipelines runs for one user."""
-    token_file: str = ""
+    token_file: Annotated[str, LINE] = ""
     """A file with a bearer token; empty: the service account's, where this process runs in the cluster."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Wait:
+class Wait(Checked):
     """Follows a run to its end; the exit status is 0 only if it succeeded."""
 
-    run_id: tyro.conf.Positional[str]
+    run_id: Annotated[tyro.conf.Positional[str], Text(r"[\w.-]+", "a run's id")]
     server: Annotated[Server, tyro.conf.arg(name="")] = Server()
-    poll_seconds: float = 5.0
+    poll_seconds: Annotated[float, Number(gt=0, le=86_400)] = 5.0
     """Time between two questions."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Submit:
+class Submit(Checked):
     """Starts a run of a package and prints its URL."""
 
     server: Annotated[Server, tyro.conf.arg(name="")] = Server()
-    package: pathlib.Path = pathlib.Path("pipeline.yaml")
+    package: Annotated[pathlib.Path, LINE] = pathlib.Path("pipeline.yaml")
     """What `compile` wrote."""
-    experiment: str = "pets"
+    experiment: Annotated[str, LINE] = "pets"
     """Groups runs; made if there is none of this name."""
-    run_name: str = ""
+    run_name: Annotated[str, LINE] = ""
     """Empty: the pipeline's name and the time."""
-    parameter: tuple[str, ...] = ()
+    parameter: tuple[Annotated[str, Text(r"\w+=.*", "NAME=VALUE")], ...] = ()
     """NAME=VALUE of the package's parameters; its first line lists them."""
-    pipeline_root: str = ""
+    pipeline_root: Annotated[str, LINE] = ""
     """gs://, s3:// or minio://; empty: the package's own."""
-    service_account: str = ""
+    service_account: Annotated[str, LINE] = ""
     """That the steps run as; empty: the cluster's default."""
     cache: bool = True
     """Take finished steps of earlier runs from KFP's cache, where the package says so."""
@@ -74,10 +76,18 @@ class Submit:
 class Schedule(Submit):
     """Starts runs of a package again and again."""
 
-    cron: str = ""
+    cron: Annotated[str, LINE] = ""
     """Six fields, seconds first: `0 0 3 * * *` is every night at three."""
-    every_seconds: int = 0
+    every_seconds: Annotated[int, Number(ge=0, le=100_000_000)] = 0
     """Instead of `cron`: the time between two runs."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: a field is out of its range, or not just one of cron and every_seconds is given."""
+        super().__post_init__()
+        if bool(self.cron) == bool(self.every_seconds):
+            raise ValueError("cron or --every-seconds must be given, one of them")
+        if self.cron:
+            cron.check(self.cron)
 
 
 COMMANDS: dict[str, Any] = {"compile": Compile, "submit": Submit, "wait": Wait, "schedule": Schedule}

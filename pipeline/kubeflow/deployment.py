@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
+
+from schema.ranges import FOLDER, LINE, Checked, Number, Text
 
 BASELINE_MODELS = Literal["dcnn", "mobilenet_v3_small"]
+TOLERATION = Text(r"[^=:]+(=[^:]*)?:\w+", "KEY=VALUE:EFFECT or KEY:EFFECT")
 
 
 @dataclasses.dataclass(frozen=True)
-class Resources:
+class Resources(Checked):
     """What a step's container may use; Kubernetes reserves as much."""
 
-    cpu: float
+    cpu: Annotated[float, Number(gt=0, le=10_000)]
     """Cores."""
-    memory_gb: float
+    memory_gb: Annotated[float, Number(gt=0, le=100_000)]
     """10^9 bytes."""
-    gpus: int = 0
+    gpus: Annotated[int, Number(ge=0, le=1_000)] = 0
     """Accelerators of `Deployment.gpu_type`."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Deployment:
+class Deployment(Checked):
     """The cluster's side of a run: local runs know nothing of it."""
 
-    image: str = "pets-pipeline:latest"
+    image: Annotated[str, LINE] = "pets-pipeline:latest"
     """The image of every step, see `make image`."""
-    pipeline_root: str = "minio://mlpipeline/v2/artifacts"
+    pipeline_root: Annotated[str, LINE] = "minio://mlpipeline/v2/artifacts"
     """Where artifacts go: gs://, s3:// or minio://; the default is what KFP's own installation brings."""
-    serving_dir: str = "/mnt/pets/serving"
+    serving_dir: Annotated[str, FOLDER] = "/mnt/pets/serving"
     """Where a blessed champion is pushed to: a folder of `volume`, or gs://."""
-    volume: str = ""
-    """CLAIM:FOLDER mounts a persistent volume claim in every step, for data and pushed models."""
-    secret_env: tuple[str, ...] = ()
+    volume: Annotated[str, Text(r"([^:/]+:/[^:]+)?", "CLAIM:/FOLDER, such as pets:/mnt/pets, or empty")] = ""
+    """CLAIM:/FOLDER mounts a persistent volume claim in every step, for data and pushed models."""
+    secret_env: tuple[Annotated[str, Text(r"[^:=]+:[^:=]+=[^:=]+", "SECRET:KEY=VARIABLE")], ...] = ()
     """SECRET:KEY=VARIABLE puts a secret's key into every step's environment."""
     trainer: Resources = Resources(4, 16)
     """Of each Trainer; the two run at the same time."""
@@ -40,17 +43,17 @@ class Deployment:
     """Of each step that reads examples: ingestion, statistics, Transform, Evaluators, the comparison."""
     light: Resources = Resources(1, 4)
     """Of each of the others."""
-    gpu_type: str = "nvidia.com/gpu"
+    gpu_type: Annotated[str, LINE] = "nvidia.com/gpu"
     """Kubernetes' name of the accelerator."""
-    trainer_nodes: tuple[str, ...] = ()
+    trainer_nodes: tuple[Annotated[str, Text(r"[^=]+=.*", "LABEL=VALUE")], ...] = ()
     """LABEL=VALUE of the nodes that Trainers may run on."""
-    trainer_tolerations: tuple[str, ...] = ()
+    trainer_tolerations: tuple[Annotated[str, TOLERATION], ...] = ()
     """KEY=VALUE:EFFECT or KEY:EFFECT, taints of nodes that Trainers may run on all the same."""
-    retries: int = 2
+    retries: Annotated[int, Number(ge=0, le=100)] = 2
     """How often a failed step is tried again."""
-    uncached: tuple[str, ...] = ()
+    uncached: tuple[Annotated[str, Text(r"\w+", "a component's id")], ...] = ()
     """Components that run every time, such as `Pusher`."""
-    baseline: tuple[tuple[BASELINE_MODELS, str], ...] = ()
+    baseline: tuple[tuple[BASELINE_MODELS, Annotated[str, LINE]], ...] = ()
     """MODEL URI of earlier Trainers' `model` artifacts that the new models are compared with."""
 
     def resources(self, component: str) -> Resources:

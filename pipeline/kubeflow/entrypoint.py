@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import schema
+from pipeline.kubeflow import parameters as run_parameters
 from pipeline.kubeflow import sharing
 from pipeline.kubeflow import step as steps
 
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str]) -> None:
     """Runs one step; the arguments are TFX's, and `--step` (see `pipeline.kubeflow.step`).
 
     Raises:
-        SystemExit: with the status of TFX's entry point, where it is not 0.
+        SystemExit: with the status of TFX's entry point, where it is not 0; or with one sentence, where a parameter of
+            the run is out of its range.
     """
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--step", type=json.loads, required=True)
@@ -39,7 +41,10 @@ def main(arguments: Sequence[str]) -> None:
     given, for_tfx = parser.parse_known_args(arguments)
     step = steps.Step(**given.step)
     invocation = given.json_serialized_invocation_args
-    shown = adapt(invocation, step)
+    try:
+        shown = adapt(invocation, step)
+    except ValueError as error:
+        raise SystemExit(f"the run's parameter {error}") from error
 
     # Workaround: AnomalyGate stops with `No such file or directory` where it writes its one value.
     # Cause: TFX's local launcher makes the outputs' folders, its entry point for KFP does not; KFP's launcher does, but
@@ -73,6 +78,9 @@ def adapt(invocation: dict[str, Any], step: steps.Step) -> dict[str, Any]:
 
     Returns:
         The outputs that KFP shows on its own pages; they are taken out of `invocation`, for TFX does not know them.
+
+    Raises:
+        ValueError: a parameter of the run is out of its range.
     """
     # Workaround: TFX stops with `Could not import system.Artifact`, or with an artifact that has no type at all.
     # Cause: KFP's driver reads inputs from its metadata store without their type, and kfp.local makes each a
@@ -104,7 +112,7 @@ def adapt(invocation: dict[str, Any], step: steps.Step) -> dict[str, Any]:
 
     parameters = invocation.get("inputs", {}).get("parameterValues", {})
     for name, paths in step.runtime_parameters.items():
-        value = parameters.pop(steps.parameter_key(name))
+        value = run_parameters.checked(name, parameters.pop(steps.parameter_key(name)))
         for path in paths:
             parameters.update(steps.with_value({path[0]: parameters[path[0]]}, tuple(path), value))
     outputs = invocation.get("outputs", {}).get("artifacts", {})

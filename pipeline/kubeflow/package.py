@@ -68,9 +68,8 @@ def build(config: Config, deployment: Deployment) -> Spec:
     Raises:
         ValueError: as `write`.
     """
-    cluster.check_beam(config)
-    config = dataclasses.replace(config, data_dir=config.data_dir or DATA_DIR)
     cluster.check(config, deployment)
+    config = dataclasses.replace(config, data_dir=config.data_dir or DATA_DIR)
     spec = _tfx_spec(config, deployment)
     steps = {name: Step(_titles(component)) for name, component in spec["components"].items() if _args(spec, name)}
     for name in steps:

@@ -30,7 +30,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.metrics.results import read_metrics
-from pipeline import configs, console, local, pipeline
+from pipeline import cause, configs, console, local, pipeline
 from pipeline.beam import Beam
 from schema import pets
 
@@ -267,6 +267,6 @@ def test_the_loss_of_every_pool_fails_the_step_with_its_cause(
     _kill_when_at_work(engine, 1)
     with pytest.raises(local.ComponentError, match=r"^TfdsExampleGen$") as failure:
         _run(first_run, engine.beam, tmp_path, last="TfdsExampleGen")
-    cause = console.cause(failure.value)
-    assert "the Beam job at localhost:" in cause
-    assert "RuntimeError: no worker pool answers, of localhost:" in cause
+    said = cause.sentence(failure.value.__cause__ or failure.value)
+    assert "the Beam job at localhost:" in said
+    assert "RuntimeError: no worker pool answers, of localhost:" in said

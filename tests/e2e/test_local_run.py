@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import ROOT, Run, run_locally
@@ -157,14 +158,35 @@ def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run)
 
 
 def test_a_failure_names_component_cause_and_log(first_run: Run) -> None:
-    failed = run_locally(first_run.directory.parents[1], "--weights", "nowhere.h5")
+    failed = run_locally(first_run.directory.parents[1], "--dcnn.phases.0.learning-rate", "1e30")
     assert failed.status == 1
-    assert _states(failed)["Trainer_mobilenet_v3_small"] == "failed"
+    assert _states(failed)["Trainer_dcnn"] == "failed"
     text = failed.console.replace("\n", " ")
-    assert "Trainer_mobilenet_v3_small: ValueError: weights is 'nowhere.h5', which is no file" in text
+    assert re.search(r"Trainer_dcnn: \w+: .*dcnn  epoch 1.*diverged", text)
     assert "log.txt" in text
     assert "Traceback" not in text
     assert "Traceback" in (first_run.directory / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--weights", "nowhere.h5"], "weights is 'nowhere.h5', which is no file"),
+        (["--run-dir", "a file"], "which is a file: give a folder"),
+        (["--run-dir", "a file/below"], "which lies below the file"),
+        (["--run-dir", "x[v2]"], "it must be a path without * ? [ ]"),
+        (["--thresholds.accuracy", "80"], "--thresholds.accuracy is 80.0"),
+    ],
+)
+def test_what_can_be_known_is_said_at_once(tmp_path: pathlib.Path, flags: list[str], message: str) -> None:
+    (tmp_path / "a file").touch()
+    started = time.monotonic()
+    refused = run_locally(tmp_path, *flags)
+    assert refused.status == 2
+    [line] = refused.console.splitlines()
+    assert line.startswith("local_runner.py: ")
+    assert message in line
+    assert time.monotonic() - started < 10, "nothing heavy was imported"
 
 
 def test_help_imports_nothing_heavy() -> None:

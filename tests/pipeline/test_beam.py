@@ -77,8 +77,6 @@ def test_a_missing_field_is_named(runner: str, field: str) -> None:
         ("flink", {"image": "registry/pets:1"}, "needs one of beam.worker_pool and beam.image, not both or none"),
         ("portable", {"worker_pool": ""}, "needs one of beam.worker_pool and beam.image, not both or none"),
         ("dataflow", {"temp_location": "/tmp"}, "beam.temp_location is '/tmp': give gs://"),
-        ("direct", {"workers": -1}, "beam.workers is -1"),
-        ("portable", {"timeout_minutes": 0}, "beam.timeout_minutes is 0"),
     ],
 )
 def test_a_field_that_cannot_be_meant_is_refused(runner: str, changes: dict[str, Any], message: str) -> None:

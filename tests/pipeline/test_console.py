@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import pathlib
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
 
-from pipeline.console import RunDisplay, cause, print_results
+from pipeline.console import RunDisplay, plain, print_results
 
 
 def _shown(console: Console) -> str:
@@ -16,7 +20,7 @@ def _shown(console: Console) -> str:
 
 @pytest.fixture
 def console() -> Console:
-    return Console(file=io.StringIO(), width=120)
+    return plain(io.StringIO())
 
 
 def test_a_component_is_shown_with_its_state_and_time(console: Console) -> None:
@@ -40,15 +44,43 @@ def test_progress_messages_are_shown_and_other_loggers_are_not(console: Console)
     assert "noise" not in _shown(console)
 
 
-def test_the_cause_is_the_first_error_of_the_chain() -> None:
-    error = RuntimeError("a component failed")
-    error.__cause__ = ValueError("Abyssinian_1.jpg: the trimap is broken")
-    assert cause(error) == "ValueError: Abyssinian_1.jpg: the trimap is broken"
+NASTY = ("[v2]", "[/y]", "[red]", "a [bold]b", ":cat:", "back\\slash\\", "'quoted' \"twice\"", "100 % #1 $HOME", "猫 é")
+"""What paths and errors may hold, and rich would read as markup or emoji."""
 
 
-def test_beams_additions_are_left_out_of_the_cause() -> None:
-    error = RuntimeError("ValueError: a.jpg: no JPEG [while running 'Convert-ptransform-12']")
-    assert cause(error) == "RuntimeError: ValueError: a.jpg: no JPEG"
+@pytest.mark.parametrize("text", NASTY)
+def test_every_text_is_shown_as_it_is(text: str) -> None:
+    console = plain(io.StringIO())
+    display = RunDisplay(console)
+    with display.component(text) as outcome:
+        logging.getLogger("progress").debug(text)
+        logging.getLogger("progress").info("in %s", text)
+        outcome["state"] = "complete"
+    console.print(text)
+    overall = {"class": {"accuracy": {"value": 0.41}}}
+    model = {"metrics": {"overall": overall}, "blessed": False, "failed_thresholds": [text]}
+    print_results(console, {"champion": text, "models": {text: model}})
+    lines = _shown(console).splitlines()
+    assert lines[:2] == [f"    in {text}", lines[1]]
+    assert lines[1].split(" done ")[0].rstrip() == text
+    assert lines[2] == text
+    assert any(line.startswith(f"│ {text} ") for line in lines)
+    assert lines[-1] == f"{text} is not blessed: {text}"
+
+
+def test_what_the_terminal_cannot_show_is_shown_by_its_number(tmp_path: pathlib.Path) -> None:
+    code = (
+        "import pathlib, sys\n"
+        "from pipeline import console\n"
+        "console.open_console(pathlib.Path(sys.argv[1])).print('[x] caf\\xe9 \\udcff')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "log.txt")],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    )
+    assert result.stdout == b"[x] caf\\xe9 \\udcff\n"
 
 
 def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> None:

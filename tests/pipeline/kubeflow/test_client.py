@@ -92,11 +92,6 @@ def test_a_schedule_is_made(api: kfp_api.Api, server: Server, package: pathlib.P
     assert body["no_catchup"] is True
 
 
-def test_a_schedule_needs_one_rhythm(server: Server, package: pathlib.Path) -> None:
-    with pytest.raises(client.KubeflowError, match="give one of"):
-        client.schedule(client.connect(server), Schedule(server, package))
-
-
 def test_a_followed_run_shows_each_component_once_as_it_ends(api: kfp_api.Api, server: Server) -> None:
     task = kfp_api.task
     api.runs = [

@@ -1,0 +1,163 @@
+"""What can be known before anything runs: that the folders can be used, the disk has room and the weights fit.
+
+Takes no second, imports nothing heavy and says nothing when all is well. A mistake in the last flag is then found
+before the first network has trained, not after it.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+
+from pipeline.configs import IMAGENET_WIDTHS, Config
+from schema import ranges
+
+_RUN_MB = 500
+"""Of a run without its pictures: two networks, their evaluations, the report and the log (debug: 40 MB)."""
+_TEMPORARY_MB = 200
+"""Of the temporary folder: Beam's and TensorFlow's files of one step."""
+_PETS_MB = 2500
+"""Of Oxford-IIIT Pet where it is prepared: 811 MB of archives, the same unpacked, and TFDS' records of them."""
+
+_ARCHIVES = ("images.tar.gz", "annotations.tar.gz")
+_KERAS_WEIGHTS = "weights_mobilenet_v3_small_224_{width}_float_no_top_v2.h5"
+_KERAS_HOST = "https://storage.googleapis.com"
+_SECONDS = 10
+"""That the host of Keras' weights has to answer."""
+
+
+def check(config: Config, run_dir: pathlib.Path) -> None:
+    """Stops before a component would.
+
+    Args:
+        config: what is to run.
+        run_dir: the absolute path of the folder that everything is written to; made if it can be.
+
+    Raises:
+        ValueError: one sentence that names the field, the wrong value and what to do.
+    """
+    ranges.check("run_dir", str(run_dir), ranges.hints(Config)["run_dir"])
+    _check_writable("run_dir", run_dir)
+    needed = _RUN_MB + _check_data(config)
+    _check_room("run_dir", run_dir, needed, "artifacts, models and a copy of the pictures")
+    temporary = pathlib.Path(tempfile.gettempdir())
+    _check_room("the temporary folder (TMPDIR)", temporary, _TEMPORARY_MB, "Beam's and TensorFlow's files of a step")
+    if config.weights == "imagenet":
+        _check_imagenet(config.mobilenet.width)
+    elif config.weights != "none":
+        _check_weights_file(config.weights, config.mobilenet.width)
+
+
+def _check_writable(name: str, folder: pathlib.Path) -> None:
+    """Raises ValueError unless the folder is there, or can be made, and takes a file."""
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            lies = "is a file" if place == folder else f"lies below the file {place}"
+            raise ValueError(f"{name} is {str(folder)!r}, which {lies}: give a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{name} is {str(folder)!r}, which cannot be written ({error.strerror}): give one that can be"
+        ) from error
+
+
+def _check_data(config: Config) -> int:
+    """The MB that the run's own copy of the pictures takes.
+
+    Raises:
+        ValueError: the data set's folder or the archives' cannot be used, or there is no room to prepare it.
+    """
+    folder = pathlib.Path(config.data_path() or "~/tensorflow_datasets").expanduser().absolute()
+    if "://" in config.data_path():
+        return 0
+    ranges.check("data_dir", str(folder), ranges.hints(Config)["data_dir"])
+    prepared = list(folder.glob(f"{config.data.dataset}/**/dataset_info.json"))
+    if prepared:
+        records = [file for info in prepared for file in info.parent.iterdir() if file.is_file()]
+        unreadable = next((file for file in records if not os.access(file, os.R_OK)), None)
+        if unreadable:
+            raise ValueError(f"data_dir is {str(folder)!r}, where {unreadable} cannot be read: let this user read it")
+        return max(_size_mb(info.parent) for info in prepared)
+    _check_writable("data_dir", folder)
+    if config.data.dataset == "synthetic_pets":
+        return 0
+    if config.data.manual_dir:
+        _check_archives(pathlib.Path(config.data.manual_dir).expanduser())
+    _check_room("data_dir", folder, _PETS_MB, "Oxford-IIIT Pet, which is not prepared there")
+    return _PETS_MB // 3
+
+
+def _check_archives(folder: pathlib.Path) -> None:
+    missing = [name for name in _ARCHIVES if not os.access(folder / name, os.R_OK)]
+    if missing:
+        held = ", ".join(sorted(os.listdir(folder))[:5]) if folder.is_dir() else "no folder"
+        raise ValueError(
+            f"data.manual_dir is {str(folder)!r}, which lacks {' and '.join(missing)} (found: {held or 'nothing'}): "
+            "give the folder of the official archives, not extracted"
+        )
+
+
+def _size_mb(folder: pathlib.Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) // 1_000_000
+
+
+def _check_room(name: str, folder: pathlib.Path, needed_mb: int, what: str) -> None:
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    if free_mb < needed_mb:
+        raise ValueError(
+            f"{name} is {str(folder)!r}, whose disk has {free_mb:,} MB free of the {needed_mb:,} MB that it may take "
+            f"for {what}: make room or give another folder"
+        )
+
+
+def _check_imagenet(width: float) -> None:
+    """Raises ValueError unless Keras has the weights already, or their host answers."""
+    home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    if (home / "models" / _KERAS_WEIGHTS.format(width=width)).is_file():
+        return
+    try:
+        urllib.request.urlopen(urllib.request.Request(_KERAS_HOST, method="HEAD"), timeout=_SECONDS)
+    except urllib.error.HTTPError:
+        pass  # any answer will do
+    except OSError as error:
+        raise ValueError(
+            f"weights is 'imagenet', which Keras would download, but {_KERAS_HOST} cannot be reached "
+            f"({getattr(error, 'reason', error)}): give a .weights.h5 file, or 'none'"
+        ) from error
+
+
+def _check_weights_file(path: str, width: float) -> None:
+    """Raises ValueError unless the file holds weights of MobileNetV3Small of that width, as its shapes show."""
+    if not pathlib.Path(path).is_file():
+        raise ValueError(f"weights is {path!r}, which is no file: give 'imagenet', 'none' or a .weights.h5 file")
+    import h5py
+
+    shapes = []
+    try:
+        with h5py.File(path) as file:
+            file.visititems(lambda _, of: shapes.append(of.shape) if isinstance(of, h5py.Dataset) else None)
+    except OSError as error:
+        raise ValueError(f"weights is {path!r}, which is no HDF5 file: give a .weights.h5 file") from error
+    if last_kernel(width) not in shapes:
+        fitting = [str(other) for other in (*IMAGENET_WIDTHS, 0.5) if last_kernel(other) in shapes]
+        advice = f"give --mobilenet.width {fitting[0]}" if fitting else "give one of MobileNetV3Small without top"
+        raise ValueError(f"weights is {path!r}, which does not fit mobilenet.width {width}: {advice}")
+
+
+def last_kernel(width: float) -> tuple[int, int, int, int]:
+    """Shape of the last convolution of MobileNetV3Small without its top (Howard et al. 2019, table 2)."""
+
+    def channels(wanted: float) -> int:
+        """A multiple of 8 not far below what is wanted, as `keras.applications` rounds it."""
+        rounded = max(8, int(wanted + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+    last = channels(96 * width)
+    return (1, 1, last, channels(6 * last))

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+import sys
+import time
+from typing import NamedTuple
+
+import keras
+import pytest
+
+from pipeline import preflight
+from pipeline.configs import Config, Data, debug
+
+REAL_WEIGHTS = pathlib.Path(__file__).parents[3] / "shared" / "weights"
+
+
+@pytest.fixture
+def config(tmp_path: pathlib.Path) -> Config:
+    return dataclasses.replace(debug(), data_dir=str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[float, str]:
+    """A file of each width, as Keras writes them."""
+    folder = tmp_path_factory.mktemp("weights")
+    files = {}
+    for width in (0.5, 0.75, 1.0):
+        files[width] = str(folder / f"{width}.weights.h5")
+        network = keras.applications.MobileNetV3Small((32, 32, 3), alpha=width, include_top=False, weights=None)
+        network.save_weights(files[width])
+    return files
+
+
+def _refused(config: Config, run_dir: pathlib.Path) -> str:
+    with pytest.raises(ValueError, match=" is ") as refusal:
+        preflight.check(config, run_dir)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_all_well_says_nothing_and_takes_no_second(
+    config: Config, tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    started = time.monotonic()
+    preflight.check(config, tmp_path / "run")
+    assert time.monotonic() - started < 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_run_directory_that_is_a_file(config: Config, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    assert "which is a file: give a folder" in _refused(config, tmp_path / "file")
+    assert f"lies below the file {tmp_path / 'file'}" in _refused(config, tmp_path / "file" / "run" / "deep")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody may write, /proc")
+def test_a_folder_that_cannot_be_written(config: Config, tmp_path: pathlib.Path) -> None:
+    assert _refused(config, pathlib.Path("/proc/run")).startswith("run_dir is '/proc/run', which cannot be written (")
+    assert "data_dir is '/proc/data', which cannot" in _refused(
+        dataclasses.replace(config, data_dir="/proc/data"), tmp_path
+    )
+
+
+@pytest.mark.parametrize("name", ["a*", "a?", "[v2]", "a]", "back\\slash", "new\nline", "bell\x07", "byte\udcff"])
+def test_characters_by_which_tfx_would_look_for_other_files(config: Config, tmp_path: pathlib.Path, name: str) -> None:
+    assert _refused(config, tmp_path / name).startswith("run_dir is ")
+
+
+def test_a_data_directory_that_is_a_file(config: Config, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "data").touch()
+    assert _refused(config, tmp_path / "run").startswith(f"data_dir is '{tmp_path / 'data'}', which is a file")
+
+
+def test_archives_that_are_not_there_and_what_is(config: Config, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "manual").mkdir()
+    (tmp_path / "manual" / "images.tar").touch()
+    data = Data("oxford_iiit_pet", manual_dir=str(tmp_path / "manual"))
+    said = _refused(dataclasses.replace(config, data=data), tmp_path / "run")
+    assert "lacks images.tar.gz and annotations.tar.gz (found: images.tar)" in said
+
+
+class _Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_a_full_disk(config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: _Usage(0, 0, 30_000_000))
+    assert "whose disk has 30 MB free of the 500 MB" in _refused(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("width", [0.5, 0.75, 1.0])
+def test_weights_of_the_right_width_are_taken(
+    config: Config, tmp_path: pathlib.Path, weights: dict[float, str], width: float
+) -> None:
+    mobilenet = dataclasses.replace(config.mobilenet, width=width)
+    preflight.check(dataclasses.replace(config, mobilenet=mobilenet, weights=weights[width]), tmp_path / "run")
+
+
+def test_the_published_weights_are_taken(config: Config, tmp_path: pathlib.Path) -> None:
+    files = list(REAL_WEIGHTS.glob("*0.75*.h5"))
+    if not files:
+        pytest.skip("the published weights are not at hand")
+    preflight.check(dataclasses.replace(config, weights=str(files[0])), tmp_path / "run")
+
+
+def test_weights_of_another_width(config: Config, tmp_path: pathlib.Path, weights: dict[float, str]) -> None:
+    said = _refused(dataclasses.replace(config, weights=weights[1.0]), tmp_path / "run")
+    assert said.endswith("does not fit mobilenet.width 0.75: give --mobilenet.width 1.0")
+
+
+def test_weights_that_are_none(config: Config, tmp_path: pathlib.Path) -> None:
+    assert "is no file" in _refused(dataclasses.replace(config, weights="nowhere.h5"), tmp_path / "run")
+    (tmp_path / "text.h5").write_text("no weights")
+    assert "is no HDF5 file" in _refused(
+        dataclasses.replace(config, weights=str(tmp_path / "text.h5")), tmp_path / "run"
+    )
+
+
+def test_imagenet_weights_need_the_network_or_keras_copy(
+    config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_KERAS_HOST", "https://nowhere.invalid")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    imagenet = dataclasses.replace(config, weights="imagenet")
+    said = _refused(imagenet, tmp_path / "run")
+    assert "https://nowhere.invalid cannot be reached" in said
+    assert said.endswith("give a .weights.h5 file, or 'none'")
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    (tmp_path / "keras" / "models" / "weights_mobilenet_v3_small_224_0.75_float_no_top_v2.h5").touch()
+    preflight.check(imagenet, tmp_path / "run")
