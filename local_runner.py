@@ -2,74 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-import os
 import pathlib
 import sys
 import traceback
 
-from pipeline import cause, console, flags, preflight
+from pipeline import cause, console, flags, interrupts, preflight, run_dir
 
 
 def main() -> int:
     """Runs the pipeline; returns 0 only if every component succeeded, 2 if a flag is wrong and nothing ran."""
     config = flags.parse(sys.argv[1:], "local_runner.py", "Runs the pipeline on this machine.")
-    run_dir = pathlib.Path(config.run_dir or f"runs/{config.name}").absolute()
-    log_file = run_dir / "log.txt"
-    try:
-        preflight.check(config, run_dir)
-    except ValueError as error:
-        print(f"local_runner.py: {error}", file=sys.stderr)
-        return 2
-    screen = console.open_console(log_file)
-    screen.print(f"Config {config.name} in {run_dir}")
-    if config.data.dataset == "synthetic_pets":
-        screen.print("Data: drawings, not photos. --config pets runs on the real ones.")
-    try:
-        return _run(config, run_dir, screen)
-    except KeyboardInterrupt:
-        screen.print("Interrupted. The same command goes on with the components that are not done.")
-    except Exception as error:
-        traceback.print_exc()
-        of_component = isinstance(error.__cause__, Exception)
-        screen.print(f"\n{error}: " if of_component else "\n", style="red", end="")
-        screen.print(f"{cause.sentence(error.__cause__ or error)}\nThe log has more: {log_file}")
+    folder = pathlib.Path(config.run_dir or f"runs/{config.name}").absolute()
+    interrupts.watch()
+    with contextlib.ExitStack() as held:
+        try:
+            preflight.check(config, folder)
+            held.enter_context(run_dir.occupied(folder))
+            screen = console.open_console(folder / "log.txt")
+        except (ValueError, OSError) as error:
+            print(f"local_runner.py: {error}", file=sys.stderr)
+            return 2
+        screen.print(f"Config {config.name} in {folder}")
+        if config.data.dataset == "synthetic_pets":
+            screen.print("Data: drawings, not photos. --config pets runs on the real ones.")
+        try:
+            return _run(config, folder, screen)
+        except interrupts.Interrupted as interrupt:
+            screen.print(f"Interrupted ({interrupt}). The same command goes on with what is not done.")
+            return interrupt.status
+        except Exception as error:
+            of_component = isinstance(error.__cause__, Exception)
+            screen.print(f"\n{error}: " if of_component else "\n", style="red", end="")
+            screen.print(f"{cause.sentence(error.__cause__ or error)}\nThe log has more: {folder / 'log.txt'}")
+            with contextlib.suppress(OSError):  # a full disk is one of the errors, and the log lies on it
+                traceback.print_exc()
     return 1
 
 
-def _run(config: flags.Config, run_dir: pathlib.Path, screen: console.Console) -> int:
+def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) -> int:
     with screen.status("starting (TensorFlow and TFX take some seconds to import) …"):
         logging.basicConfig(level=logging.INFO)
         from tfx import v1 as tfx
 
+        from components import serving_folder
         from components.comparison import lineage
-        from components.report.page import publish
-        from pipeline import baseline, beam, local, pipeline
+        from components.report.publishing import publish
+        from pipeline import baseline, beam, history, local, pipeline
 
-    beam.check_folder(config.beam, "run_dir", str(run_dir))
+    beam.check_folder(config.beam, "run_dir", str(folder))
+    serving = str(folder / "serving")
+    serving_folder.remove_leftovers(serving)
     dag = pipeline.create_pipeline(
         config,
-        pipeline_root=str(run_dir / "pipeline"),
-        serving_dir=str(run_dir / "serving"),
+        pipeline_root=str(folder / history.PIPELINE_DIR),
+        serving_dir=serving,
         data_dir=config.data_path(),
         baseline=baseline.earlier_blessed_model,
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(run_dir / "metadata.db")
+            str(folder / history.METADATA_FILE)
         ),
     )
-    executions = local.run(dag, console.RunDisplay(screen))
+    for line in history.put_right(folder):
+        screen.print(line)
+    executions = local.run(dag, console.RunDisplay(screen), pipeline.uncached(config, dag.components))
     report = local.output_uri(dag.metadata_connection_config, executions["ModelComparison"], "report")
-    with lineage.open_store(str(run_dir / "metadata.db")) as handle:
-        publish(report, str(run_dir / "report"), lineage.component_seconds(handle))
-    metrics = json.loads((run_dir / "report" / "metrics.json").read_text())
+    with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
+        publish(report, str(folder / "report"), lineage.component_seconds(handle))
+    metrics = json.loads((folder / "report" / "metrics.json").read_text())
     console.print_results(screen, metrics)
-    versions = sorted(os.listdir(run_dir / "serving")) if (run_dir / "serving").is_dir() else []
-    pushed = metrics["models"][metrics["champion"]]["blessed"]
-    screen.print(f"Pushed model  {run_dir / 'serving' / versions[-1] if pushed else 'none: no model is blessed'}")
-    screen.print(f"Report        {run_dir / 'report' / 'index.html'}\nLog           {run_dir / 'log.txt'}")
+    served, blessed = serving_folder.newest(serving), metrics["models"][metrics["champion"]]["blessed"]
+    screen.print(f"Pushed model  {served if blessed else f'none: no model is blessed; served is {served}'}")
+    screen.print(f"Report        {folder / 'report' / 'index.html'}\nLog           {folder / 'log.txt'}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    interrupts.leave(main())

@@ -81,6 +81,8 @@ class Config(Checked):
     thresholds: Thresholds = Thresholds()
     champion: Literal["mean", "accuracy", "mask_f1"] = "mean"
     """What decides between blessed models: accuracy, mask F1 or their mean; ties go to the smaller model."""
+    uncached: tuple[Annotated[str, Text(r"\w+", "a component's id, or all")], ...] = ()
+    """Components that run anew though nothing changed, such as `Trainer_dcnn`, or `all`."""
     beam: Beam = dataclasses.field(default_factory=Beam)
     cache_mb: CacheMb = 4096
     """A Trainer keeps its decoded pictures in memory up to this many MB; a larger set is cached in a file."""
@@ -101,8 +103,11 @@ class Config(Checked):
         return self.data_dir or ("runs/data" if self.data.dataset == "synthetic_pets" else "")
 
     def to_json(self) -> str:
-        """The whole config, for the report."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """The config, for the report: all of it but where and how fresh, which change no figure."""
+        fields = dataclasses.asdict(self)
+        for name in ("run_dir", "uncached"):
+            del fields[name]
+        return json.dumps(fields, sort_keys=True)
 
     def trainer(self, model: str) -> TrainerConfig:
         """The Trainer's config for one of `schema.pets.MODELS`."""

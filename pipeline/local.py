@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import datetime
+import pathlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+from unittest import mock
 
 from ml_metadata.proto import metadata_store_pb2
+from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher, runtime_parameter_utils
+from tfx.orchestration.portable import cache_utils, launcher, runtime_parameter_utils
 
+from pipeline import history
 from pipeline.console import RunDisplay
 
 _RESOLVER = f"{tfx.dsl.Resolver.__module__}.{tfx.dsl.Resolver.__qualname__}"
@@ -20,10 +28,15 @@ class ComponentError(RuntimeError):
     """A component failed; its name is the message, the error it raised the cause."""
 
 
-def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay) -> dict[str, int]:
+def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay, uncached: Collection[str] = ()) -> dict[str, int]:
     """Runs the components in order; what a component did in an earlier run with the same inputs comes from the cache.
 
     `LocalDagRunner` does the same, but tells nobody what it is doing.
+
+    Args:
+        pipeline: to run; its root lies in the directory of its metadata.
+        display: where to say how it goes.
+        uncached: ids of components that run though nothing changed.
 
     Returns:
         The execution's id in the metadata store for each component's id.
@@ -36,10 +49,13 @@ def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay) -> dict[str, int]:
     runtime_parameter_utils.substitute_runtime_parameter(plan, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     deployment = runner_utils.extract_local_deployment_config(plan)
     connection = pipeline.metadata_connection_config
+    root = str(pipeline.pipeline_info.pipeline_root)
     executions: dict[str, int] = {}
     for node in plan.nodes:
         name = node.pipeline_node.node_info.id
-        with display.component(name) as outcome:
+        if name in uncached:
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
+        with display.component(name) as outcome, _keys_without_place(root):
             try:
                 execution = launcher.Launcher(
                     pipeline_node=node.pipeline_node,
@@ -56,8 +72,14 @@ def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay) -> dict[str, int]:
             executions[name] = execution.execution_id or 0
             if node.pipeline_node.node_info.type.name == _RESOLVER:
                 outcome["state"] = "looked up"  # a query of the metadata, made in every run
+            elif _was_cached(connection, executions[name]):
+                outcome["state"] = "cached"
             else:
-                outcome["state"] = "cached" if _was_cached(connection, executions[name]) else "complete"
+                outcome["state"] = "complete"
+                with metadata.Metadata(connection) as handle:
+                    history.record(handle, executions[name])
+    with metadata.Metadata(connection) as handle:
+        history.remove_halves(handle, pathlib.Path(root).parent)
     return executions
 
 
@@ -74,3 +96,30 @@ def _was_cached(connection: metadata_store_pb2.ConnectionConfig, execution_id: i
     with metadata.Metadata(connection) as handle:
         [execution] = handle.store.get_executions_by_id([execution_id])
     return execution.last_known_state == metadata_store_pb2.Execution.CACHED
+
+
+# Workaround: in a run directory that was moved, everything but the first component is computed anew.
+# Cause: TFX's cache key holds the absolute paths of a component's inputs.
+# Can go when `get_cache_context` leaves the pipeline's root out of it.
+@contextlib.contextmanager
+def _keys_without_place(root: str) -> Iterator[None]:
+    original = cache_utils.get_cache_context
+
+    def get_cache_context(*, input_artifacts: Mapping[str, Sequence[types.Artifact]], **rest: Any) -> Any:
+        placeless = {
+            key: [_without_place(artifact, root) for artifact in artifacts]
+            for key, artifacts in input_artifacts.items()
+        }
+        return original(input_artifacts=placeless, **rest)
+
+    with mock.patch.object(cache_utils, "get_cache_context", get_cache_context):
+        yield
+
+
+def _without_place(artifact: types.Artifact, root: str) -> types.Artifact:
+    artifact = copy.deepcopy(artifact)
+    artifact.uri = artifact.uri.removeprefix(root)
+    for value in artifact.mlmd_artifact.custom_properties.values():
+        if value.string_value.startswith(root):
+            value.string_value = value.string_value.removeprefix(root)
+    return artifact

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
@@ -11,6 +11,7 @@ from tfx import v1 as tfx
 from components.anomaly_gate import AnomalyGate
 from components.comparison.component import ModelComparison
 from components.example_gen.component import TfdsExampleGen
+from components.pusher import Pusher
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config
 from schema import pets
@@ -110,7 +111,7 @@ def create_pipeline(
         config_json=config.to_json(),
         fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report"),
     )
-    pusher = tfx.components.Pusher(
+    pusher = Pusher(
         model=comparison.outputs["champion"],
         model_blessing=comparison.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
@@ -125,6 +126,22 @@ def create_pipeline(
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=[*beam_pipeline_args],
     )
+
+
+def uncached(config: Config, nodes: Iterable[tfx.types.BaseNode]) -> set[str]:
+    """Ids of the pipeline's components that run though nothing changed: those that the config names, and the Pusher.
+
+    Raises:
+        ValueError: the config names what is none of them.
+    """
+    components = [node.id for node in nodes]
+    if "all" in config.uncached:
+        return set(components)
+    for name in config.uncached:
+        if name not in components:
+            raise ValueError(f"uncached names {name!r}: give some of {', '.join(components)}, or all")
+    # What it looks after lies outside the run: somebody may have pushed or deleted a version since.
+    return {*config.uncached, "Pusher"}
 
 
 def _trainer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import sys
 import tempfile
 import webbrowser
 
@@ -17,14 +18,23 @@ def main() -> None:
 
     # After the flags: --help should not wait for TensorFlow.
     from components.comparison import comparison, lineage
-    from components.report import page
+    from components.report.publishing import publish
+    from pipeline import history, run_dir
 
-    run_dir = arguments.run_dir.absolute()
-    with lineage.open_store(str(run_dir / "metadata.db")) as handle:
-        inputs, seconds = lineage.last_inputs(handle), lineage.component_seconds(handle)
-    with tempfile.TemporaryDirectory() as folder:
-        winner = comparison.compare(inputs, folder)
-        path = page.publish(folder, str(run_dir / "report"), seconds)
+    folder = arguments.run_dir.absolute()
+    if not (folder / history.METADATA_FILE).exists():
+        sys.exit(f"there is no {folder / history.METADATA_FILE}: give the folder of a run of local_runner.py")
+    try:
+        with run_dir.occupied(folder):
+            for line in history.put_right(folder):
+                print(line)
+            with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
+                inputs, seconds = lineage.last_inputs(handle), lineage.component_seconds(handle)
+            with tempfile.TemporaryDirectory() as made:
+                winner = comparison.compare(inputs, made)
+                path = publish(made, str(folder / "report"), seconds)
+    except (LookupError, run_dir.Unusable) as error:
+        sys.exit(str(error))
     print(f"{winner.sentence}\n{path}")
     if arguments.open:
         webbrowser.open(pathlib.Path(path).as_uri())

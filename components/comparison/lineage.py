@@ -29,12 +29,15 @@ def last_inputs(handle: metadata.Metadata) -> comparison.Inputs:
     """The inputs of the newest execution of `ModelComparison`, whether it ran, failed or came from the cache.
 
     Raises:
-      LookupError: No execution of it has begun.
+      LookupError: No execution of it has begun, or files of an input are gone.
     """
     for execution in sorted(handle.store.get_executions(), key=lambda execution: -execution.id):
         artifacts = execution_lib.get_input_artifacts(handle, execution.id)
         if component_of(handle.store, execution.id) == "ModelComparison" and artifacts:
             inputs = {key: list(values) for key, values in artifacts.items()}
+            for uri in (artifact.uri for values in inputs.values() for artifact in values):
+                if not os.path.exists(uri):
+                    raise LookupError(f"{uri} is gone: run local_runner.py again, which makes it anew")
             return executor.read_inputs(inputs, _parameters(execution))
     raise LookupError("no ModelComparison has begun in this run: let local_runner.py come that far first")
 

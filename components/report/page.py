@@ -6,7 +6,6 @@ import base64
 import json
 import mimetypes
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -60,22 +59,6 @@ def write_metrics(metrics: Metrics, folder: str) -> None:
 def read_metrics(folder: str) -> dict[str, Any]:
     with open(os.path.join(folder, METRICS_FILE), encoding="utf-8") as file:
         return json.load(file)
-
-
-def publish(source: str, destination: str, seconds: Mapping[str, float]) -> str:
-    """Copies a report's folder and adds how long each component took; returns the page's path.
-
-    Args:
-      source: The report as `ModelComparison` wrote it.
-      destination: Where it goes; what stands there is replaced.
-      seconds: Of each component, by its name.
-    """
-    shutil.rmtree(destination, ignore_errors=True)
-    shutil.copytree(source, destination)
-    metrics = read_metrics(destination)
-    metrics["run"]["seconds"] = dict(seconds)
-    write_metrics(metrics, destination)
-    return write_page(destination)
 
 
 def write_page(folder: str) -> str:

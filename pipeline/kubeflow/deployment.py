@@ -51,8 +51,6 @@ class Deployment(Checked):
     """KEY=VALUE:EFFECT or KEY:EFFECT, taints of nodes that Trainers may run on all the same."""
     retries: Annotated[int, Number(ge=0, le=100)] = 2
     """How often a failed step is tried again."""
-    uncached: tuple[Annotated[str, Text(r"\w+", "a component's id")], ...] = ()
-    """Components that run every time, such as `Pusher`."""
     baseline: tuple[tuple[BASELINE_MODELS, Annotated[str, LINE]], ...] = ()
     """MODEL URI of earlier Trainers' `model` artifacts that the new models are compared with."""
 

@@ -14,10 +14,12 @@ import pathlib
 import runpy
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import schema
+from pipeline import run_dir
 from pipeline.kubeflow import parameters as run_parameters
 from pipeline.kubeflow import sharing
 from pipeline.kubeflow import step as steps
@@ -59,7 +61,11 @@ def main(arguments: Sequence[str]) -> None:
     os.environ["_KFP_RUNTIME"] = "true"
     # Paths inside the package, such as the schema's, are relative to where it is installed.
     os.chdir(pathlib.Path(schema.__file__).parents[1])
-    with sharing.through(invocation, step.shared_dir) as for_executor:
+    with (
+        tempfile.TemporaryDirectory() as own,
+        run_dir.temporary_files(pathlib.Path(own, "step")),
+        sharing.through(invocation, step.shared_dir) as for_executor,
+    ):
         sys.argv = [TFX_ENTRY_POINT, "--json_serialized_invocation_args", json.dumps(for_executor), *for_tfx]
         try:
             runpy.run_module(TFX_ENTRY_POINT, run_name="__main__", alter_sys=True)

@@ -84,8 +84,7 @@ def build(config: Config, deployment: Deployment) -> Spec:
     _show_report(spec["components"]["ModelComparison"], steps["ModelComparison"])
     for component, step in steps.items():
         _args(spec, component).extend(["--step", step.to_json()])
-    for name, task in spec["root"]["dag"]["tasks"].items():
-        task["cachingOptions"] = {"enableCache": name not in deployment.uncached}
+    for task in spec["root"]["dag"]["tasks"].values():
         task["retryPolicy"] = {"maxRetryCount": deployment.retries, "backoffDuration": "30s", "backoffFactor": 2}
     spec["defaultPipelineRoot"] = deployment.pipeline_root
     return _renamed(spec)
@@ -108,7 +107,11 @@ def _tfx_spec(config: Config, deployment: Deployment) -> Spec:
     runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         default_image=deployment.image, default_commands=list(COMMAND), use_pipeline_spec_2_1=True
     )
-    return kubeflow_v2_dag_runner.KubeflowV2DagRunner(runner_config).run(dag, write_out=False)["pipelineSpec"]
+    spec = kubeflow_v2_dag_runner.KubeflowV2DagRunner(runner_config).run(dag, write_out=False)["pipelineSpec"]
+    uncached = pipeline.uncached(config, dag.components)
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        task["cachingOptions"] = {"enableCache": name not in uncached}
+    return spec
 
 
 def _resource_spec(resources: Resources, gpu_type: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+TEMPORARY = "temporary"
+"""The temporary directory of a run's environment, in the folder that it was started in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,17 +25,24 @@ class Run:
     status: int
 
 
-def run_locally(directory: pathlib.Path, *flags: str) -> Run:
-    """Runs `python local_runner.py --config debug` in `directory`, where its data goes too."""
-    result = subprocess.run(
+def start_locally(directory: pathlib.Path, *flags: str) -> subprocess.Popen[str]:
+    """Starts `python local_runner.py --config debug` in `directory`, where its data goes too, and its TEMPORARY."""
+    (directory / TEMPORARY).mkdir(exist_ok=True)
+    return subprocess.Popen(
         [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *flags],
         cwd=directory,
+        env={**os.environ, "TMPDIR": str(directory / TEMPORARY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    return Run(directory / "runs" / "debug", result.stdout, result.returncode)
+
+
+def run_locally(directory: pathlib.Path, *flags: str) -> Run:
+    """The same, to its end."""
+    with start_locally(directory, *flags) as process:
+        console, _ = process.communicate()
+    return Run(directory / "runs" / "debug", console, process.returncode)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from conftest import ROOT, Run, run_locally
+from conftest import ROOT, TEMPORARY, Run, run_locally, start_locally
 
 from schema import pets
 
@@ -130,9 +132,89 @@ def test_a_second_run_takes_every_component_from_the_cache(first_run: Run) -> No
     second = run_locally(first_run.directory.parents[1])
     assert second.status == 0
     states = _states(second)
-    assert {component: states.get(component) for component in COMPONENTS} == dict.fromkeys(COMPONENTS, "cached")
-    assert "done" not in states.values()
+    cached = {component: states.get(component) for component in COMPONENTS if component != "Pusher"}
+    assert cached == dict.fromkeys(cached, "cached")
+    assert [component for component, state in states.items() if state == "done"] == ["Pusher"], "it only looks"
     assert len(list(first_run.directory.glob("serving/*"))) == 1
+
+
+@pytest.fixture(scope="module")
+def copied_run(first_run: Run) -> Run:
+    """The first run's directory copied, and then treated as people and kills treat one; the same command again."""
+    run_dir = first_run.directory.with_name("copy")
+    shutil.copytree(first_run.directory, run_dir)
+    [version] = run_dir.glob("serving/*")
+    shutil.copytree(version, version.with_name("8888888888"))
+    (version.with_name("8888888888") / "variables" / "variables.index").write_text("of another run's model")
+    (version.with_name("9999999999")).mkdir()
+    (run_dir / "serving" / f".incoming-1-{'0' * 32}").mkdir()
+    (run_dir / ".temporary-files" / "beam-temp").mkdir(parents=True)
+    (run_dir / "report" / "notes.txt").write_text("mine")
+    shutil.rmtree(next(run_dir.glob("pipeline/ModelComparison/report/*")))
+    run = run_locally(first_run.directory.parents[1], "--run-dir", str(run_dir))
+    assert run.status == 0, run.console
+    return Run(run_dir, run.console, run.status)
+
+
+def test_after_a_cached_run_the_newest_version_is_its_champion_and_the_console_names_it(copied_run: Run) -> None:
+    served = copied_run.directory / "serving" / "10000000000"
+    assert f"Pushed model  {served}\n" in copied_run.console
+    champion = next(copied_run.directory.glob("pipeline/ModelComparison/champion/*/Format-Serving/saved_model.pb"))
+    assert (served / "saved_model.pb").read_bytes() == champion.read_bytes()
+    assert {path.name for path in served.parent.iterdir()} >= {"8888888888", "9999999999", served.name}
+
+
+def test_a_copied_run_directory_trains_nothing_anew_and_what_is_gone_is_said_and_remade(copied_run: Run) -> None:
+    states = _states(copied_run)
+    assert {name for name, state in states.items() if state != "cached"} == {"ModelComparison", "Pusher"}
+    assert re.search(r"^gone: .*/pipeline/ModelComparison/report/\d+; ", copied_run.console, re.MULTILINE)
+    assert list(copied_run.directory.glob("pipeline/ModelComparison/report/*/index.html"))
+
+
+def test_a_persons_file_in_the_report_stays_and_what_kills_left_goes(copied_run: Run) -> None:
+    assert (copied_run.directory / "report" / "notes.txt").read_text() == "mine"
+    left = [path for path in copied_run.directory.rglob(".*") if path.name.startswith((".incoming", ".temporary"))]
+    assert left == []
+
+
+def test_a_run_leaves_nothing_in_the_temporary_directory(first_run: Run, copied_run: Run) -> None:
+    temporary = first_run.directory.parents[1] / TEMPORARY
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def interrupted_run(first_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run, float]:
+    """A run ended by SIGTERM in StatisticsGen, another begun meanwhile, and the seconds that the end took."""
+    run_dir = tmp_path_factory.mktemp("interrupted")
+    with start_locally(first_run.directory.parents[1], "--run-dir", str(run_dir)) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("TfdsExampleGen"):
+            lines.append(process.stdout.readline())
+            assert lines[-1], lines
+        other = run_locally(first_run.directory.parents[1], "--run-dir", str(run_dir))
+        assert f"process {process.pid}, started 20" in other.console
+        process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        rest, _ = process.communicate()
+        return Run(run_dir, "".join(lines) + rest, process.returncode), other, time.monotonic() - started
+
+
+def test_a_second_run_at_the_same_time_is_refused(interrupted_run: tuple[Run, Run, float]) -> None:
+    run, other, _ = interrupted_run
+    assert other.status == 2
+    assert len(other.console.splitlines()) == 1
+    assert str(run.directory) in other.console
+
+
+def test_a_signal_ends_the_run_in_order(interrupted_run: tuple[Run, Run, float], first_run: Run) -> None:
+    run, _, seconds = interrupted_run
+    assert run.status == 128 + signal.SIGTERM
+    assert "Interrupted (SIGTERM). The same command goes on" in run.console
+    assert "Traceback" not in run.console
+    assert seconds < 30
+    assert not (run.directory / ".temporary-files").exists()
+    assert list((first_run.directory.parents[1] / TEMPORARY).iterdir()) == []
 
 
 def test_a_model_worse_than_the_latest_blessed_one_is_refused(first_run: Run) -> None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
 from components.comparison import comparison
-from components.report import page as report_page
+from components.report import publishing
 from schema import pets
 
 
@@ -95,7 +95,7 @@ def test_every_figure_lies_beside_the_page_as_png(report_dir):
 
 
 def test_publishing_adds_the_durations(report_dir, tmp_path):
-    page = report_page.publish(str(report_dir), str(tmp_path / "report"), {"Trainer_dcnn": 83.0})
+    page = publishing.publish(str(report_dir), str(tmp_path / "report"), {"Trainer_dcnn": 83.0})
     assert "1 min 23 s" in Path(page).read_text()
     assert json.loads((tmp_path / "report" / "metrics.json").read_text())["run"]["seconds"] == {"Trainer_dcnn": 83.0}
 

@@ -23,7 +23,6 @@ DEPLOYMENT = Deployment(
     trainer_nodes=("pool=gpu",),
     trainer_tolerations=("nvidia.com/gpu:NoSchedule",),
     retries=3,
-    uncached=("Pusher",),
     baseline=(("dcnn", "gs://bucket/old/model"),),
 )
 
@@ -117,7 +116,13 @@ def test_other_steps_have_their_share_and_no_accelerator(spec: dict[str, Any]) -
 def test_steps_are_tried_again_and_cached_as_the_deployment_says(spec: dict[str, Any]) -> None:
     for name, task in spec["root"]["dag"]["tasks"].items():
         assert task["retryPolicy"]["maxRetryCount"] == 3
-        assert task["cachingOptions"] == {"enableCache": name != "Pusher"}
+        assert task["cachingOptions"] == {"enableCache": name != "Pusher"}, "what it looks after lies outside the run"
+
+
+def test_the_config_names_components_that_are_not_cached() -> None:
+    spec = package.build(dataclasses.replace(debug(), uncached=("Trainer_dcnn",)), Deployment())
+    cached = {name: task["cachingOptions"]["enableCache"] for name, task in spec["root"]["dag"]["tasks"].items()}
+    assert {name for name, enabled in cached.items() if not enabled} == {"Trainer-dcnn", "Pusher"}
 
 
 def test_volume_and_secret_are_in_every_container_and_the_nodes_are_the_trainers(

@@ -1,0 +1,61 @@
+"""The TFX component `Pusher`: makes the champion, if it is blessed, the newest served version.
+
+TFX's own copies in place, so that a kill leaves half a version to be served, and names versions by the clock alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import Any
+
+from tfx import types
+from tfx import v1 as tfx
+from tfx.components.pusher import executor
+from tfx.dsl.components.base import executor_spec
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, proto_utils
+
+from components import serving_folder
+
+progress = logging.getLogger("progress")
+
+DESTINATION_FILE = "destination.json"
+"""In the output: `{"version": PATH or null}`, the version that holds the model."""
+
+_PUSH_SECONDS = 86400
+"""Longer than any push takes, where several pipelines may push into one folder."""
+
+
+class Executor(executor.Executor):
+    """Pushes unless the newest version is this very model, file by file: the same model is never pushed twice."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Runs the component; inputs, outputs and parameters are those of TFX's Pusher."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
+        destination = tfx.proto.PushDestination()
+        proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
+        folder = destination.filesystem.base_directory
+        serving_folder.remove_leftovers(folder, older_than=_PUSH_SECONDS)
+        version = None
+        if self.CheckBlessing(input_dict):
+            version, new = serving_folder.push(self.GetModelPath(input_dict), folder)
+            if not new:
+                progress.info("version %s is this very model already", os.path.basename(version))
+            self._MarkPushed(pushed, pushed_destination=version, pushed_version=os.path.basename(version))
+        else:
+            self._MarkNotPushed(pushed)
+        io_utils.write_string_file(os.path.join(pushed.uri, DESTINATION_FILE), json.dumps({"version": version}))
+
+
+class Pusher(tfx.components.Pusher):
+    """TFX's Pusher in all but how it writes; nothing is to cache it, for what it looks after lies outside the run."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
