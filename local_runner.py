@@ -80,4 +80,4 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
 
 
 if __name__ == "__main__":
-    interrupts.leave(main())
+    interrupts.end_with(main)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -43,13 +46,20 @@ def watch() -> None:
     os.register_at_fork(after_in_child=in_child)
 
 
-def leave(status: int) -> NoReturn:
-    """Ends the process at once: threads of Beam and TensorFlow that still live would keep it, or crash as it ends."""
+def end_with(main: Callable[[], int]) -> NoReturn:
+    """Runs `main` and ends the process with the status that it returns, 1 where it raises; `--help` and the like pass.
+
+    It ends at once: threads of Beam and TensorFlow that still live would keep the process, or crash as it ends.
+    """
+    try:
+        status = main()
+    except Exception:  # such as a terminal that is gone
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        status = 1
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError):  # a full disk under the log
             stream.flush()
-        except OSError:  # a full disk under the log
-            continue
     os._exit(status)
 
 

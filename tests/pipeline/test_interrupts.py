@@ -19,12 +19,25 @@ def ready():
 
 _ORDERLY = """
 threading.Thread(target=time.sleep, args=[60]).start()
-try:
-    ready()
-    time.sleep(60)
-except KeyboardInterrupt as interrupt:
-    print("in order", interrupt, flush=True)
-    interrupts.leave(interrupt.status)
+
+def main():
+    try:
+        ready()
+        time.sleep(60)
+    except KeyboardInterrupt as interrupt:
+        print("in order", interrupt, flush=True)
+        return interrupt.status
+
+interrupts.end_with(main)
+"""
+
+_GONE = """
+threading.Thread(target=time.sleep, args=[60]).start()
+
+def main():
+    raise BrokenPipeError("the terminal is gone")
+
+interrupts.end_with(main)
 """
 
 _SWALLOWED = """
@@ -54,7 +67,6 @@ os.kill(child, signal.SIGTERM)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
 time.sleep(1.5)
 print("still here", flush=True)
-interrupts.leave(0)
 """
 
 
@@ -79,6 +91,10 @@ def test_a_signal_that_python_drops_in_a_weakrefs_callback_ends_the_process_all_
 ) -> None:
     status, _ = _run(_SWALLOWED, number)
     assert status == 128 + number
+
+
+def test_an_error_ends_the_process_too() -> None:
+    assert _run(_GONE, None) == (1, "")
 
 
 def test_a_forked_worker_that_is_ended_ends_itself_alone() -> None:
