@@ -89,7 +89,7 @@ class _Usage(NamedTuple):
 
 def test_a_full_disk(config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: _Usage(0, 0, 30_000_000))
-    assert "whose disk has 30 MB free of the 500 MB" in _refused(config, tmp_path / "run")
+    assert "whose disk has 30 MB free of the 700 MB" in _refused(config, tmp_path / "run")
 
 
 @pytest.mark.parametrize("width", [0.5, 0.75, 1.0])
