@@ -21,7 +21,8 @@ class Folder:
     Args:
         dir: the folder.
         masks: a folder of masks in parallel to it, from there or from the working directory; empty: see `layout`.
-        metadata: a metadata file, likewise; empty: `metadata.csv` or `.jsonl` in `dir` or its splits.
+        metadata: a metadata file, likewise; if it lies outside of `dir`, the paths in it start from `dir`. Empty:
+            `metadata.csv` or `.jsonl` in `dir` or its splits.
         labels: the columns of the metadata that are labels, the primary one first; empty: see `metadata.label_columns`.
         spec_file: the description; empty: derived from the listing, see `derivation`.
     """
@@ -86,7 +87,9 @@ class Folder:
         lister = layout.caching_lister(self.dir)
         for path, split in files:
             for row in tables.rows(storage.join(self.dir, path)):
-                yield self._listed(row, posixpath.dirname(path), split, columns, label, lister)
+                # A file that lies elsewhere names photos by their paths in the folder.
+                base = "" if posixpath.isabs(path) or storage.is_remote(path) else posixpath.dirname(path)
+                yield self._listed(row, base, split, columns, label, lister)
 
     def _listed(
         self, row: tables.Row, folder: str, split: str, columns: Sequence[str], label: str, lister: layout.Lister
@@ -101,6 +104,10 @@ class Folder:
             mask = layout.mask_in(self.masks, path, lister) if self.masks else layout.mask_beside(path, lister)
         return Listed(path, path, mask, classes, row.split or split, row.group, row.where)
 
+    def metadata_files(self) -> list[str]:
+        """Paths of the metadata files, from `dir` or absolute."""
+        return [path for path, _ in self._metadata_files()]
+
     def _metadata_files(self) -> list[tuple[str, str]]:
         if self.metadata:
             return [(self.metadata, "")]
@@ -108,7 +115,7 @@ class Folder:
         return tables.files(self.dir, lister("").folders, lambda folder: lister(folder).files)
 
     def _columns(self) -> tuple[str, ...]:
-        paths = [storage.join(self.dir, path) for path, _ in self._metadata_files()]
+        paths = [storage.join(self.dir, path) for path in self.metadata_files()]
         return tables.label_columns(paths, self.labels, self._given()) if paths else ()
 
     def _folder_label(self) -> str:

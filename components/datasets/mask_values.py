@@ -44,6 +44,11 @@ class Values:
         self.pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         self.filled |= set(np.unique(mask[1:-1, 1:-1][_squares(mask)]).tolist())
 
+    def merge(self, other: Values) -> None:
+        """Adds what other masks hold."""
+        self.pixels.update(other.pixels)
+        self.filled |= other.filled
+
 
 def _squares(mask: np.ndarray) -> np.ndarray:
     """Where the 3 x 3 pixels around a pixel all have its value: bool, [H - 2, W - 2]."""
@@ -115,6 +120,19 @@ def _mask(
 ) -> Mask:
     names = ("object",) if len(classes) == 1 else tuple(f"class_{value}" for value in classes)
     return Mask(names, tuple((value,) for value in classes), (background,), ignored, between, optional)  # type: ignore[arg-type]
+
+
+def foreground_pixels(values: Values, mask: Mask) -> int:
+    """How many of the pixels are of the foreground classes, those that stand between as the nearest value."""
+    meaning = dict.fromkeys((*mask.background, *mask.ignored), False)
+    meaning |= {value: True for group in mask.values for value in group}
+    known = sorted(meaning)
+    between = mask.between == "nearest"
+    return sum(
+        count
+        for value, count in values.pixels.items()
+        if meaning.get(value, between and meaning[min(known, key=lambda one: abs(one - value))])
+    )
 
 
 def edge_pixels(values: Values, mask: Mask) -> int:

@@ -80,10 +80,15 @@ def listing(folder: str) -> Listing:
     """
     folders: list[str] = []
     files: list[str] = []
-    for name, is_folder in _remote_names(folder) if is_remote(folder) else _local_names(folder):
+    for name, is_folder in names(folder):
         if not is_hidden(name):
             (folders if is_folder else files).append(name)
     return Listing(tuple(sorted(folders)), tuple(sorted(files)))
+
+
+def names(folder: str) -> Iterator[tuple[str, bool]]:
+    """Every name in a folder, hidden ones too, and whether it is a folder; in no order."""
+    return _remote_names(folder) if is_remote(folder) else _local_names(folder)
 
 
 def _local_names(folder: str) -> Iterator[tuple[str, bool]]:
@@ -96,10 +101,10 @@ def _remote_names(folder: str) -> Iterator[tuple[str, bool]]:
     import tensorflow as tf
 
     try:
-        names = tf.io.gfile.listdir(folder)
+        found = tf.io.gfile.listdir(folder)
     except tf.errors.NotFoundError as error:
         raise FileNotFoundError(folder) from error
-    for name in names:
+    for name in found:
         # Buckets end folders with a slash; where a scheme does not, only names without a picture's ending are asked.
         yield name.rstrip("/"), name.endswith("/") or (not is_picture(name) and tf.io.gfile.isdir(join(folder, name)))
 

@@ -138,6 +138,8 @@ def test_two_metadata_files_are_refused(tree):
 
 def test_a_metadata_file_elsewhere_can_be_named(tree, tmp_path):
     (tmp_path / "table.csv").write_text("file_name,kind\n" + "".join(f"p/{n}.jpg,{'ab'[n % 2]}\n" for n in range(1, 7)))
-    assert len(records_of(Folder(str(tree(PHOTOS)), metadata=str(tmp_path / "table.csv")))) == 6
+    found = records_of(Folder(str(tree(PHOTOS)), metadata=str(tmp_path / "table.csv")))
+    assert [record.labels for record in found.values()] == [{"kind": number % 2} for number in range(1, 7)]
+    assert not any(record.fault for record in found.values())
     with pytest.raises(ValueError, match=r"no.csv cannot be read: No such file or directory"):
         Folder(str(tree(PHOTOS)), metadata="no.csv").spec()

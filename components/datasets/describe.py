@@ -1,0 +1,285 @@
+"""What `describe.py` prints of a data set, and the files it writes for the user to correct."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import io
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+
+import rich.box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.datasets import duplicates, mask_values
+from components.datasets.survey import Photo, Survey, median_size
+from schema.dataset_spec import DatasetSpec, Mask
+
+_SPLITS = ("train", "eval", "test", "")
+_FEW = 5
+_MOST_ROWS = 40
+_EXAMPLES = 4
+_LOPSIDED = 10
+"""The commonest class has so many times the photos of the rarest: worth a word."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Copies:
+    """Photos that are there more than once, as groups of indices into the usable ones."""
+
+    exact: list[list[int]]
+    near: list[list[int]]
+    """Those that are exact among them."""
+
+    @classmethod
+    def of(cls, photos: Sequence[Photo]) -> Copies:
+        return cls(
+            duplicates.exact([photo.digest for photo in photos]),
+            duplicates.near(
+                [photo.look[0] for photo in photos],
+                [photo.look[1] for photo in photos],
+                [photo.size[0] / photo.size[1] for photo in photos],
+            ),
+        )
+
+
+def corrected(spec: DatasetSpec, survey: Survey) -> DatasetSpec:
+    """A derived description whose mask follows from all masks, not from a sample of them."""
+    if spec.mask is None or not survey.values.pixels:
+        return spec
+    return dataclasses.replace(spec, mask=mask_values.derive(survey.values, spec.mask.optional))
+
+
+def tell(console: Console, place: str, spec: DatasetSpec, survey: Survey, copies: Copies) -> None:
+    """Prints everything but what to do next."""
+    photos = survey.usable()
+    splits = [split for split in _SPLITS if any(photo.split == split for photo in photos)]
+    console.print(Text(f"{spec.title}: {_count(len(survey.photos), 'photo')} in {place}", style="bold"), soft_wrap=True)
+    console.print(_kinds(spec, splits))
+    for label in spec.labels:
+        console.print(_classes(spec, label.name, photos, splits))
+    if photos:
+        console.print(_pictures(photos))
+    if spec.mask:
+        console.print(_masks(spec, spec.mask, survey.values, photos))
+    for line in _findings(spec, survey, photos, copies, splits):
+        console.print(Text("! ", style="yellow").append(line, style="default"))
+
+
+def _kinds(spec: DatasetSpec, splits: Sequence[str]) -> Text:
+    heads = {
+        "both": "a class and a mask: task both",
+        "classification": "a class and no mask: task classification",
+        "segmentation": "a mask and no class: task segmentation",
+    }
+    given = ", ".join(split for split in splits if split)
+    made = ", ".join(f"{name} {share:.0%}" for name, share in dataclasses.asdict(spec.splits).items())
+    rule = f"Splits given: {given}." if given else f"No splits given: a hash will hold out {made}."
+    return Text(f"Each has {heads[spec.task]}. {rule}\n")
+
+
+def _classes(spec: DatasetSpec, name: str, photos: Sequence[Photo], splits: Sequence[str]) -> Table:
+    """Photos of each class of a label, by split, and what of them is foreground."""
+    label = spec.label(name)
+    table = Table(
+        title=Text(f"{name}: {_count(len(label.classes), 'class')}"), box=rich.box.SIMPLE, title_justify="left"
+    )
+    table.add_column("class", overflow="fold", max_width=44)
+    for split in splits:
+        table.add_column(split or "photos", justify="right")
+    table.add_column("share", justify="right")
+    if spec.mask:
+        table.add_column("of it masked", justify="right")
+    members: dict[int, list[Photo]] = collections.defaultdict(list)
+    for photo in photos:
+        members[photo.labels.get(name, -1)].append(photo)
+    order = sorted(range(len(label.classes)), key=lambda index: (-len(members[index]), label.classes[index]))
+    shown = order if len(order) <= _MOST_ROWS else [*order[: _MOST_ROWS // 2], *order[-_MOST_ROWS // 2 :]]
+    for place, index in enumerate([*shown, *([-1] if members[-1] else [])]):
+        if len(shown) < len(order) and place == _MOST_ROWS // 2:
+            table.add_row(Text(f"… {len(order) - len(shown)} classes between"))
+        counts = collections.Counter(photo.split for photo in members[index])
+        cells = [f"{counts[split]:,}" for split in splits]
+        cells.append(f"{len(members[index]) / len(photos):.1%}")
+        if spec.mask:
+            cells.append(_masked(members[index], spec.mask))
+        table.add_row(Text(label.classes[index] if index >= 0 else "(unknown)"), *cells)
+    return table
+
+
+def _masked(photos: Sequence[Photo], mask: Mask) -> str:
+    shares = [
+        mask_values.foreground_pixels(photo.mask, mask) / sum(photo.mask.pixels.values())
+        for photo in photos
+        if photo.mask
+    ]
+    return f"{statistics.fmean(shares):.1%}" if shares else "no masks"
+
+
+def _pictures(photos: Sequence[Photo]) -> Table:
+    """Formats and sizes."""
+    table = Table(title="Photos", box=rich.box.SIMPLE, title_justify="left")
+    table.add_column("format")
+    for name in ("photos", "smallest", "median", "largest"):
+        table.add_column(name, justify="right")
+    forms: dict[str, list[Photo]] = collections.defaultdict(list)
+    for photo in photos:
+        forms[photo.form].append(photo)
+    for form, some in sorted(forms.items(), key=lambda item: -len(item[1])):
+        sizes = sorted((photo.size for photo in some), key=lambda size: size[0] * size[1])
+        three = (sizes[0], median_size(some), sizes[-1])
+        table.add_row(Text(form), f"{len(some):,}", *(f"{width} x {height}" for height, width in three))
+    return table
+
+
+def _masks(spec: DatasetSpec, mask: Mask, values: mask_values.Values, photos: Sequence[Photo]) -> Table:
+    """What values the masks hold, and what they are taken for."""
+    masks = [photo.mask for photo in photos if photo.mask]
+    table = Table(title=f"Masks of {_count(len(masks), 'photo')}", box=rich.box.SIMPLE, title_justify="left")
+    table.add_column("value", overflow="fold", max_width=24)
+    table.add_column("stands for", overflow="fold", max_width=30)
+    table.add_column("pixels", justify="right")
+    table.add_column("in masks", justify="right")
+    total = max(1, sum(values.pixels.values()))
+    rows = [("background", mask.background), *zip(mask.classes, mask.values, strict=True), ("unknown", mask.ignored)]
+    for name, numbers in rows:
+        if numbers:
+            table.add_row(*_value_row(", ".join(map(str, numbers)), name, set(numbers), values, masks, total))
+    named = {number for _, numbers in rows for number in numbers}
+    others = sorted(set(values.pixels) - named)
+    if others:
+        meaning = "the nearest of these" if mask.between == "nearest" else "nothing: refused"
+        span = f"{others[0]} to {others[-1]}" if len(others) > 4 else ", ".join(map(str, others))
+        table.add_row(*_value_row(span, meaning, set(others), values, masks, total))
+    return table
+
+
+def _value_row(
+    shown: str,
+    name: str,
+    numbers: set[int],
+    values: mask_values.Values,
+    masks: Sequence[mask_values.Values],
+    total: int,
+) -> Iterator[Text]:
+    pixels = sum(values.pixels[number] for number in numbers) / total
+    holding = sum(any(number in mask.pixels for number in numbers) for mask in masks)
+    yield from map(Text, (shown, name, f"{pixels:.2%}", f"{holding:,}"))
+
+
+def _findings(
+    spec: DatasetSpec, survey: Survey, photos: Sequence[Photo], copies: Copies, splits: Sequence[str]
+) -> Iterator[str]:
+    """What a user should look at, a sentence or two each."""
+    faulty = [photo for photo in survey.photos if photo.fault]
+    if faulty:
+        some = "; ".join(f"{photo.name}: {photo.fault}" for photo in faulty[:_EXAMPLES])
+        yield f"{_count(len(faulty), 'photo')} cannot be used: {some}{_more(faulty)}"
+    yield from _about_labels(spec, photos, splits)
+    if spec.mask:
+        yield from _about_masks(spec, spec.mask, photos)
+    yield from _about_copies(spec, photos, copies)
+    turned = sum(photo.turned for photo in photos)
+    if turned:
+        yield f"{_count(turned, 'photo')} will be turned upright, as EXIF says."
+    if survey.left_out:
+        files = ", ".join(f"{count} {what}" for what, count in survey.left_out.most_common(8))
+        shown = f": {_names(survey.left_out_pictures)}" if survey.left_out_pictures else ""
+        yield f"Files that are left out: {files}{shown}."
+
+
+def _about_labels(spec: DatasetSpec, photos: Sequence[Photo], splits: Sequence[str]) -> Iterator[str]:
+    for label in spec.labels:
+        counts = collections.Counter(photo.labels[label.name] for photo in photos if label.name in photo.labels)
+        by_name = {name: counts[index] for index, name in enumerate(label.classes)}
+        few = [f"{name} ({count})" for name, count in by_name.items() if count < _FEW]
+        if few:
+            yield f"{label.name} has classes of fewer than {_FEW} photos, too few to learn or to judge: {_names(few)}."
+        known = counts.total()
+        if known and known < len(photos):
+            yield f"{len(photos) - known} of {len(photos)} photos have no {label.name}: they count for the masks alone."
+        most, least = max(by_name.values()), max(1, min(by_name.values()))
+        if known and (most > _LOPSIDED * least or most > 0.6 * known) and len(by_name) > 1:
+            name = max(by_name, key=by_name.__getitem__)
+            yield (
+                f"{label.name} is unbalanced: always saying {name} is right in {most / known:.1%}, and the commonest "
+                f"class has {most / least:.0f} times the photos of the rarest. Judge by macro F1."
+            )
+        for split in filter(None, splits):
+            there = {photo.labels.get(label.name) for photo in photos if photo.split == split}
+            lacking = [name for index, name in enumerate(label.classes) if index not in there]
+            if lacking:
+                yield f"Split {split} has no photo of {label.name} {_names(lacking)}."
+
+
+def _about_masks(spec: DatasetSpec, mask: Mask, photos: Sequence[Photo]) -> Iterator[str]:
+    masked = [photo for photo in photos if photo.mask]
+    empty = [photo for photo in masked if photo.mask and not mask_values.foreground_pixels(photo.mask, mask)]
+    if empty:
+        where = ""
+        if spec.labels:
+            label = spec.labels[0]
+            of = collections.Counter(label.classes[photo.labels[label.name]] for photo in empty if photo.labels)
+            where = ": " + ", ".join(f"{count} of {name}" for name, count in of.most_common(_EXAMPLES))
+        yield f"{_count(len(empty), 'mask')} of {len(masked)} are empty{where}."
+    edges = [photo for photo in masked if photo.mask and mask_values.edge_pixels(photo.mask, mask)]
+    if edges:
+        pixels = sum(mask_values.edge_pixels(photo.mask, mask) for photo in edges if photo.mask)
+        rule = "each becomes the nearest value that stands for something" if mask.between == "nearest" else "refused"
+        yield (
+            f"{_count(len(edges), 'mask')} of {len(masked)} hold values between ({pixels:,} pixels, smoothed edges): "
+            f"{rule} (mask.between: {mask.between})."
+        )
+    if len(masked) < len(photos):
+        yield f"{len(photos) - len(masked)} of {len(photos)} photos have no mask: they count for the classes alone."
+    wrong = [photo.name for photo in masked if not photo.mask_fits]
+    if wrong:
+        yield f"{_count(len(wrong), 'mask')} are not of their photo's size: {_names(wrong)}."
+
+
+def _about_copies(spec: DatasetSpec, photos: Sequence[Photo], copies: Copies) -> Iterator[str]:
+    splits = [photo.split for photo in photos]
+    classes = [tuple(sorted(photo.labels.items())) for photo in photos]
+    for what, groups in (("the same, byte by byte", copies.exact), ("nearly the same", copies.near)):
+        if not groups:
+            continue
+        count = sum(map(len, groups))
+        example = _names([photos[index].name for index in groups[0]])
+        yield f"{count} photos are {what}, in {_count(len(groups), 'group')}, such as {example}."
+        for other, of in (("splits", splits), ("classes", classes)):
+            mixed = duplicates.across(groups, of)
+            if mixed:
+                example = _names([photos[index].name for index in mixed[0]])
+                yield f"{_count(len(mixed), 'group')} of these stand in several {other}, such as {example}."
+    if copies.near and "" in splits and not all(photo.group for photo in photos):
+        yield "A hash may put these into train and test, and figures would flatter: --groups FILE keeps them together."
+
+
+def groups_table(photos: Sequence[Photo], copies: Copies) -> str:
+    """A metadata.csv that gives photos which are nearly the same one group; given groups stay and are joined."""
+    group = {index: photo.group for index, photo in enumerate(photos)}
+    for number, members in enumerate(copies.near, 1):
+        given = [photos[index].group for index in members if photos[index].group]
+        group |= dict.fromkeys(members, given[0] if given else f"alike {number}")
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["file_name", "split", "group"])
+    writer.writerows([photo.name, photo.split, group[index]] for index, photo in enumerate(photos))
+    return file.getvalue()
+
+
+def _names(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_EXAMPLES]) + _more(names)
+
+
+def _more(some: Sequence[object]) -> str:
+    return f" and {len(some) - _EXAMPLES} more" if len(some) > _EXAMPLES else ""
+
+
+def _count(number: int, what: str) -> str:
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number:,} {what if number == 1 else plural}"

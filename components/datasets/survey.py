@@ -1,0 +1,168 @@
+"""Reads every photo and mask of a source once and measures what `describe` tells of them."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+
+from components.datasets import duplicates, mask_values, storage
+from components.datasets.source import RawRecord, Source
+
+_TOGETHER = 32
+"""So many photos are in memory at once."""
+_ORIENTATION = 0x0112
+_SIDEWAYS = range(5, 9)
+_MODES = {"RGB": "", "L": " grey", "1": " black and white", "P": " palette", "LA": " grey, alpha", "RGBA": " alpha"}
+
+
+class Photo(NamedTuple):
+    """What one record holds."""
+
+    name: str
+    split: str
+    group: str
+    labels: dict[str, int]
+    fault: str
+    """Why it cannot be used; empty: it can, as far as was looked."""
+    digest: bytes
+    form: str = ""
+    """Such as `JPEG grey`."""
+    size: tuple[int, int] = (0, 0)
+    """Height and width in pixels, upright."""
+    turned: bool = False
+    """EXIF says that it is to be turned."""
+    look: tuple[int, bytes] = (0, b"")
+    """As `duplicates.fingerprint` gives it."""
+    mask: mask_values.Values | None = None
+    mask_fits: bool = True
+    """The mask has the photo's size, upright or as stored."""
+
+
+@dataclasses.dataclass
+class Survey:
+    """All of a source's records."""
+
+    photos: list[Photo] = dataclasses.field(default_factory=list)
+    values: mask_values.Values = dataclasses.field(default_factory=mask_values.Values)
+    """Of all masks."""
+    left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    """How many files below a folder are none of the data set's, by what they are."""
+    left_out_pictures: list[str] = dataclasses.field(default_factory=list)
+
+    def usable(self) -> list[Photo]:
+        return [photo for photo in self.photos if not photo.fault]
+
+
+def look(source: Source, progress: Callable[[int], None] = lambda count: None) -> Survey:
+    """Reads all records of a source.
+
+    Args:
+        source: the data set.
+        progress: is told how many photos were read so far.
+
+    Raises:
+        ValueError: the source contradicts itself.
+    """
+    found = Survey()
+    # Pillow decodes outside the interpreter's lock.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        records = itertools.chain.from_iterable(map(source.read, source.shards()))
+        while some := list(itertools.islice(records, _TOGETHER)):
+            for photo in pool.map(_measured, some):
+                found.photos.append(photo)
+                if photo.mask:
+                    found.values.merge(photo.mask)
+            progress(len(found.photos))
+    return found
+
+
+def _measured(record: RawRecord) -> Photo:
+    photo = Photo(
+        name=record.file_name,
+        split=record.split,
+        group=record.group,
+        labels=dict(record.labels),
+        fault=record.fault,
+        digest=hashlib.sha256(record.image).digest(),
+    )
+    if not record.fault:
+        photo = _with_picture(photo, record.image)
+    if not photo.fault and record.mask is not None:
+        photo = _with_mask(photo, record.mask)
+    return photo
+
+
+def _with_picture(photo: Photo, data: bytes) -> Photo:
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+            form = f"{picture.format}{_MODES.get(picture.mode, f' {picture.mode}')}"
+            orientation = picture.getexif().get(_ORIENTATION, 1)
+            picture.draft("L", (128, 128))  # A JPEG is decoded at a fraction of its size; all of its bytes are read.
+            look = duplicates.fingerprint(picture)
+    except Exception as error:  # Broken pictures make Pillow raise anything.
+        reason = "no picture that can be read" if isinstance(error, PIL.UnidentifiedImageError) else str(error)
+        return photo._replace(fault=f"its photo cannot be read: {reason}")
+    size = (width, height) if orientation in _SIDEWAYS else (height, width)
+    return photo._replace(form=form, size=size, turned=orientation in range(2, 9), look=look)
+
+
+def _with_mask(photo: Photo, data: bytes) -> Photo:
+    try:
+        pixels = mask_values.pixels(data)
+    except ValueError as error:
+        return photo._replace(fault=str(error))
+    values = mask_values.Values()
+    values.add(pixels)
+    fits = pixels.shape == photo.size or (photo.turned and pixels.shape == photo.size[::-1])
+    return photo._replace(mask=values, mask_fits=fits)
+
+
+def left_out(survey: Survey, folder: str, used: set[str]) -> None:
+    """Counts the files below a folder that are none of a data set's, hidden ones too.
+
+    Args:
+        survey: to be completed.
+        folder: is looked through.
+        used: the paths of the data set's files.
+    """
+    for path in _files(folder, set()):
+        name = path.rpartition("/")[2]
+        if path in used:
+            continue
+        if any(map(storage.is_hidden, path.removeprefix(folder).split("/"))):
+            survey.left_out["hidden"] += 1
+        elif storage.is_picture(name):
+            survey.left_out["pictures"] += 1
+            survey.left_out_pictures.append(path.removeprefix(f"{folder}/"))
+        else:
+            survey.left_out[storage.suffix(name) or "without ending"] += 1
+
+
+def _files(folder: str, above: set[Any]) -> Iterator[str]:
+    identity = storage.identity(folder)
+    if identity in above:
+        return
+    for name, is_folder in sorted(storage.names(folder)):
+        path = storage.join(folder, name)
+        if is_folder:
+            yield from _files(path, above | {identity})
+        else:
+            yield path
+
+
+def median_size(photos: list[Photo]) -> tuple[int, int]:
+    """Median height and width in pixels."""
+    sizes = np.array([photo.size for photo in photos])
+    height, width = np.median(sizes, axis=0).astype(int).tolist()
+    return height, width

@@ -1,0 +1,133 @@
+"""Looks at labelled photos and says what they are: `python describe.py FOLDER`, see `--help`.
+
+Prints classes, splits, sizes, mask values, what cannot be read, and copies; writes the description (`DatasetSpec`) for
+you to correct and commit, and prints the command that trains on it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shlex
+import sys
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.text import Text
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Says what labelled photos are, writes their description, and prints the command that trains on them."""
+
+    dir: Annotated[str, tyro.conf.Positional]
+    """The folder with the photos (of a TFDS data set: its data_dir); docs/own-data.md shows the layouts."""
+    masks: str = ""
+    """A folder of masks in parallel to the photos', where it is not called `masks` or so beside `images`."""
+    metadata: str = ""
+    """A metadata.csv or .jsonl, where it does not lie in the folder."""
+    labels: tuple[str, ...] = ()
+    """Its columns that are labels, the primary one first."""
+    annotations: tuple[str, ...] = ()
+    """COCO's JSON files, as FILE or SPLIT=FILE."""
+    spec: str = ""
+    """The file to write the description to; empty: NAME.yaml here. One that exists is used and kept."""
+    groups: str = ""
+    """Writes a metadata.csv that keeps photos which are nearly the same in one split."""
+    overwrite: bool = False
+    """Write files anew that exist."""
+
+
+def main() -> int:
+    """Returns 0 if the data can be used, 2 if not."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    console = Console(width=min(100, Console().width), highlight=False)
+    try:
+        _describe(arguments, console)
+    except (OSError, RuntimeError, ValueError) as error:
+        console.print(Text(f"{error}{_hint(arguments)}", style="red"), soft_wrap=True)
+        return 2
+    return 0
+
+
+def _hint(arguments: Arguments) -> str:
+    """What else the folder may be."""
+    found = None if arguments.annotations else next(pathlib.Path(arguments.dir).glob("**/*.json"), None)
+    return (
+        f"\nIf it is annotated in COCO's JSON, name its files: --annotations {shlex.quote(str(found))}" if found else ""
+    )
+
+
+def _describe(arguments: Arguments, console: Console) -> None:
+    from components.datasets import describe, survey
+    from schema import dataset_spec
+
+    source, flags = _source(arguments)
+    source.prepare()
+    spec = source.spec()
+    path = pathlib.Path(arguments.spec or f"{spec.name}.yaml")
+    kept = path.exists() and not arguments.overwrite
+    if kept:
+        source = dataclasses.replace(source, spec_file=str(path))
+        spec = dataset_spec.load(path)
+    with console.status("reading …") as status:
+        found = survey.look(source, lambda count: status.update(f"reading … {count:,} photos"))
+        if not arguments.annotations:
+            survey.left_out(found, source.dir, _used(source))
+        copies = describe.Copies.of(found.usable())
+    if not kept and not arguments.annotations:
+        spec = describe.corrected(spec, found)
+    describe.tell(console, arguments.dir, spec, found, copies)
+    if kept:
+        console.print(Text(f"\nDescribed as {path} says, which was kept; --overwrite derives it anew."), soft_wrap=True)
+    else:
+        path.write_text(spec.to_yaml(), encoding="utf-8")
+        console.print(Text(f"\nWrote {path}: correct its names, and commit it."), soft_wrap=True)
+    if arguments.groups:
+        _write_groups(arguments, describe.groups_table(found.usable(), copies), console)
+        flags["metadata"] = arguments.groups
+    command = ["python", "local_runner.py", "--config", "own"]
+    for name, value in {**flags, "spec": str(path)}.items():
+        values = value if isinstance(value, tuple) else (value,)
+        command += ["--data-dir" if name == "dir" else f"--data.{name}", *values]
+    console.print("Train on it:")
+    console.print(Text(f"  {shlex.join(command)}", style="bold"), soft_wrap=True)
+
+
+def _source(arguments: Arguments) -> tuple[Any, dict[str, Any]]:
+    """The data set, and the runner's flags that name it."""
+    flags: dict[str, Any] = {"source": "coco" if arguments.annotations else "folder", "dir": arguments.dir}
+    if arguments.annotations:
+        from components.datasets.coco import Coco
+
+        return Coco(arguments.annotations, arguments.dir), flags | {"annotations": arguments.annotations}
+    from components.datasets.folder import Folder
+
+    given = {name: getattr(arguments, name) for name in ("masks", "metadata", "labels") if getattr(arguments, name)}
+    return Folder(arguments.dir, **given), flags | given
+
+
+def _used(source: Any) -> set[str]:
+    """The paths of a folder's files that its examples and their description are made of."""
+    from components.datasets import storage
+
+    paths = [path for example in source.examples() for path in (example.image, example.mask) if path]
+    return {storage.join(source.dir, path) for path in [*paths, *source.metadata_files()]}
+
+
+def _write_groups(arguments: Arguments, table: str, console: Console) -> None:
+    path = pathlib.Path(arguments.groups)
+    if path.exists() and not arguments.overwrite:
+        raise ValueError(f"{path} exists: name another file in --groups, or give --overwrite")
+    if arguments.metadata or arguments.annotations:
+        raise ValueError(
+            "--groups writes a metadata file for a folder that has none: write the column group into yours"
+        )
+    path.write_text(table, encoding="utf-8")
+    console.print(Text(f"Wrote {os.fspath(path)}: the column group keeps photos together."), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

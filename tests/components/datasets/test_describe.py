@@ -1,0 +1,195 @@
+"""What `describe.py` says of folders drawn for it."""
+
+import io
+import json
+import pathlib
+import shlex
+import sys
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import describe
+from components.datasets.coco import Coco
+from components.datasets.folder import Folder
+from schema import dataset_spec
+from tests.components.datasets.conftest import mask, records_of, square
+from tests.components.datasets.test_duplicates import scene
+
+
+def photo(seed, quality=90, exif=None, size=(160, 120)):
+    file = io.BytesIO()
+    scene(seed, size).save(file, "JPEG", quality=quality, exif=exif or PIL.Image.Exif())
+    return file.getvalue()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs the command in a folder of its own; gives its exit code and what it printed, on one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "90")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["describe.py", *map(str, arguments)])
+        code = describe.main()
+        printed = capsys.readouterr().out
+        return code, " ".join(printed.split())
+
+    return call
+
+
+@pytest.fixture
+def leaves(tree):
+    """60 photos of four classes with masks, everything wrong with them that can be."""
+    files: dict[str, object] = {f"ash/{number}.jpg": photo(number) for number in range(50)}
+    files |= {f"elm/[bold]{number}.jpg": photo(100 + number) for number in range(3)}
+    files |= {f"oak/{number}.jpg": photo(200 + number) for number in range(6)}
+    edged = np.asarray(PIL.Image.fromarray(square(255)).resize((160, 120), PIL.Image.Resampling.BICUBIC))
+    files |= {name.replace(".jpg", ".png"): mask(edged if "ash" in name else np.zeros((120, 160))) for name in files}
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    files["oak/turned.jpg"] = photo(300, exif=turned)
+    files["oak/small.png"] = square()
+    files["oak/small.jpg"] = photo(301)
+    files["ash/copy of 1.jpg"] = photo(1)
+    files["oak/like 2.jpg"] = photo(2, quality=40, size=(320, 240))
+    files["oak/cut.jpg"] = photo(302)[:900]
+    files |= {"notes.txt": "x", "oak/Thumbs.db": "x", "oak/._5.jpg": "x"}
+    return tree(files)
+
+
+def test_everything_is_counted_and_said(run, leaves, tmp_path):
+    code, printed = run(leaves)
+    assert code == 0
+    for said in (
+        "Photos: 64 photos in",
+        "Each has a class and a mask: task both. No splits given: a hash will hold out eval 10%, test 20%.",
+        "ash 51 81.0%",
+        "elm 3 4.8% 0.0%",
+        "JPEG 63 160 x 120",
+        "0 background",
+        "255 object",
+        "the nearest of these",
+        "1 photo cannot be used: oak/cut.jpg: its photo cannot be read: image file is truncated",
+        "kind has classes of fewer than 5 photos, too few to learn or to judge: elm (3).",
+        "kind is unbalanced: always saying ash is right in 81.0%",
+        "9 masks of 60 are empty: 6 of oak, 3 of elm.",
+        "50 masks of 60 hold values between",
+        "each becomes the nearest value that stands for something",
+        "3 of 63 photos have no mask",
+        "1 mask are not of their photo's size: oak/small.jpg.",
+        "2 photos are the same, byte by byte, in 1 group, such as ash/1.jpg, ash/copy of 1.jpg.",
+        "1 group of these stand in several classes, such as ash/2.jpg, oak/like 2.jpg.",
+        "1 photo will be turned upright",
+        "Files that are left out: 1 .txt, 1 hidden, 1 .db.",
+    ):
+        assert said in printed, said
+    assert dataset_spec.load(tmp_path / "photos.yaml") == Folder(str(leaves)).spec()
+
+
+def test_the_command_that_trains_names_the_folder_and_the_spec(run, tree):
+    root = tree({"a/1.jpg": photo(1), "b/1.jpg": photo(2)}, folder="my [red]photos")
+    printed = run(root)[1]
+    command = shlex.split(printed[printed.index("python local_runner.py") :])
+    assert command[2:] == [
+        "--config", "own", "--data.source", "folder", "--data-dir", str(root), "--data.spec", "my_red_photos.yaml",
+    ]  # fmt: skip
+    assert "My [red]photos: 2 photos in" in printed
+
+
+def test_a_description_that_exists_is_used_and_kept(run, tree, tmp_path):
+    root = tree({"a/1.jpg": photo(1), "b/1.jpg": photo(2)})
+    run(root)
+    file = tmp_path / "photos.yaml"
+    file.write_text(file.read_text().replace("kind", "letter").replace("Photos", "My letters"))
+    code, printed = run(root)
+    assert code == 0
+    assert "My letters: 2 photos" in printed
+    assert "letter: 2 classes" in printed
+    assert "which was kept; --overwrite derives it anew" in printed
+    assert "My letters" in file.read_text()
+    run(root, "--overwrite")
+    assert "My letters" not in file.read_text()
+
+
+def test_splits_show_their_gaps_and_copies_across_them(run, tree):
+    files = {f"{split}/a/{number}.jpg": photo(number + len(split)) for split in ("train", "val") for number in range(6)}
+    files |= {f"train/b/{number}.jpg": photo(100 + number) for number in range(6)}
+    printed = run(tree(files))[1]
+    assert "Splits given: train, eval." in printed
+    assert "class train eval share" in printed
+    assert "Split eval has no photo of kind b." in printed
+    assert "stand in several splits, such as train/a/" in printed
+
+
+def test_groups_keep_copies_together(run, leaves, tmp_path):
+    printed = run(leaves, "--groups", "groups.csv")[1]
+    assert "--data.metadata groups.csv" in printed
+    found = records_of(Folder(str(leaves), metadata=str(tmp_path / "groups.csv")))
+    assert found["ash/2.jpg"].group == found["oak/like 2.jpg"].group != ""
+    assert found["ash/1.jpg"].group == found["ash/copy of 1.jpg"].group != found["ash/2.jpg"].group
+    assert found["ash/3.jpg"].group == ""
+    assert found["ash/3.jpg"].labels == {"kind": 0}
+    code, printed = run(leaves, "--groups", "groups.csv")
+    assert code == 2
+    assert "groups.csv exists: name another file in --groups, or give --overwrite" in printed
+
+
+def test_partial_labels_are_counted(run, tree):
+    files = {"a/1.jpg": photo(1), "b/1.jpg": photo(2), "b/1.png": mask(np.zeros((120, 160))), "c.jpg": photo(3)}
+    values = np.zeros((120, 160))
+    values[10:30, 10:30] = 1
+    printed = run(tree(files | {"c.png": mask(values)}))[1]
+    assert "1 of 3 photos have no kind: they count for the masks alone." in printed
+    assert "1 of 3 photos have no mask: they count for the classes alone." in printed
+
+
+def test_coco_is_described_by_its_categories(run, tree):
+    shapes = [[10, 10, 60, 10, 60, 60]]
+    made = {
+        "images": [{"id": n, "file_name": f"{n}.jpg", "width": 160, "height": 120} for n in (1, 2)],
+        "categories": [{"id": 1, "name": "cup"}, {"id": 2, "name": "plate"}],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": n, "segmentation": shapes, "area": 1250, "iscrowd": 0}
+            for n in (1, 2)
+        ],
+    }
+    root = tree({"1.jpg": photo(1), "2.jpg": photo(2), "set.json": json.dumps(made)})
+    code, printed = run(root)
+    assert code == 2
+    assert "photos without classes and no masks" in printed
+    assert f"If it is annotated in COCO's JSON, name its files: --annotations {root}/set.json" in printed
+    code, printed = run(root, "--annotations", "train=set.json")
+    assert code == 0
+    assert "2 classes" in printed
+    assert "cup 1 50.0%" in printed
+    assert "--data.source coco" in printed
+    assert "--data.annotations train=set.json" in printed
+    spec = dataset_spec.load("photos.yaml")
+    assert spec == Coco(("train=set.json",), dir=str(root)).spec()
+
+
+def test_what_cannot_be_described_is_one_sentence(run, tmp_path):
+    assert run(tmp_path / "nowhere") == (2, f"there is no folder {tmp_path}/nowhere: name one that holds photos")
+
+
+TILES = pathlib.Path(__file__).parents[4] / "shared" / "data" / "magnetic-tiles"
+
+
+@pytest.mark.skipif(not TILES.is_dir(), reason="the magnetic tiles are not at hand")
+def test_the_magnetic_tiles(run):
+    printed = run(TILES)[1]
+    for said in (
+        "Magnetic tiles: 939 photos in",
+        "MT_Free 666 70.9% 0.0%",
+        "MT_Blowhole 80 8.5% 0.2%",
+        "MT_Uneven 72",
+        "MT_Break 59",
+        "MT_Crack 40",
+        "MT_Fray 22",
+        "JPEG grey 939",
+        "1 to 254 the nearest of these",
+        "271 masks of 939 hold values between",
+    ):
+        assert said in printed, said
