@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import posixpath
 import re
 from typing import Any
 
@@ -32,7 +33,8 @@ def check(config: Config, deployment: Deployment) -> None:
 def _check_weights(weights: str, deployment: Deployment) -> None:
     """Raises ValueError unless a Trainer's container finds the file: it holds no file of this machine."""
     folder = pathlib.PurePosixPath(deployment.volume.partition(":")[2] or "/")
-    if weights in ("none", "imagenet") or (deployment.volume and folder in pathlib.PurePosixPath(weights).parents):
+    below = deployment.volume and folder in pathlib.PurePosixPath(posixpath.normpath(weights)).parents
+    if weights in ("none", "imagenet") or below:
         return
     raise ValueError(
         f"weights is {weights!r}, which no step would find: give a file below "

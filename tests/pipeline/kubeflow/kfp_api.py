@@ -28,6 +28,8 @@ class Api:
     """Path and body of each POST."""
     runs: list[kfp_server_api.V2beta1Run] = dataclasses.field(default_factory=list)
     """What a run looks like at each question; the last one stays."""
+    other_answers: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    """Content type and body that come with status 200 instead of the API's, by `METHOD RESOURCE`; `*` is every one."""
     silent: int = 0
     """So many questions for a run get error 503 first."""
 
@@ -59,10 +61,20 @@ def serving(api: Api) -> Iterator[Api]:
             self._answer(body)
 
         def _answer(self, body: Any) -> None:
+            resource = urllib.parse.urlsplit(self.path).path.removeprefix("/apis/v2beta1/")
+            other = api.other_answers.get(f"{self.command} {resource}", api.other_answers.get("*"))
+            if other:
+                self._send(200, *other)
+                return
             status, answer = _respond(api, self.path, body, self.headers.get("authorization", ""))
-            content = json.dumps(kfp_server_api.ApiClient().sanitize_for_serialization(answer)).encode()
+            self._send(
+                status, "application/json", json.dumps(kfp_server_api.ApiClient().sanitize_for_serialization(answer))
+            )
+
+        def _send(self, status: int, content_type: str, body: str) -> None:
+            content = body.encode()
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

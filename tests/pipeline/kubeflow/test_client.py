@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import pathlib
+import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import kfp_api
 import pytest
 import yaml
 from rich.console import Console
 
+from pipeline import console
 from pipeline.kubeflow import client
 from pipeline.kubeflow.commands import Schedule, Server, Submit
 
@@ -56,7 +59,7 @@ def package(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def _followed(server: Server) -> tuple[bool, list[str]]:
     text = io.StringIO()
-    screen = Console(file=text, soft_wrap=True, highlight=False)
+    screen = console.plain(text)
     succeeded = client.follow(client.connect(server), server, "run-1", screen, poll_seconds=0.01)
     return succeeded, text.getvalue().splitlines()
 
@@ -167,6 +170,10 @@ def test_a_token_that_is_refused(api: kfp_api.Api, server: Server) -> None:
     [
         ({"parameter": ("epochs=3",)}, "no parameter 'epochs'; it has data_dir, dcnn_phases_0_epochs, min_accuracy"),
         ({"parameter": ("dcnn_phases_0_epochs=many",)}, "dcnn_phases_0_epochs is 'many', not a number"),
+        ({"parameter": ("dcnn_phases_0_epochs=-3",)}, "dcnn_phases_0_epochs is -3: it must be at least 1"),
+        ({"parameter": ("min_accuracy=nan",)}, "min_accuracy is nan: it must be at least 0 and at most 1"),
+        ({"parameter": ("min_accuracy=80",)}, "min_accuracy is 80.0: it must be at least 0 and at most 1"),
+        ({"parameter": ("data_dir=/mnt/[a]",)}, "data_dir is '/mnt/.a.': it must be a path without"),
         ({"parameter": ("data_dir=s3://bucket/data",)}, "TensorFlow cannot read: mount the bucket"),
         ({"pipeline_root": "/mnt/artifacts"}, "TFX cannot read in a container"),
         ({"package": pathlib.Path("nowhere.yaml")}, "no package nowhere.yaml: write one"),
@@ -179,6 +186,74 @@ def test_what_cannot_run_is_not_sent(
     with pytest.raises(client.KubeflowError, match=message):
         client.submit(client.connect(server), command)
     assert not [path for path, _ in api.requests if "/runs" in path]
+
+
+LOGIN_PAGE = ("text/html; charset=utf-8", "<html><body>run_id: sign in, please</body></html>")
+EMPTY = ("application/json", "{}")
+
+
+def test_a_login_page_is_no_answer(api: kfp_api.Api, server: Server) -> None:
+    api.other_answers["*"] = LOGIN_PAGE
+    with pytest.raises(client.NotKubeflowError, match=r"with text/html.*is it a login page\?.*--token-file"):
+        client.connect(server)
+
+
+@pytest.mark.parametrize("answer", [LOGIN_PAGE, EMPTY, ("application/json", "null"), ("application/json", "[]")])
+@pytest.mark.parametrize(
+    ("resource", "name"),
+    [("POST experiments", "experiment_id"), ("POST runs", "run_id"), ("POST recurringruns", "recurring_run_id")],
+)
+def test_what_was_not_made_has_no_id_and_is_refused(
+    api: kfp_api.Api, server: Server, package: pathlib.Path, resource: str, name: str, answer: tuple[str, str]
+) -> None:
+    connection = client.connect(server)
+    api.other_answers[resource] = answer
+    scheduled = resource == "POST recurringruns"
+    send: Callable[[], str] = (
+        functools.partial(client.schedule, connection, Schedule(server, package, every_seconds=60))
+        if scheduled
+        else functools.partial(client.submit, connection, Submit(server, package))
+    )
+    with pytest.raises(client.NotKubeflowError, match=f"{api.url} answers, but .*{name if answer == EMPTY else ''}"):
+        send()
+
+
+@pytest.mark.parametrize("answer", [LOGIN_PAGE, EMPTY])
+def test_a_run_without_an_id_is_not_waited_for(api: kfp_api.Api, server: Server, answer: tuple[str, str]) -> None:
+    connection = client.connect(server)
+    api.other_answers["GET runs/run-1"] = answer
+    with pytest.raises(client.NotKubeflowError, match="is it a login page"):
+        client.follow(connection, server, "run-1", Console(file=io.StringIO()), poll_seconds=60)
+
+
+def test_a_schedule_names_its_next_times(api: kfp_api.Api, server: Server, package: pathlib.Path) -> None:
+    arguments = ["--host", server.host, "--namespace", server.namespace, "--token-file", server.token_file]
+    result = subprocess.run(
+        [sys.executable, str(RUNNER), "schedule", *arguments, "--package", str(package), "--cron", "0 0 3 * * *"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, *times = result.stdout.splitlines()
+    assert first == f"Schedule recurring-1  {api.url}/#/recurringrun/details/recurring-1"
+    assert len(times) == 3
+    assert all(re.fullmatch(r"Next run \w{3} \d{4}-\d\d-\d\d 03:00:00 UTC, .*", line) for line in times)
+
+
+def test_an_error_with_brackets_is_shown_whole(api: kfp_api.Api, server: Server) -> None:
+    api.runs = [kfp_api.run("FAILED", kfp_api.task("Trainer[/x]", "FAILED", 5, "no [v2] in [/y]"))]
+    _, lines = _followed(server)
+    assert lines[0].startswith("Trainer[/x] ")
+    assert lines[1].strip() == "no [v2] in [/y]"
+
+
+def test_a_wrong_parameter_ends_with_status_2_before_a_server_is_asked(package: pathlib.Path) -> None:
+    arguments = ["--host", "http://nowhere.invalid", "--package", str(package), "--parameter", "min_accuracy=nan"]
+    result = subprocess.run(
+        [sys.executable, str(RUNNER), "submit", *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr == "parameter min_accuracy is nan: it must be at least 0 and at most 1\n"
 
 
 @pytest.mark.parametrize(("state", "status"), [("SUCCEEDED", 0), ("FAILED", 1)])

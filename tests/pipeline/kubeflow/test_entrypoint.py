@@ -104,6 +104,36 @@ def test_a_parameter_of_the_run_gets_to_its_place_and_is_gone(adapted: dict[str,
     assert adapted["inputs"]["parameterValues"] == {"eval_config": '{"lower_bound": 0.75}'}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("min_accuracy", float("nan"), "min_accuracy is nan: it must be at least 0 and at most 1"),
+        ("min_accuracy", 80.0, "min_accuracy is 80.0: it must be"),
+        ("min_accuracy", "high", "min_accuracy is 'high': it must be a number"),
+        ("dcnn_phases_0_epochs", -3.0, "dcnn_phases_0_epochs is -3: it must be at least 1"),
+        ("dcnn_phases_0_epochs", 2.5, "dcnn_phases_0_epochs is 2.5: it must be a whole number"),
+        ("data_dir", "/mnt/a*", "data_dir is '/mnt/a[*]': it must be a path"),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused_in_the_container(name: str, value: float | str, message: str) -> None:
+    invocation: dict[str, Any] = copy.deepcopy(EVALUATOR)
+    invocation["inputs"]["parameterValues"] = {"eval_config": '{"lower_bound": 0.5}', f"run_{name}": value}
+    step = Step({}, runtime_parameters={name: [("eval_config", "lower_bound")]})
+    with pytest.raises(ValueError, match=message):
+        entrypoint.adapt(invocation, step)
+
+
+def test_a_refused_parameter_is_one_sentence_in_the_containers_log(tmp_path: pathlib.Path) -> None:
+    invocation = {"inputs": {"parameterValues": {"x": "1", "run_min_accuracy": 2.0}}, "outputs": {}}
+    step = Step({}, runtime_parameters={"min_accuracy": [("x",)]})
+    arguments = ["--step", step.to_json(), "--json_serialized_invocation_args", json.dumps(invocation)]
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline.kubeflow.entrypoint", *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr == "the run's parameter min_accuracy is 2.0: it must be at least 0 and at most 1\n"
+
+
 def test_tfx_does_not_see_what_only_kfp_shows(adapted: dict[str, Any]) -> None:
     assert set(adapted["outputs"]["artifacts"]) == {"blessing"}
 

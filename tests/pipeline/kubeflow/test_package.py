@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.configs import Thresholds, debug
-from pipeline.kubeflow import entrypoint, package
+from pipeline.kubeflow import cluster, entrypoint, package, parameters
 from pipeline.kubeflow.deployment import Deployment, Resources
 from pipeline.kubeflow.step import Step
 from schema import pets
@@ -229,6 +229,27 @@ def test_what_a_cluster_cannot_use_is_refused_at_once(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         package.write(tmp_path / "pipeline.yaml", debug(), dataclasses.replace(Deployment(), **change))
+
+
+@pytest.mark.parametrize("weights", ["some.h5", "/mnt/pets/../some.h5", "/other/some.h5", "gs://bucket/some.h5"])
+def test_weights_that_no_container_would_find_are_refused(weights: str) -> None:
+    config = dataclasses.replace(debug(), weights=weights)
+    with pytest.raises(ValueError, match="which no step would find: give a file below /mnt/pets"):
+        cluster.check(config, DEPLOYMENT)
+    with pytest.raises(ValueError, match="the folder of a mounted volume"):
+        cluster.check(config, Deployment())
+
+
+def test_weights_below_the_volume_are_taken() -> None:
+    cluster.check(dataclasses.replace(debug(), weights="/mnt/pets/some.h5"), DEPLOYMENT)
+
+
+def test_every_parameter_of_a_package_has_the_range_of_its_field(spec: dict[str, Any]) -> None:
+    for name, of in spec["root"]["inputDefinitions"]["parameters"].items():
+        assert parameters.checked(name, of["defaultValue"]) == of["defaultValue"]
+        wrong = "a\nb" if of["parameterType"] == "STRING" else -1.0
+        with pytest.raises(ValueError, match=rf"^{name} is "):
+            parameters.checked(name, wrong)
 
 
 def test_a_name_that_kubeflow_refuses_is_refused_at_once() -> None:
