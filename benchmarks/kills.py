@@ -9,7 +9,7 @@ run's, times and sizes on disk aside; one version is served, and it is the champ
 the run's own holds anything of the killed ones. Ends with status 1 at the first thing that is not so.
 
 With `--of RUN_DIR` the kills are not random: a copy of that finished run, whose models were taken from serving/, is
-killed once at each of the moments in `SPOTS`, which are few and hard to hit.
+killed once at each of the moments in `SPOTS`, which are few and hard to hit. Start it where the run was started.
 
 A run imports for 10 s what takes a second to fork: this process imports it all once, runs nothing of TensorFlow, and
 each run is a fork of it, with a session, a folder and a temporary directory of its own.
@@ -97,7 +97,7 @@ def _kill_at_random(place: pathlib.Path, flags: list[str], kills: int, moments: 
 
 
 def _hit_spots(finished: pathlib.Path, place: pathlib.Path, flags: list[str]) -> None:
-    run = Run(place / "of", flags)
+    run = Run(place / "of", flags, pathlib.Path.cwd())
     shutil.copytree(finished, run.run_dir)
     expected = run.metrics()
     shutil.rmtree(run.run_dir / "serving")
@@ -112,8 +112,9 @@ def _hit_spots(finished: pathlib.Path, place: pathlib.Path, flags: list[str]) ->
 class Run:
     """A run in its own folder, started as often as need be."""
 
-    def __init__(self, folder: pathlib.Path, flags: list[str]) -> None:
+    def __init__(self, folder: pathlib.Path, flags: list[str], started_in: pathlib.Path | None = None) -> None:
         self.folder = folder
+        self._started_in = started_in or folder
         self.run_dir = folder / "run"
         self._temporary = folder / "temporary"
         self._temporary.mkdir(parents=True)
@@ -129,10 +130,10 @@ class Run:
 
     def _run(self, spot: str) -> NoReturn:
         os.setsid()
-        os.chdir(self.folder)
+        os.chdir(self._started_in)
         os.environ["TMPDIR"] = str(self._temporary)
         tempfile.tempdir = None
-        console = os.open("console.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        console = os.open(self.folder / "console.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for stream in (1, 2):
             os.dup2(console, stream)
         sys.argv = ["local_runner.py", *self._flags]

@@ -53,6 +53,8 @@ def end_with(main: Callable[[], int]) -> NoReturn:
     """
     try:
         status = main()
+    except Interrupted as interrupt:  # before it had begun, or after it had ended
+        status = interrupt.status
     except Exception:  # such as a terminal that is gone
         with contextlib.suppress(OSError):
             traceback.print_exc()
