@@ -15,6 +15,7 @@ from tfx.types import standard_artifacts as artifacts
 
 from components.comparison import __main__
 from components.comparison.component import ModelComparison
+from components.pusher import Pusher
 from schema import pets
 
 
@@ -47,7 +48,7 @@ def run_pipeline(run, run_dir: Path, blessed: int) -> None:
         config_json=json.dumps(run.inputs.config),
         fingerprint="0123abcd",
     )
-    pusher = tfx.components.Pusher(
+    pusher = Pusher(
         model=comparison.outputs["champion"],
         model_blessing=comparison.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
@@ -105,6 +106,24 @@ def test_the_report_is_redrawn_from_the_metadata_store(blessed_run, monkeypatch)
     assert redrawn["run"]["seconds"]["ModelComparison"] > 0
     assert redrawn["models"]["dcnn"]["metrics"] == drawn["models"]["dcnn"]["metrics"]
     assert redrawn["champion"] == drawn["champion"]
+
+
+def test_a_redraw_names_an_input_that_is_gone(run, blessed_run, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["components.comparison", "--run-dir", str(blessed_run)])
+    there = Path(run.inputs.anomalies)
+    away = there.rename(there.with_name("away"))
+    try:
+        with pytest.raises(SystemExit, match=f"{there} is gone: run local_runner.py again"):
+            __main__.main()
+    finally:
+        away.rename(there)
+
+
+def test_a_redraw_of_what_is_no_run_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["components.comparison", "--run-dir", str(tmp_path / "none")])
+    with pytest.raises(SystemExit, match=r"there is no .*metadata\.db: give the folder of a run"):
+        __main__.main()
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_missing_model_is_refused():
