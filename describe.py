@@ -32,6 +32,10 @@ class Arguments:
     """Its columns that are labels, the primary one first."""
     annotations: tuple[str, ...] = ()
     """COCO's JSON files, as FILE or SPLIT=FILE."""
+    tfds: str = ""
+    """The name of a TFDS data set, NAME or NAME/CONFIG, that is prepared in the folder or to be prepared there."""
+    features: tuple[str, ...] = ()
+    """Its features, as ROLE=FEATURE, where ROLE is `image`, `mask` or the name of a label."""
     spec: str = ""
     """The file to write the description to; empty: NAME.yaml here. One that exists is used and kept."""
     groups: str = ""
@@ -74,7 +78,7 @@ def _describe(arguments: Arguments, console: Console) -> None:
         spec = dataset_spec.load(path)
     with console.status("reading …") as status:
         found = survey.look(source, lambda count: status.update(f"reading … {count:,} photos"))
-        if not arguments.annotations:
+        if not arguments.annotations and not arguments.tfds:
             survey.left_out(found, source.dir, _used(source))
         copies = describe.Copies.of(found.usable())
     if not kept and not arguments.annotations:
@@ -98,7 +102,14 @@ def _describe(arguments: Arguments, console: Console) -> None:
 
 def _source(arguments: Arguments) -> tuple[Any, dict[str, Any]]:
     """The data set, and the runner's flags that name it."""
-    flags: dict[str, Any] = {"source": "coco" if arguments.annotations else "folder", "dir": arguments.dir}
+    flags: dict[str, Any] = {"dir": arguments.dir}
+    if arguments.tfds:
+        from components.datasets.tfds import Tfds
+
+        flags = {"source": "tfds", "name": arguments.tfds, **flags}
+        flags |= {"features": arguments.features} if arguments.features else {}
+        return Tfds(arguments.tfds, arguments.dir, arguments.features), flags
+    flags = {"source": "coco" if arguments.annotations else "folder", **flags}
     if arguments.annotations:
         from components.datasets.coco import Coco
 
@@ -121,7 +132,7 @@ def _write_groups(arguments: Arguments, table: str, console: Console) -> None:
     path = pathlib.Path(arguments.groups)
     if path.exists() and not arguments.overwrite:
         raise ValueError(f"{path} exists: name another file in --groups, or give --overwrite")
-    if arguments.metadata or arguments.annotations:
+    if arguments.metadata or arguments.annotations or arguments.tfds:
         raise ValueError(
             "--groups writes a metadata file for a folder that has none: write the column group into yours"
         )

@@ -202,7 +202,7 @@ def _about_labels(spec: DatasetSpec, photos: Sequence[Photo], splits: Sequence[s
         if known and known < len(photos):
             yield f"{len(photos) - known} of {len(photos)} photos have no {label.name}: they count for the masks alone."
         most, least = max(by_name.values()), max(1, min(by_name.values()))
-        if known and (most > _LOPSIDED * least or most > 0.6 * known) and len(by_name) > 1:
+        if known and (most > _LOPSIDED * least or most > 0.8 * known) and len(by_name) > 1:
             name = max(by_name, key=by_name.__getitem__)
             yield (
                 f"{label.name} is unbalanced: always saying {name} is right in {most / known:.1%}, and the commonest "

@@ -1,0 +1,264 @@
+"""`Tfds`: any data set of TFDS that has photos and class labels, masks, or both, found prepared or prepared by TFDS.
+
+Its description follows from what TFDS wrote beside the data, `features.json` and the names of the classes; only what
+the values of masks stand for, and whether labels may lack, is read from some of the records. The photos pass as TFDS
+stored them, encoded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import itertools
+import json
+import logging
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from components.datasets import derivation, mask_values, storage, tfds_folder
+from components.datasets.digests import Digests
+from components.datasets.metadata import SPLIT_NAMES, label_name
+from components.datasets.source import RawRecord
+from schema import dataset_spec
+from schema.dataset_spec import DatasetSpec, Label, Mask
+
+_progress = logging.getLogger("progress")
+
+_IMAGE, _MASK = "image", "mask"
+_MASKS = ("segmentation_mask", "mask", "annotation", "segmentation_label")
+_NAMES = ("file_name", "filename", "image/filename", "image_id", "id")
+
+
+class Roles(NamedTuple):
+    """Which of TFDS' features are what."""
+
+    image: str
+    mask: str
+    """Empty: there is none."""
+    labels: Mapping[str, str]
+    """Feature of each label, the primary one first."""
+    name: str
+    """The text that names an example; empty: its place does."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tfds:
+    """A data set of TFDS in TFRecord files; see `components.datasets.source`.
+
+    Its splits `train`, `validation` (or a name as in `metadata.SPLIT_NAMES`) and `test` are the splits; others are left
+    out.
+
+    Args:
+        name: as TFDS takes it: `NAME`, `NAME/CONFIG`, either with `:VERSION`.
+        data_dir: where it is prepared or to be prepared; empty: TFDS' default.
+        features: `ROLE=FEATURE`, where ROLE is `image`, `mask` or the name of a label. Empty: the features called
+            `image` and `segmentation_mask` or `mask`, or the only ones that can be meant, and all class labels.
+        spec_file: the description; empty: derived.
+    """
+
+    name: str
+    data_dir: str = ""
+    features: tuple[str, ...] = ()
+    spec_file: str = ""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "data_dir", tfds_folder.absolute(self.data_dir))
+        set_(self, "spec_file", storage.absolute(self.spec_file) if self.spec_file else "")
+        for given in self.features:
+            if not all(given.partition("=")):
+                raise ValueError(f"features has {given!r}: write ROLE=FEATURE, such as image=photo or kind=label")
+
+    def prepare(self) -> None:
+        """Lets TFDS download and prepare the data where it is not.
+
+        Raises:
+            RuntimeError: it cannot.
+        """
+        if self._found() is None:
+            self._make()
+
+    def spec(self) -> DatasetSpec:
+        if self.spec_file:
+            return dataset_spec.load(self.spec_file)
+        folder = self._folder()
+        roles = self._roles(folder)
+        features = _features(folder)
+        sample = self._sample()
+        labels = tuple(
+            Label(
+                name,
+                _class_names(folder, feature, features[feature]),
+                optional=any(name not in record.labels for record in sample),
+            )
+            for name, feature in roles.labels.items()
+        )
+        mask = _derived_mask(self.name, roles.mask, sample) if roles.mask else None
+        return derivation.named(self.name.partition(":")[0], labels, mask)
+
+    def key(self) -> str:
+        """As the protocol says: of the prepared files; before that, of the name, so that preparing changes nothing."""
+        folder = self._found()
+        if folder is None:
+            return self._unprepared_key()
+        content = _content(folder)
+        note = storage.join(folder, tfds_folder.MADE_OF_FILE)
+        made = json.loads(storage.read(note)) if storage.is_file(note) else {}
+        return made["of"] if made.get("content") == content else content
+
+    def shards(self) -> Iterator[tfds_folder.Shard]:
+        """TFDS' shards of the splits that are known."""
+        found = [shard for shard in tfds_folder.shards(self._folder_path()) if shard.split.lower() in SPLIT_NAMES]
+        if not found:
+            given = ", ".join(sorted({shard.split for shard in tfds_folder.shards(self._folder_path())}))
+            raise ValueError(f"{self.name} has the splits {given}: none of them is called as {', '.join(SPLIT_NAMES)}")
+        yield from found
+
+    def read(self, shard: tfds_folder.Shard) -> Iterator[RawRecord]:
+        roles = self._roles(self._folder())
+        for number, features in enumerate(tfds_folder.read(shard)):
+            place = f"{shard.split}/{posixpath.basename(shard.path)}-{number}"
+            yield _record(features, roles, SPLIT_NAMES[shard.split.lower()], shard.split, place)
+
+    def _found(self) -> str | None:
+        name, _, version = self.name.partition(":")
+        found = tfds_folder.find(self.data_dir, name, version or "*.*.*")
+        return str(found) if found else None
+
+    def _folder(self) -> str:
+        found = self._found()
+        if found is None:
+            there = ", ".join(tfds_folder.others(self.data_dir)) or "nothing that is prepared"
+            raise ValueError(
+                f"{self.name} is not prepared in {self.data_dir}, which holds {there}: name one of these, or prepare "
+                f"it by `tfds build {self.name} --data_dir {self.data_dir}`"
+            )
+        return found
+
+    def _folder_path(self) -> Any:
+        from etils import epath
+
+        return epath.Path(self._folder())
+
+    def _make(self) -> None:
+        import tensorflow_datasets as tfds
+
+        _progress.info("preparing %s in %s", self.name, self.data_dir)
+        try:
+            builder = tfds.builder(self.name, data_dir=self.data_dir)
+            tfds.disable_progress_bar()
+            with contextlib.redirect_stdout(io.StringIO()):
+                builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+        except Exception as error:
+            there = ", ".join(tfds_folder.others(self.data_dir)) or "nothing that is prepared"
+            raise RuntimeError(
+                f"{self.name} is not prepared in {self.data_dir}, which holds {there}, and could not be prepared "
+                f"there: {error}\nProvide it in one of three ways: a network that reaches its source; a data_dir in "
+                "which TFDS has prepared it; or the name of a data set that TFDS knows."
+            ) from error
+        folder = self._folder()
+        note = {"content": _content(folder), "of": self._unprepared_key()}
+        (self._folder_path() / tfds_folder.MADE_OF_FILE).write_text(json.dumps(note))
+
+    def _unprepared_key(self) -> str:
+        return hashlib.sha256(f"tfds {self.name}".encode()).hexdigest()[:32]
+
+    def _roles(self, folder: str) -> Roles:
+        """What the features are: as the flags say, else as their names and types do.
+
+        Raises:
+            ValueError: a feature is missing or of another type, or it cannot be known which is meant.
+        """
+        features = _features(folder)
+        images = [name for name, kind in features.items() if "image" in kind]
+        labels = [name for name, kind in features.items() if "classLabel" in kind]
+        given = dict(one.split("=", 1) for one in self.features)
+        for role, feature in given.items():
+            allowed = images if role in (_IMAGE, _MASK) else labels
+            if feature not in allowed:
+                what = "picture" if role in (_IMAGE, _MASK) else "class label"
+                raise ValueError(
+                    f"features has {role}={feature}, but {self.name} has no {what} of that name; "
+                    f"it has {', '.join(allowed) or 'none'}"
+                )
+        mask = given.get(_MASK) or next((name for name in _MASKS if name in images), "")
+        photos = [name for name in images if name != mask]
+        image = given.get(_IMAGE) or (_IMAGE if _IMAGE in photos else photos[0] if len(photos) == 1 else "")
+        if not image:
+            raise ValueError(
+                f"{self.name} has the pictures {', '.join(images) or '(none)'}: say which is the photo, features "
+                "image=NAME, and which is the mask, mask=NAME"
+            )
+        chosen = {role: feature for role, feature in given.items() if role not in (_IMAGE, _MASK)}
+        if not chosen:
+            chosen = {label_name(name): name for name in sorted(labels, key=lambda name: name != "label")}
+        name = next((name for name in _NAMES if "text" in features.get(name, {})), "")
+        return Roles(image, mask if mask != image else "", chosen, name)
+
+    def _sample(self) -> list[RawRecord]:
+        """The first records of each shard, `mask_values.SAMPLE` in all, those with faults left out."""
+        shards = list(self.shards())
+        each = max(1, mask_values.SAMPLE // len(shards))
+        records = itertools.chain.from_iterable(itertools.islice(self.read(shard), each) for shard in shards)
+        return [record for record in records if not record.fault]
+
+
+def _derived_mask(name: str, feature: str, sample: list[RawRecord]) -> Mask:
+    values = mask_values.Values()
+    for record in sample:
+        with contextlib.suppress(ValueError):  # The ExampleGen reports each that cannot be read.
+            values.add(mask_values.pixels(record.mask or b""))
+    if not values.pixels:
+        raise ValueError(f"{name}: none of the first masks in feature {feature} can be read")
+    return mask_values.derive(values, optional=False)
+
+
+def _features(folder: str) -> dict[str, dict[str, Any]]:
+    """TFDS' features by name, as `features.json` describes them."""
+    content = json.loads(storage.read(storage.join(folder, "features.json")))
+    return content.get("featuresDict", {}).get("features", {})
+
+
+def _class_names(folder: str, feature: str, kind: Mapping[str, Any]) -> tuple[str, ...]:
+    path = storage.join(folder, f"{feature}.labels.txt")
+    if storage.is_file(path):
+        return tuple(storage.read(path).decode().splitlines())
+    return tuple(map(str, range(int(kind["classLabel"]["numClasses"]))))
+
+
+def _content(folder: str) -> str:
+    """Of the content of every file in a prepared folder, wherever it lies."""
+    total = hashlib.sha256()
+    with Digests() as digests:
+        for name in storage.listing(folder).files:
+            if name != tfds_folder.MADE_OF_FILE:
+                total.update(name.encode() + b"\n" + digests.of(storage.join(folder, name)) + b"\n")
+    return total.hexdigest()[:32]
+
+
+def _record(features: Mapping[str, Any] | None, roles: Roles, split: str, source_split: str, place: str) -> RawRecord:
+    """TFDS' record; what is wrong with it becomes its fault."""
+    if features is None:
+        return RawRecord(place, b"", None, {}, split, fault="it is no tf.Example")
+    faults: list[str] = []
+
+    def take(name: str, kind: str, otherwise: Any) -> Any:
+        try:
+            return tfds_folder.one_value(features, name, kind)
+        except ValueError as error:
+            faults.append(str(error))
+            return otherwise
+
+    labels = {label: take(feature, "int64_list", -1) for label, feature in roles.labels.items()}
+    name = take(roles.name, "bytes_list", b"").decode("utf-8", "backslashreplace") if roles.name else ""
+    return RawRecord(
+        file_name=f"{source_split}/{name}" if name else place,
+        image=take(roles.image, "bytes_list", b""),
+        mask=take(roles.mask, "bytes_list", None) if roles.mask else None,
+        labels={label: index for label, index in labels.items() if index >= 0},
+        split=split,
+        fault=" and ".join(faults),
+    )

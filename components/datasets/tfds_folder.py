@@ -1,0 +1,174 @@
+"""A data set that TFDS has prepared, as it lies in a folder: found, known by its content, read shard by shard.
+
+Nothing here needs TFDS, and all but `read` not even TensorFlow: pipelines are built by it.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from etils import epath
+
+INFO_FILE = "dataset_info.json"
+MADE_OF_FILE = "made_of.json"
+"""What this project leaves beside data that it prepared: the content that it had then, and what it was made of."""
+
+
+class Shard(NamedTuple):
+    """One file of records."""
+
+    path: str
+    split: str
+    """TFDS' split."""
+    examples: int
+    """How many records it holds, by `dataset_info.json`."""
+
+    def __str__(self) -> str:
+        return os.path.basename(self.path)
+
+
+def absolute(data_dir: str) -> str:
+    """One spelling of a TFDS data_dir; empty is TFDS' default. A bucket's stays as it is but for trailing slashes."""
+    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return data_dir.rstrip("/") if "://" in data_dir else os.path.abspath(os.path.expanduser(data_dir))
+
+
+def find(data_dir: str, name: str, version: str) -> epath.Path | None:
+    """The folder of the newest prepared version.
+
+    Args:
+        data_dir: as `absolute` gives it.
+        name: of the data set, with its config where it has one: `NAME` or `NAME/CONFIG`.
+        version: a pattern, such as `4.*.*`.
+    """
+    found = [path.parent for path in epath.Path(data_dir).glob(f"{name}/{version}/{INFO_FILE}")]
+    return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
+
+
+def others(data_dir: str) -> list[str]:
+    """What data sets and versions lie prepared in a data_dir, such as `mnist/3.0.1`."""
+    root = epath.Path(data_dir)
+    found = [path.parent for depth in ("*/*", "*/*/*") for path in root.glob(f"{depth}/{INFO_FILE}")]
+    return sorted(str(path.relative_to(root)) for path in found)
+
+
+def key(folder: epath.Path) -> str:
+    """Of the content of every file in a prepared folder, wherever it lies.
+
+    Data that this project prepared and nobody changed since has the key of what it was made of: so the run that
+    prepares it and the next, which finds it prepared, share one cache entry.
+    """
+    content = _content(folder)
+    mark = folder / MADE_OF_FILE
+    if mark.exists():
+        made = json.loads(mark.read_text())
+        if made.get("content") == content:
+            return made["of"]
+    return content
+
+
+def mark(folder: epath.Path, of: str) -> None:
+    """Notes beside data just prepared what it was made of."""
+    (folder / MADE_OF_FILE).write_text(json.dumps({"content": _content(folder), "of": of}))
+
+
+def _content(folder: epath.Path) -> str:
+    files = sorted(path for path in folder.iterdir() if path.name != MADE_OF_FILE and path.is_file())
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        digests = list(pool.map(_hash, files))
+    digest = hashlib.sha256()
+    for path, of_file in zip(files, digests, strict=True):
+        digest.update(path.name.encode() + b"\n" + of_file)
+    return digest.hexdigest()
+
+
+def _hash(path: epath.Path) -> bytes:
+    with pathlib.Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def class_names(folder: epath.Path, feature: str) -> tuple[str, ...]:
+    """The classes of a label, in the order of their indices."""
+    return tuple((folder / f"{feature}.labels.txt").read_text().splitlines())
+
+
+def shards(folder: epath.Path) -> Iterator[Shard]:
+    """All shards, in the order of `dataset_info.json`.
+
+    Raises:
+        ValueError: they are not TFRecord files.
+    """
+    info = json.loads((folder / INFO_FILE).read_text())
+    form = info.get("fileFormat", "tfrecord")
+    if form != "tfrecord":
+        raise ValueError(f"{folder} holds {form} files: prepare the data set with file_format='tfrecord'")
+    for split in info["splits"]:
+        lengths = [int(length) for length in split["shardLengths"]]
+        template = split.get("filepathTemplate") or "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+        for number, examples in enumerate(lengths):
+            name = template.format(
+                DATASET=info["name"],
+                SPLIT=split["name"],
+                FILEFORMAT=form,
+                SHARD_INDEX=f"{number:05d}",
+                NUM_SHARDS=f"{len(lengths):05d}",
+                SHARD_X_OF_Y=f"{number:05d}-of-{len(lengths):05d}",
+            )
+            yield Shard(os.fspath(folder / name), split["name"], examples)
+
+
+def read(shard: Shard) -> Iterator[Mapping[str, Any] | None]:
+    """The features of a shard's records, as a stream; None for one that is no `tf.Example`.
+
+    Raises:
+        ValueError: the shard is cut, missing, emptied or damaged; the message names it.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    count = 0
+    try:
+        for serialized in tf.data.TFRecordDataset(shard.path).as_numpy_iterator():
+            count += 1
+            try:
+                yield tf.train.Example.FromString(serialized).features.feature
+            except DecodeError:
+                yield None
+    except tf.errors.OpError as error:
+        raise ValueError(
+            f"shard {shard.path} is cut or damaged after record {count} of {shard.examples}: copy or prepare it anew"
+        ) from error
+    if count != shard.examples:
+        raise ValueError(
+            f"shard {shard.path} holds {count} records, but {INFO_FILE} says {shard.examples}: copy or prepare it anew"
+        )
+
+
+def one_value(features: Mapping[str, Any], name: str, kind: str) -> Any:
+    """The one value of a feature.
+
+    Args:
+        features: of a `tf.Example`.
+        name: of the feature.
+        kind: `bytes_list`, `int64_list` or `float_list`.
+
+    Raises:
+        ValueError: it is missing, of another type, or holds more values or none; the message is the reason.
+    """
+    if name not in features:
+        raise ValueError(f"its feature {name!r} is missing")
+    found = features[name].WhichOneof("kind")
+    if found is None:
+        raise ValueError(f"its feature {name!r} is empty")
+    if found != kind:
+        raise ValueError(f"its feature {name!r} is a {found}, not a {kind}")
+    values = getattr(features[name], kind).value
+    if len(values) != 1:
+        raise ValueError(f"its feature {name!r} holds {len(values)} values, not one")
+    return values[0]

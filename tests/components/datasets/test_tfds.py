@@ -1,0 +1,158 @@
+"""Data sets of TFDS by name, on a tiny one that TFDS prepares here."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from components.datasets.tfds import Tfds
+from tests.components.datasets.conftest import mask_of, records_of, square
+
+
+class Toys(tfds.core.GeneratorBasedBuilder):
+    """Photos of balls and cubes of two sizes, with masks."""
+
+    VERSION = tfds.core.Version("1.2.3")
+    name = "toys"
+
+    def _info(self):
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
+                "segmentation_mask": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+                "big": tfds.features.ClassLabel(num_classes=2),
+                "label": tfds.features.ClassLabel(names=["ball", "cube"]),
+                "file_name": tfds.features.Text(),
+            }
+        )
+        return tfds.core.DatasetInfo(builder=self, features=features)
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._examples(6), "validation": self._examples(2), "unsupervised": self._examples(2)}
+
+    def _generate_examples(self):
+        raise AssertionError("each split has its own")
+
+    @staticmethod
+    def _examples(count):
+        for number in range(count):
+            yield (
+                number,
+                {
+                    "image": np.full((6, 8, 3), 40 * number, np.uint8),
+                    "segmentation_mask": square(255)[..., None],
+                    "big": number % 2,
+                    "label": number // 3 if number < 5 else -1,
+                    "file_name": f"toy {number}",
+                },
+            )
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("tfds")
+    config = tfds.download.DownloadConfig(num_shards=2)
+    Toys(data_dir=str(data_dir)).download_and_prepare(download_config=config)
+    return data_dir
+
+
+@pytest.fixture
+def data_dir(prepared, tmp_path):
+    """A copy that a test may change."""
+    return pathlib.Path(shutil.copytree(prepared, tmp_path / "tfds"))
+
+
+def test_the_description_follows_from_the_features(prepared):
+    source = Tfds("toys", str(prepared))
+    spec = source.spec()
+    assert (spec.name, spec.title) == ("toys", "Toys")
+    assert [(label.name, label.classes) for label in spec.labels] == [("label", ("ball", "cube")), ("big", ("0", "1"))]
+    assert [label.optional for label in spec.labels] == [True, False]
+    assert (mask_of(source).classes, mask_of(source).values) == (("object",), ((255,),))
+
+
+def test_records_are_as_tfds_stored_them(prepared):
+    found = records_of(Tfds("toys:1.*.*", str(prepared)))
+    splits = [(name.split("/")[0], record.split) for name, record in found.items()]
+    assert splits == [("train", "train")] * 6 + [("validation", "eval")] * 2
+    assert not any(record.fault for record in found.values())
+    assert found["train/toy 4"].labels == {"label": 1, "big": 0}
+    assert found["train/toy 5"].labels == {"big": 1}
+    assert found["train/toy 1"].image[:3] == b"\xff\xd8\xff"
+    mask = found["train/toy 1"].mask
+    assert mask is not None
+    assert mask[:4] == b"\x89PNG"
+
+
+def test_features_are_mapped_by_flags(prepared):
+    source = Tfds("toys", str(prepared), features=("size_of=big", "mask=segmentation_mask", "image=image"))
+    assert [label.name for label in source.spec().labels] == ["size_of"]
+    assert records_of(source)["train/toy 1"].labels == {"size_of": 1}
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (
+            ("image=photo",),
+            r"features has image=photo, but toys has no picture of that name; it has image, segmentation_mask",
+        ),
+        (("kind=image",), r"features has kind=image, but toys has no class label of that name; it has big, label"),
+        (("image",), r"features has 'image': write ROLE=FEATURE"),
+    ],
+)
+def test_wrong_mappings_name_the_features(prepared, features, message):
+    with pytest.raises(ValueError, match=message):
+        Tfds("toys", str(prepared), features=features).spec()
+
+
+def test_what_is_not_prepared_is_said_with_what_is(prepared, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"blocks is not prepared in .*, which holds toys/1.2.3: name one of these, or"
+    ):
+        Tfds("blocks", str(prepared)).spec()
+    with pytest.raises(
+        RuntimeError, match=r"no_such_set is not prepared in .*which holds nothing that is prepared, and"
+    ):
+        Tfds("no_such_set", str(tmp_path)).prepare()
+    Tfds("toys", str(prepared)).prepare()
+
+
+def test_the_key_is_the_content_of_the_shards(data_dir, tmp_path):
+    before = Tfds("toys", str(data_dir)).key()
+    elsewhere = shutil.copytree(data_dir, tmp_path / "elsewhere")
+    assert Tfds("toys", str(elsewhere)).key() == before
+    shard = next(data_dir.glob("toys/1.2.3/*train*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert Tfds("toys", str(data_dir)).key() != before
+
+
+def test_damaged_and_cut_shards_are_errors_that_name_them(data_dir):
+    source = Tfds("toys", str(data_dir))
+    shards = list(source.shards())
+    path = pathlib.Path(shards[0].path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-20])
+    with pytest.raises(ValueError, match=rf"{path.name}.*(cut|damaged)"):
+        list(source.read(shards[0]))
+    info = data_dir / "toys" / "1.2.3" / "dataset_info.json"
+    path.write_bytes(content)
+    made = json.loads(info.read_text())
+    made["splits"][0]["shardLengths"][0] = "9"
+    info.write_text(json.dumps(made))
+    with pytest.raises(ValueError, match=rf"{path.name} holds 3 records, but dataset_info.json says 9"):
+        list(source.read(next(iter(source.shards()))))
+
+
+def test_splits_that_nobody_knows_are_refused(data_dir):
+    info = data_dir / "toys" / "1.2.3" / "dataset_info.json"
+    made = json.loads(info.read_text())
+    made["splits"] = [split for split in made["splits"] if split["name"] == "unsupervised"]
+    info.write_text(json.dumps(made))
+    with pytest.raises(ValueError, match=r"toys has the splits unsupervised: none of them is called as train, "):
+        list(Tfds("toys", str(data_dir)).shards())
