@@ -1,6 +1,6 @@
 """What each choice of a recipe gives: the recipe as it is and with one choice switched off, judged on split eval.
 
-    python benchmarks/ablations.py --examples RUN/pipeline/TfdsExampleGen/examples/ID [--model dcnn] [--results FILE]
+    python benchmarks/ablations.py --examples RUN/pipeline/ExampleGen/examples/ID [--model dcnn] [--results FILE]
 
 Every variant trains from the same start on the same data and is judged as it would be served: at its serving size, with
 the mirror image, at the threshold that is best on eval. --epochs and --largest-size shrink all variants alike, for one
@@ -240,7 +240,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", required=True, help="output of TfdsExampleGen: has Split-train and Split-eval")
+    parser.add_argument("--examples", required=True, help="output of ExampleGen: has Split-train and Split-eval")
     parser.add_argument("--model", choices=pets.MODELS, default="dcnn")
     parser.add_argument("--weights", default="none", help="as the config's field")
     parser.add_argument("--epochs", type=int, default=0, help="about so many in all; 0: the recipe's")

@@ -1,6 +1,6 @@
 """From each container's command on Kubeflow to its executor's first line, against the imports that it must make.
 
-    python benchmarks/cold_start.py [--rounds 3] [--steps TfdsExampleGen ModelComparison]
+    python benchmarks/cold_start.py [--rounds 3] [--steps ExampleGen ModelComparison]
 
 Every process stops where TFX's entry point says "Starting executor", and its processor seconds count: imports are work
 of one thread, and other work on the machine changes these less than the time on the wall. A step is compared with

@@ -1,6 +1,6 @@
 """Mask decoders on one backbone and the same data: F1 on split eval against the speed of a training step.
 
-    python benchmarks/decoders.py [--examples RUN/pipeline/TfdsExampleGen/examples/ID --weights FILE]
+    python benchmarks/decoders.py [--examples RUN/pipeline/ExampleGen/examples/ID --weights FILE]
 
 Each decoder trains for a few epochs from the same start: under a frozen backbone where it has weights, together with it
 where it has none. Speed is that of a whole training step on one constant batch, the backbone training too; the decoders
@@ -137,7 +137,7 @@ def speeds(models: dict[str, keras.Model], batch: tuple, config: TrainerConfig) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", help="output of TfdsExampleGen: a folder with Split-train and Split-eval")
+    parser.add_argument("--examples", help="output of ExampleGen: a folder with Split-train and Split-eval")
     parser.add_argument("--model", choices=pets.MODELS, default="mobilenet_v3_small")
     parser.add_argument("--weights", default="none", help="as the config's field")
     parser.add_argument("--size", type=int, default=128, help="side of the network's input, in pixels")

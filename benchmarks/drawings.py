@@ -12,7 +12,7 @@ from schema import pets
 
 
 def write_records(path: pathlib.Path, count: int, seed: int = 0) -> pathlib.Path:
-    """Writes so many drawings with their masks into one file, as TfdsExampleGen would; returns `path`."""
+    """Writes so many drawings with their masks into one file, as ExampleGen would; returns `path`."""
     generator = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -30,7 +30,7 @@ def write_records(path: pathlib.Path, count: int, seed: int = 0) -> pathlib.Path
 
 
 def write_splits(folder: pathlib.Path, train: int = 1024, evaluation: int = 128) -> pathlib.Path:
-    """Writes the splits train and eval in the layout of TfdsExampleGen's output; returns `folder`."""
+    """Writes the splits train and eval in the layout of ExampleGen's output; returns `folder`."""
     for seed, (split, count) in enumerate(((pets.TRAIN, train), (pets.EVAL, evaluation))):
         write_records(folder / f"Split-{split}" / "drawn", count, seed)
     return folder

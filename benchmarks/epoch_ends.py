@@ -60,7 +60,7 @@ def measured(split: inputs.Split, epochs: int, folder: str) -> FirstSteps:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", help="pattern of TFRecord files of TfdsExampleGen")
+    parser.add_argument("--records", help="pattern of TFRecord files of ExampleGen")
     parser.add_argument("--epochs", type=int, default=8, help="after the first, which fills the cache")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -70,7 +70,7 @@ def seconds(work: Callable[[str, str], object], model_path: str, pattern: str) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="a SavedModel of both heads, on breeds")
-    parser.add_argument("--examples", required=True, help="pattern of TFRecord files of TfdsExampleGen")
+    parser.add_argument("--examples", required=True, help="pattern of TFRecord files of ExampleGen")
     parser.add_argument("--rounds", type=int, default=3)
     flags = parser.parse_args()
     rounds = [

@@ -40,7 +40,7 @@ def images_per_second(model: keras.Model, data: tf.data.Dataset, batch_size: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=pets.MODELS, default="mobilenet_v3_small")
-    parser.add_argument("--records", help="pattern of TFRecord files of TfdsExampleGen")
+    parser.add_argument("--records", help="pattern of TFRecord files of ExampleGen")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
     config = pets_config()

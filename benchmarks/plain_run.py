@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from components.example_gen import preparation
+from pipeline import pipeline
 from pipeline.configs import Config
 from schema import pets
 from trainer_module import augmentation, probe, trainer
@@ -145,7 +145,9 @@ def _answer(model: keras.Model, image: np.ndarray, mirror: bool) -> dict[str, np
 def run(config: Config, run_dir: pathlib.Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     data = config.data
-    builder = preparation.prepared_builder(data.dataset, config.data_path(), data.manual_dir, data.examples_per_breed)
+    source = pipeline.data_source(config, config.data_path())
+    source.prepare()
+    builder = tfds.builder_from_directory(source.folder())
     results = {}
     for name in pets.MODELS:
         training = config.trainer(name)

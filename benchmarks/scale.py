@@ -190,13 +190,15 @@ def main() -> None:
     if flags.component:
         run_component(flags.run, flags.component)
         return
-    from components.example_gen import preparation
+    from components import datasets
 
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
-        dataset, data_dir = (DATASET, flags.data_dir) if flags.data_dir else ("synthetic_pets", f"{root}/drawings")
         per_breed = max(2, math.ceil(flags.photos / len(pets.BREEDS)))
-        source = pathlib.Path(preparation.prepared_builder(dataset, data_dir, "", per_breed).data_dir)
+        drawings = datasets.PetDrawings(per_breed, f"{root}/drawings")
+        data = datasets.OxfordPets(flags.data_dir) if flags.data_dir else drawings
+        data.prepare()
+        source = pathlib.Path(data.folder())
         folders = {factor: root / str(factor) for factor in flags.factors}
         for factor, folder in folders.items():
             write_data(source, folder / "data", flags.photos, factor)

@@ -18,8 +18,7 @@ import sys
 import tempfile
 import time
 
-from components.example_gen import preparation
-from pipeline import flags
+from pipeline import flags, pipeline
 from pipeline.configs import Config
 from schema import pets
 from trainer_module.config import Phase
@@ -76,8 +75,7 @@ def main() -> None:
     own, rest = parser.parse_known_args()
     config = flags.parse(rest, "whole_run.py", "Compares a run of the pipeline with a plain script.")
     arguments = [*rest, *shortened(config, own.epochs)]
-    data = config.data
-    preparation.prepared_builder(data.dataset, config.data_path(), data.manual_dir, data.examples_per_breed)
+    pipeline.data_source(config, config.data_path()).prepare()
     with tempfile.TemporaryDirectory() as folder:
         ours, plain = pathlib.Path(folder) / "ours", pathlib.Path(folder) / "plain"
         plain_seconds = seconds(ROOT / "benchmarks" / "plain_run.py", arguments, plain)

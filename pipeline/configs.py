@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from typing import Annotated, Literal
 
 from pipeline.beam import Beam
@@ -34,6 +35,10 @@ class Data(Checked):
     """Connected areas of pet or background smaller than this share of the picture are dropped from a mask."""
     eval_fraction: Annotated[float, Number(gt=0, lt=1)] = 0.1
     """Share of each breed's training photos that is held out as split `eval`."""
+    max_quarantined: Annotated[float, Number(ge=0, le=1)] = 0.01
+    """Share of a split's records that may be unusable (they go to quarantine) before the run stops."""
+    max_megapixels: Annotated[int, Number(ge=1, le=10_000)] = 100
+    """Photos with more millions of pixels, by their header, are not opened but go to quarantine."""
     image_size: Annotated[int, Number(ge=32, le=MAX_SIZE)] = 256
     """Side of the square that Transform resizes every picture to, in pixels; masks are judged at this size."""
 
@@ -100,7 +105,9 @@ class Config(Checked):
 
     def data_path(self) -> str:
         """The TFDS data_dir to use: `data_dir`, or what it stands for when it is empty."""
-        return self.data_dir or ("runs/data" if self.data.dataset == "synthetic_pets" else "")
+        path = self.data_dir or ("runs/data" if self.data.dataset == "synthetic_pets" else "")
+        # One spelling of one place: what is made of the data is cached by it.
+        return path if not path or "://" in path else os.path.realpath(os.path.expanduser(path))
 
     def to_json(self) -> str:
         """The config, for the report: all of it but where and how fresh, which change no figure."""

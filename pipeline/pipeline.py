@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable
 
 import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
 
+from components import datasets
 from components.anomaly_gate import AnomalyGate
 from components.comparison.component import ModelComparison
-from components.example_gen.component import TfdsExampleGen
+from components.example_gen.component import ExampleGen
 from components.pusher import Pusher
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config
@@ -46,14 +48,14 @@ def create_pipeline(
     """
     beam_pipeline_args = beam.pipeline_args(config.beam)
     beam.check_folder(config.beam, "data_dir", data_dir)
-    example_gen = TfdsExampleGen(
-        dataset=config.data.dataset,
-        data_dir=data_dir,
-        manual_dir=config.data.manual_dir,
-        examples_per_breed=config.data.examples_per_breed,
-        border=config.data.border,
+    source = data_source(config, data_dir)
+    spec = source.spec()
+    example_gen = ExampleGen(
+        source=source,
+        spec=dataclasses.replace(spec, splits=dataclasses.replace(spec.splits, eval=config.data.eval_fraction)),
         min_speck=config.data.min_speck,
-        eval_fraction=config.data.eval_fraction,
+        max_megapixels=config.data.max_megapixels,
+        max_quarantined=config.data.max_quarantined,
     )
     # Statistics of labels and names; image bytes have none worth the pass.
     statistics_gen = tfx.components.StatisticsGen(
@@ -144,8 +146,16 @@ def uncached(config: Config, nodes: Iterable[tfx.types.BaseNode]) -> set[str]:
     return {*config.uncached, "Pusher"}
 
 
+def data_source(config: Config, data_dir: str) -> datasets.OxfordPets | datasets.PetDrawings:
+    """Where the examples come from."""
+    data = config.data
+    if data.dataset == "synthetic_pets":
+        return datasets.PetDrawings(data.examples_per_breed, data_dir, data.border)
+    return datasets.OxfordPets(data_dir, data.manual_dir, data.border)
+
+
 def _trainer(
-    config: Config, model: str, example_gen: TfdsExampleGen, transform: tfx.components.Transform
+    config: Config, model: str, example_gen: ExampleGen, transform: tfx.components.Transform
 ) -> tfx.components.Trainer:
     return tfx.components.Trainer(
         # A dotted path of the installed package: workers find it, and no wheel is built for each run.

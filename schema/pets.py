@@ -1,11 +1,11 @@
 """Names that `components` and `trainer_module` share: features, classes, splits, models.
 
-A record, as `TfdsExampleGen` writes it (one `tf.Example` a photo):
+A record, as `ExampleGen` writes it (one `tf.Example` a photo):
 
 | feature        | type   | value                                                                    |
 |----------------|--------|--------------------------------------------------------------------------|
-| `image`        | bytes  | JPEG, RGB, any size                                                      |
-| `mask`         | bytes  | PNG, one channel, the image's size: 0 background, 1 pet, 2 ignored       |
+| `image`        | bytes  | encoded photo, upright, RGB or grey, any size                            |
+| `mask`         | bytes  | PNG, one channel, the image's size: 0 background, 1 pet, 255 ignored     |
 | `breed`        | int64  | index into `BREEDS`                                                      |
 | `species`      | int64  | index into `SPECIES`                                                     |
 | `breed_name`   | bytes  | `BREEDS[breed]`, for slices that a person can read                       |
@@ -31,7 +31,7 @@ FILE_NAME = "file_name"
 DESCRIBED_FEATURES = (BREED, SPECIES_LABEL, BREED_NAME, SPECIES_NAME, SIZE, FILE_NAME)
 """Features that have statistics worth computing; encoded pictures have none."""
 
-MASK_BACKGROUND, MASK_PET, MASK_IGNORED = 0, 1, 2
+MASK_BACKGROUND, MASK_PET, MASK_IGNORED = 0, 1, 255
 IGNORED_LABEL = -1.0
 """What `MASK_IGNORED` becomes in the transformed mask: losses and metrics give such a pixel weight 0."""
 

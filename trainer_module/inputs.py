@@ -33,7 +33,7 @@ class Split:
         files = tuple(sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern)))
         examples = sum(1 for _ in _records(files)) if files else 0
         if not examples:
-            raise ValueError(f"no examples in {list(patterns)}: check TfdsExampleGen's output")
+            raise ValueError(f"no examples in {list(patterns)}: check ExampleGen's output")
         return cls(files, examples)
 
 

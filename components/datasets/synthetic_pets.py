@@ -1,85 +1,87 @@
-"""The embedded data set: drawn pets, in the official folder layout, read by TFDS' own Oxford-IIIT Pet builder.
-
-It exists so that a first run needs no network and no licence; its figures say nothing about real pets.
-"""
+"""The drawings: pets drawn by a program, prepared by TFDS like the real ones, so that a first run needs no network."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import logging
 import pathlib
-import tempfile
 from collections.abc import Iterator
 
-import cv2
-import numpy as np
-import tensorflow_datasets as tfds
-from tensorflow_datasets.datasets.oxford_iiit_pet import oxford_iiit_pet_dataset_builder
+from etils import epath
 
-from components.datasets import pet_drawings
-from schema import pets
+from components.datasets import pets, tfds_folder
+from components.datasets.source import RawRecord
+from schema import dataset_spec
+from schema.dataset_spec import DatasetSpec
 
-_SEED = 37
+_progress = logging.getLogger("progress")
+
+NAME = "synthetic_pets"
+_DRAWN_BY = ("pet_drawings.py", "synthetic_pets_builder.py")
 
 
-class SyntheticPets(oxford_iiit_pet_dataset_builder.Builder):
-    """`synthetic_pets`: the features and the record code of `oxford_iiit_pet`, over drawings.
+@dataclasses.dataclass(frozen=True)
+class PetDrawings:
+    """So many drawings a breed in TFDS' split `train`, and half as many, but at least two, in `test`."""
 
-    Args:
-      examples_per_breed: Drawings of each breed in split `train`; half as many, but at least two, are in `test`.
-      data_dir: Where TFDS keeps prepared data sets; None for its default.
-    """
+    examples_per_breed: int
+    """2 or more: train and eval each need one of every breed."""
+    data_dir: str = ""
+    """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
+    border: pets.Border = "pet"
+    """What a trimap's border counts as."""
 
-    name = "synthetic_pets"
-    # TFDS would describe this data set with the README and the citation of the class that it inherits from.
-    pkg_dir_path = pathlib.Path(__file__).parent
+    def __post_init__(self) -> None:
+        pets.check_border(self.border)
+        if self.examples_per_breed < 2:
+            raise ValueError(f"examples_per_breed is {self.examples_per_breed}: train and eval each need one")
+        object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
 
-    def __init__(self, *, examples_per_breed: int, data_dir: str | None = None) -> None:
-        if examples_per_breed < 2:
-            raise ValueError(f"examples_per_breed is {examples_per_breed}: train and eval each need one of every breed")
-        self.examples_per_breed = examples_per_breed
-        # The name is a folder of data_dir, so other counts and other drawings never meet.
-        config = tfds.core.BuilderConfig(
-            name=f"{examples_per_breed}_per_breed_{_code_version()}",
-            description="Cartoon pets, drawn by a program: 37 breeds, 2 species, exact trimaps.",
+    def spec(self) -> DatasetSpec:
+        return pets.with_border(
+            dataset_spec.load(pathlib.Path(dataset_spec.__file__).with_name(f"{NAME}.yaml")), self.border
         )
-        super().__init__(config=config, data_dir=data_dir)
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, object]:
-        del dl_manager
-        train, test = self.examples_per_breed, max(2, self.examples_per_breed // 2)
-        return {
-            "train": self._generate_examples(range(1, train + 1)),
-            "test": self._generate_examples(range(train + 1, train + test + 1)),
-        }
+    def key(self) -> str:
+        folder = None if "://" in self.data_dir else self._prepared()
+        return tfds_folder.key(folder) if folder else self._drawings_key()
 
-    def _generate_examples(self, numbers: range) -> Iterator[tuple[str, dict[str, object]]]:
-        with tempfile.TemporaryDirectory() as folder:
-            yield from super()._generate_examples(*_draw_official_layout(pathlib.Path(folder), numbers))
+    def prepare(self) -> None:
+        if self._prepared() is None:
+            from components.datasets.synthetic_pets_builder import SyntheticPets
 
+            builder = SyntheticPets(
+                config_name=self._config(), examples_per_breed=self.examples_per_breed, data_dir=self.data_dir
+            )
+            _progress.info("drawing %s in %s", NAME, self.data_dir)
+            try:
+                pets.download_and_prepare(builder)
+            except Exception as error:
+                raise RuntimeError(f"{NAME} could not be drawn in {self.data_dir}: {error}") from error
+            tfds_folder.mark(builder.data_path, self._drawings_key())
+        pets.check_classes(self.folder(), self.spec())
 
-def _draw_official_layout(root: pathlib.Path, numbers: range) -> tuple[str, str, str]:
-    """Writes images/, annotations/trimaps/ and a list of them; returns the three paths as the builder takes them."""
-    images, annotations, listing = root / "images", root / "annotations", root / "annotations" / "list.txt"
-    images.mkdir()
-    (annotations / "trimaps").mkdir(parents=True)
-    lines = []
-    for label, breed in enumerate(pets.BREEDS):
-        species = pets.SPECIES_OF_BREED[label]
-        for number in numbers:
-            drawing = pet_drawings.draw(breed, np.random.default_rng((_SEED, label, number)))
-            name = f"{breed}_{number}"
-            _write(images / f"{name}.jpg", drawing.image[..., ::-1])
-            _write(annotations / "trimaps" / f"{name}.png", drawing.trimap)
-            lines.append(f"{name} {label + 1} {species + 1} 0\n")
-    listing.write_text("".join(lines))
-    return str(images), str(annotations), str(listing)
+    def folder(self) -> epath.Path:
+        """Where the drawings lie prepared."""
+        folder = self._prepared()
+        assert folder is not None, "prepare() comes first"
+        return folder
 
+    def shards(self) -> Iterator[tfds_folder.Shard]:
+        return tfds_folder.shards(self.folder())
 
-def _write(path: pathlib.Path, image: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise OSError(f"OpenCV could not write {path}")
+    def read(self, shard: tfds_folder.Shard) -> Iterator[RawRecord]:
+        return (pets.raw_record(features, shard.split) for features in tfds_folder.read(shard))
 
+    def _prepared(self) -> epath.Path | None:
+        return tfds_folder.find(self.data_dir, f"{NAME}/{self._config()}", pets.VERSION)
 
-def _code_version() -> str:
-    code = b"".join(pathlib.Path(module).read_bytes() for module in (__file__, pet_drawings.__file__))
-    return hashlib.sha256(code).hexdigest()[:8]
+    def _config(self) -> str:
+        """A folder's name, so that other counts and other drawings never meet."""
+        return f"{self.examples_per_breed}_per_breed_{self._drawings_key()[:8]}"
+
+    def _drawings_key(self) -> str:
+        folder = pathlib.Path(__file__).parent
+        code = b"".join((folder / name).read_bytes() for name in _DRAWN_BY)
+        return hashlib.sha256(code + str(self.examples_per_breed).encode()).hexdigest()

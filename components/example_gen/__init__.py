@@ -1,1 +1,1 @@
-"""`TfdsExampleGen`: TFDS to `tf.Example` splits. Import the component from `.component`; this module stays light."""
+"""`ExampleGen`: TFDS to `tf.Example` splits. Import the component from `.component`; this module stays light."""

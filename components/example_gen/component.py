@@ -1,85 +1,83 @@
-"""`TfdsExampleGen`: a TFDS pets data set becomes the splits train, eval and test of `tf.Example`s."""
+"""`ExampleGen`: any `Source` of labelled photos becomes the splits train, eval and test of `schema.record` records."""
 
 from __future__ import annotations
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
+from tfx.types.experimental import simple_artifacts
 
+from components import datasets
+from components.datasets.source import Source
 from components.example_gen import executor, fingerprint
+from schema.dataset_spec import DatasetSpec
 
-DATASETS = ("synthetic_pets", "oxford_iiit_pet")
 
-
-class TfdsExampleGenSpec(component_spec.ComponentSpec):
-    """Parameters and outputs of `TfdsExampleGen`."""
+class ExampleGenSpec(component_spec.ComponentSpec):
+    """Parameters and outputs of `ExampleGen`."""
 
     PARAMETERS = {  # noqa: RUF012 - TFX reads class attributes
-        "dataset": component_spec.ExecutionParameter(type=str),
-        "data_dir": component_spec.ExecutionParameter(type=str),
-        "manual_dir": component_spec.ExecutionParameter(type=str),
-        "examples_per_breed": component_spec.ExecutionParameter(type=int),
-        "border": component_spec.ExecutionParameter(type=str),
+        "source": component_spec.ExecutionParameter(type=str),
+        "spec": component_spec.ExecutionParameter(type=str),
         "min_speck": component_spec.ExecutionParameter(type=float),
-        "eval_fraction": component_spec.ExecutionParameter(type=float),
+        "max_pixels": component_spec.ExecutionParameter(type=int),
+        "max_quarantined": component_spec.ExecutionParameter(type=float),
         "fingerprint": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {}  # noqa: RUF012 - TFX reads class attributes
-    OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}  # noqa: RUF012 - TFX reads class attributes
+    OUTPUTS = {  # noqa: RUF012 - TFX reads class attributes
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        # KFP v2 restores only TFX's own artifact types by itself; of those, `File` promises nothing untrue.
+        "quarantine": component_spec.ChannelParameter(type=simple_artifacts.File),
+    }
 
 
-class TfdsExampleGen(base_beam_component.BaseBeamComponent):
-    """Prepares the data set where it is not, and writes `schema.pets` records with clean masks by Beam.
+class ExampleGen(base_beam_component.BaseBeamComponent):
+    """Prepares the data where it is not there, checks and mends each record, and writes them by Beam.
 
-    TFDS' `test` becomes split `test`; of TFDS' `train`, the photos of each breed with the smallest hashes of their
-    names become split `eval` and the others split `train`. Next to the splits lies `summary.json`, see
-    `components.example_gen.executor`.
+    Outputs:
+      examples: `Examples` with splits train, eval and test, and `summary.json`, see `components.example_gen.summary`.
+      quarantine: a folder with what could not be used, see `components.example_gen.quarantine`.
     """
 
-    SPEC_CLASS = TfdsExampleGenSpec
+    SPEC_CLASS = ExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(
         self,
-        dataset: str,
-        data_dir: str = "",
-        manual_dir: str = "",
-        examples_per_breed: int = 0,
-        border: str = "pet",
-        min_speck: float = 0.001,
-        eval_fraction: float = 0.1,
+        source: Source,
+        spec: DatasetSpec,
+        min_speck: float = 0.0,
+        max_megapixels: int = 100,
+        max_quarantined: float = 0.01,
     ) -> None:
         """Makes the component, with the fingerprint of code and data in its cache key; the data may not be there yet.
 
         Args:
-          dataset: One of `DATASETS`.
-          data_dir: A TFDS data_dir, prepared or to be prepared; empty for TFDS' default.
-          manual_dir: A folder with the official images.tar.gz and annotations.tar.gz; empty to download them.
-          examples_per_breed: Size of the synthetic set, see `SyntheticPets`; ignored by the real one.
-          border: What a trimap's border counts as: `pet`, `background` or `ignore`.
-          min_speck: Areas of a mask smaller than this share of the picture are dropped, in [0, 1).
-          eval_fraction: Share of each breed's training photos that becomes split `eval`, in (0, 1).
+          source: Where the records come from, one of `components.datasets.DATASETS`.
+          spec: What their labels and masks mean; `splits` are cut where the source gives none.
+          min_speck: Areas of a mask smaller than this share of the picture are dropped, in [0, 1); 0 drops none.
+          max_megapixels: Photos of more pixels (by their header) are not opened, 1 or more.
+          max_quarantined: The share of a split that may be unusable before the run stops, in [0, 1]; copies of photos
+            in other splits do not count, and one record may be unusable in any split unless this is 0.
 
         Raises:
-          ValueError: A value is out of its range.
+          ValueError: A value is out of its range, or the source cannot find its data.
         """
-        if dataset not in DATASETS:
-            raise ValueError(f"dataset is {dataset!r}; choose one of {', '.join(DATASETS)}")
-        if border not in ("pet", "background", "ignore"):
-            raise ValueError(f"border is {border!r}; choose pet, background or ignore")
         if not 0 <= min_speck < 1:
             raise ValueError(f"min_speck is {min_speck}; a share of the picture lies in [0, 1)")
-        if not 0 < eval_fraction < 1:
-            raise ValueError(f"eval_fraction is {eval_fraction}; a share of the photos lies in (0, 1)")
-        spec = TfdsExampleGenSpec(
-            dataset=dataset,
-            data_dir=data_dir,
-            manual_dir=manual_dir,
-            examples_per_breed=examples_per_breed,
-            border=border,
+        if max_megapixels < 1:
+            raise ValueError(f"max_megapixels is {max_megapixels}; give 1 or more")
+        if not 0 <= max_quarantined <= 1:
+            raise ValueError(f"max_quarantined is {max_quarantined}; a share of a split lies in [0, 1]")
+        component_spec = ExampleGenSpec(
+            source=datasets.to_json(source),
+            spec=spec.to_json(),
             min_speck=min_speck,
-            eval_fraction=eval_fraction,
-            fingerprint=fingerprint.fingerprint(dataset, data_dir),
+            max_pixels=max_megapixels * 1_000_000,
+            max_quarantined=max_quarantined,
+            fingerprint=fingerprint.fingerprint(source),
             examples=types.Channel(type=standard_artifacts.Examples),
+            quarantine=types.Channel(type=simple_artifacts.File),
         )
-        super().__init__(spec=spec)
+        super().__init__(spec=component_spec)

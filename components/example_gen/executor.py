@@ -1,54 +1,37 @@
-"""The executor of `TfdsExampleGen`: TFDS' shards, through Beam, become shards of `schema.pets` records.
+"""The executor of `ExampleGen`: a source's shards, through Beam, become shards of `schema.record` records.
 
-Beam's elements are shards: each is read and written as a stream, so memory holds one record a worker whatever the
-size of the data set, and the same data always makes the same files. The photo stays encoded; of it only the header
-is read. Beside the splits stands `summary.json`:
+Beam's elements are shards: each is read as a stream twice, first for names, labels and hashes, from which follow the
+splits and the copies, then to be converted. Each worker holds one record, and of its shard what was decided; so memory
+does not grow with the data but for the names of one class, and the same data always makes the same files.
 
-    {"dataset": "oxford_iiit_pet/4.0.0",
-     "splits": {"train": {"examples": 3312, "breeds": {"Abyssinian": 90, ...}, "sizes": {"small": 1200, ...},
-                          "masks_without_pet": 0, "masks_with_specks": 310, "speck_pixels": 5210}, ...}}
-
-Nothing is dropped from the data but the specks counted there: a bad record is an error that names it.
+No record is lost: it is written or in quarantine, and both are counted against what was read.
 """
+
+from __future__ import annotations
 
 import collections
 import contextlib
 import hashlib
-import json
-import logging
 import os
-import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from tfx.components.example_gen import utils as example_gen_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.example_gen import masks, preparation
-from schema import pets
-
-SUMMARY_FILE = "summary.json"
-
-_progress = logging.getLogger("progress")
-
-
-class _Shard(NamedTuple):
-    """One of TFDS' shards, and where its records go."""
-
-    source: str
-    split: str
-    """TFDS' split: `train` is cut into train and eval."""
-    name: str
-    """Of the files that are made of it."""
+from components import datasets
+from components.datasets.source import Source
+from components.example_gen import quarantine, records, splits, summary
+from schema import record
+from schema.dataset_spec import DatasetSpec
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Prepares the data set if need be, then converts it."""
+    """Prepares the data if need be, then converts it."""
 
     def Do(
         self,
@@ -56,105 +39,199 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes the splits and `summary.json` into the output `examples`.
+        """Writes the splits and `summary.json` into the output `examples`, and what cannot be used into `quarantine`.
 
         Raises:
-          RuntimeError: The data set is neither prepared nor can it be; or Beam met a bad record (its message names it).
-          ValueError: The data set has other classes than `schema.pets`, or too few photos to be split.
+          RuntimeError: The data is not there and cannot be prepared, or a shard is damaged (the message names it).
+          ValueError: More than `max_quarantined` cannot be used, or a split is empty.
         """
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        builder = preparation.prepared_builder(
-            exec_properties["dataset"],
-            exec_properties["data_dir"],
-            exec_properties["manual_dir"],
-            exec_properties["examples_per_breed"],
-        )
-        examples.splits = list(pets.SPLITS)
+        aside = artifact_utils.get_single_instance(output_dict["quarantine"])
+        source = datasets.from_json(exec_properties["source"])
+        spec = DatasetSpec.from_json(exec_properties["spec"])
+        source.prepare()
+        examples.splits = list(record.SPLITS)
         examples.set_string_custom_property(example_gen_utils.PAYLOAD_FORMAT_PROPERTY_NAME, "FORMAT_TF_EXAMPLE")
-        for split in pets.SPLITS:
+        for split in record.SPLITS:
             fileio.makedirs(_split_dir(examples.uri, split))
-
+        quarantine.prepare(aside.uri)
+        rules = records.Rules(spec, exec_properties["min_speck"], exec_properties["max_pixels"])
         with self._make_beam_pipeline() as pipeline:
-            shards = pipeline | "Shards" >> beam.Create(_shards(builder)) | beam.Reshuffle()
-            eval_names = (
-                shards
-                | "ReadNames" >> beam.FlatMap(_read_names)
-                | "ByName" >> beam.GroupByKey()
-                | "OnlyOnce" >> beam.FlatMap(_unique_train_name)
-                | "ByBreed" >> beam.GroupByKey()
-                | "ChooseEval" >> beam.FlatMap(_choose_eval, exec_properties["eval_fraction"])
-            )
-            (
-                shards
-                | "Convert" >> beam.ParDo(_ConvertShard(examples.uri, exec_properties), beam.pvalue.AsIter(eval_names))
-                | "Count" >> beam.CombinePerKey(sum)
-                | "Counts" >> beam.combiners.ToDict()
-                | "Summarise" >> beam.Map(_write_summary, builder.info.full_name, examples.uri)
-            )
-        _report(examples.uri)
+            _convert(pipeline, source, rules, examples.uri, aside.uri)
+        made = summary.read(examples.uri)
+        summary.tell(made, aside.uri)
+        summary.check(made, quarantine.read(aside.uri), exec_properties["max_quarantined"], aside.uri)
 
 
-def _shards(builder: tfds.core.DatasetBuilder) -> Iterator[_Shard]:
-    for split in ("train", "test"):
-        paths = [os.fspath(path) for path in builder.info.splits[split].filepaths]
-        for index, path in enumerate(paths):
-            yield _Shard(path, split, f"data_tfrecord-{index:05d}-of-{len(paths):05d}")
+class _Look(NamedTuple):
+    """What the first pass learns of a record that may be used."""
+
+    shard: int
+    position: int
+    name: str
+    split: str
+    group: bytes
+    """What it stays together with: its group, else the copies of its photo."""
+    stratum: str
+    """Its class of the first label."""
+    photo: bytes
+    """Hash of the photo's bytes."""
 
 
-def _records(shard: _Shard) -> Iterator[Mapping[str, tf.train.Feature]]:
-    for serialized in tf.data.TFRecordDataset(shard.source).as_numpy_iterator():
-        yield tf.train.Example.FromString(serialized).features.feature
+class _Decision(NamedTuple):
+    """What becomes of a record, where that is not what its source says."""
+
+    position: int
+    split: str
+    refused: records.Refused | None = None
 
 
-def _file_name(record: Mapping[str, tf.train.Feature]) -> str:
-    return record["file_name"].bytes_list.value[0].decode()
+def _convert(pipeline: beam.Pipeline, source: Source, rules: records.Rules, uri: str, aside: str) -> None:
+    shards = (
+        pipeline
+        | "Source" >> beam.Create([source])
+        | "Shards" >> beam.FlatMap(lambda source: enumerate(source.shards()))
+        | beam.Reshuffle()
+    )
+    looks = shards | "Look" >> beam.ParDo(_LookAtShard(source, rules.spec)).with_outputs("counts", main="looks")
+    named = (
+        looks.looks
+        | "KeyName" >> beam.Map(lambda look: (look.name, look))
+        | "ByName" >> beam.GroupByKey()
+        | "OnlyOnce" >> beam.ParDo(_OnlyOnce()).with_outputs("counts", "decisions", main="looks")
+    )
+    given = named.looks | "Split" >> beam.Map(lambda look: frozenset([look.split])) | beam.CombineGlobally(_union)
+    copies = (
+        named.looks
+        | "KeyGroup" >> beam.Map(lambda look: (look.group, look))
+        | "ByGroup" >> beam.GroupByKey()
+        | "KeyClass" >> beam.Map(_by_class)
+        | "ByClass" >> beam.GroupByKey()
+        | "Assign" >> beam.FlatMap(_assign, beam.pvalue.AsSingleton(given), rules.spec)
+        | "KeyPhoto" >> beam.Map(lambda look: (look.photo, look))
+        | "ByPhoto" >> beam.GroupByKey()
+        | "Copies" >> beam.ParDo(_Copies()).with_outputs("counts", main="decisions")
+    )
+    decisions = (named.decisions, copies.decisions) | "Decisions" >> beam.Flatten()
+    converted = (
+        {"shards": shards, "decisions": decisions}
+        | "ByShard" >> beam.CoGroupByKey()
+        | "Convert" >> beam.ParDo(_ConvertShard(source, rules, uri, aside)).with_outputs("rows", main="counts")
+    )
+    counts = (looks.counts, named.counts, copies.counts, converted.counts) | beam.Flatten() | beam.CombinePerKey(sum)
+    everything = beam.pvalue.AsDict(counts), beam.pvalue.AsIter(converted.rows)
+    pipeline | "Once" >> beam.Create([None]) | beam.Map(_write_counts, *everything, rules.spec, uri, aside)
 
 
-def _read_names(shard: _Shard) -> Iterator[tuple[str, tuple[str, int]]]:
-    for record in _records(shard):
-        yield _file_name(record), (shard.split, record["label"].int64_list.value[0])
+class _LookAtShard(beam.DoFn):
+    """The first pass: the records that may be used; of the others it counts that they were read."""
+
+    def __init__(self, source: Source, spec: DatasetSpec) -> None:
+        self._source = source
+        self._spec = spec
+
+    def process(self, shard: tuple[int, Any]) -> Iterator[Any]:
+        for position, raw in enumerate(self._source.read(shard[1])):
+            if records.refusal(raw, self._spec):
+                yield beam.pvalue.TaggedOutput("counts", ((_split(raw.split), "read", ""), 1))
+                continue
+            photo = hashlib.sha256(raw.image).digest()
+            first = self._spec.labels[0].name if self._spec.labels else ""
+            group = raw.group.encode("utf-8", "surrogateescape") or photo
+            stratum = str(raw.labels.get(first, ""))
+            yield _Look(shard[0], position, raw.file_name, raw.split, group, stratum, photo)
 
 
-def _unique_train_name(item: tuple[str, Iterable[tuple[str, int]]]) -> Iterator[tuple[int, str]]:
-    name, places = item[0], sorted(item[1])
-    if len(places) > 1:
-        raise ValueError(f"{name}: {len(places)} records have this file_name, in {[split for split, _ in places]}")
-    split, label = places[0]
-    if split == "train":
-        yield label, name
+class _OnlyOnce(beam.DoFn):
+    """Of the records with one name the first is left, one of the held-out splits before others."""
+
+    def process(self, named: tuple[str, Iterable[_Look]]) -> Iterator[Any]:
+        first, *others = sorted(named[1], key=_precedence)
+        yield first
+        for look in others:
+            split = _split(look.split)
+            refused = records.Refused("file name", f"another record, in split {_split(first.split)}, has its file name")
+            yield beam.pvalue.TaggedOutput("decisions", (look.shard, _Decision(look.position, split, refused)))
+            yield beam.pvalue.TaggedOutput("counts", ((split, "read", ""), 1))
 
 
-def _choose_eval(breed: tuple[int, Iterable[str]], fraction: float) -> list[str]:
-    """The names with the smallest hashes: of two or more photos at least one is chosen, and at least one is left."""
-    names = sorted(breed[1], key=lambda name: hashlib.sha256(name.encode()).digest())
-    return names[: min(max(1, round(fraction * len(names))), len(names) - 1)]
+def _union(splits: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*splits)
+
+
+def _by_class(group: tuple[bytes, Iterable[_Look]]) -> tuple[str, list[_Look]]:
+    """The class that most examples of a group have, and the group."""
+    looks = sorted(group[1], key=_precedence)
+    classes = collections.Counter(sorted(look.stratum for look in looks))
+    return classes.most_common(1)[0][0], looks
+
+
+def _assign(one_class: tuple[str, Iterable[list[_Look]]], given: frozenset[str], spec: DatasetSpec) -> Iterator[_Look]:
+    """The records of one class, each with its split: given ones stay, the rest is cut into those that are missing."""
+    pool = []
+    for group in one_class[1]:
+        yield from (look for look in group if look.split not in ("", record.TRAIN))
+        pool.append([look for look in group if look.split in ("", record.TRAIN)])
+    pool = [group for group in pool if group]
+    units = [splits.Unit(min(splits.order(look.name) for look in group), len(group)) for group in pool]
+    assigned = splits.assign(units, splits.to_make(given, spec.splits))
+    for group, split in zip(pool, assigned, strict=True):
+        yield from (look._replace(split=split) for look in group)
+
+
+class _Copies(beam.DoFn):
+    """Decides over the records of one photo: across splits only those of the one held out the most are used."""
+
+    def process(self, copies: tuple[bytes, Iterable[_Look]]) -> Iterator[Any]:
+        first, *others = sorted(copies[1], key=_precedence)
+        for look in (first, *others):
+            refused = None
+            if look.split != first.split:
+                refused = records.Refused(summary.DUPLICATE, f"its photo is that of {first.name} in {first.split}")
+            elif look is not first:
+                yield beam.pvalue.TaggedOutput("counts", ((look.split, "duplicates", ""), 1))
+            yield beam.pvalue.TaggedOutput("counts", ((look.split, "read", ""), 1))
+            if refused or look.split != record.TRAIN:
+                yield look.shard, _Decision(look.position, look.split, refused)
+
+
+def _precedence(look: _Look) -> tuple[int, int, int]:
+    """Sorts held-out records first, then as the source has them."""
+    return -record.SPLITS.index(_split(look.split)), look.shard, look.position
+
+
+def _split(given: str) -> str:
+    return given or record.TRAIN
 
 
 class _ConvertShard(beam.DoFn):
-    """Reads one shard, writes its records, and yields what `summary.json` counts: ((split, what, which), count)."""
+    """Reads one shard again and writes its records; yields what `summary.json` counts, and the quarantine's lines."""
 
-    def __init__(self, uri: str, exec_properties: dict[str, Any]) -> None:
+    def __init__(self, source: Source, rules: records.Rules, uri: str, aside: str) -> None:
+        self._source = source
+        self._rules = rules
         self._uri = uri
-        self._border = exec_properties["border"]
-        self._min_speck = exec_properties["min_speck"]
+        self._aside = aside
 
-    def process(self, shard: _Shard, eval_names: Iterable[str]) -> Iterator[tuple[tuple[str, str, str], int]]:
-        held_out = frozenset(eval_names)
-        counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
+    def process(self, item: tuple[int, Mapping[str, Any]]) -> Iterator[Any]:
+        number, [shard] = item[0], item[1]["shards"]
+        decided = {decision.position: decision for decision in item[1]["decisions"]}
+        counts: collections.Counter[summary.Key] = collections.Counter()
         with contextlib.ExitStack() as stack:
-            writers = {
-                split: stack.enter_context(_shard_writer(os.path.join(_split_dir(self._uri, split), shard.name)))
-                for split in ((pets.TRAIN, pets.EVAL) if shard.split == "train" else (pets.TEST,))
-            }
-            for record in _records(shard):
-                name = _file_name(record)
-                split = pets.TEST if shard.split == "test" else pets.EVAL if name in held_out else pets.TRAIN
-                try:
-                    example, mask = convert(record, self._border, self._min_speck)
-                except (ValueError, IndexError) as error:
-                    raise ValueError(f"{name}: {error}") from error
-                writers[split].write(example.SerializeToString(deterministic=True))
-                counts.update(_counted(split, example, mask))
+            writers: dict[str, tf.io.TFRecordWriter] = {}
+            for position, raw in enumerate(self._source.read(shard)):
+                decision = decided.get(position, _Decision(position, _split(raw.split)))
+                result = decision.refused or records.accept(raw, self._rules)
+                if isinstance(result, records.Refused):
+                    row = quarantine.keep(self._aside, raw, decision.split, result, (number, position), str(shard))
+                    yield beam.pvalue.TaggedOutput("rows", row)
+                    counts[decision.split, "quarantined", result.what] += 1
+                    continue
+                if decision.split not in writers:
+                    path = os.path.join(_split_dir(self._uri, decision.split), f"data_tfrecord-{number:05d}")
+                    writers[decision.split] = stack.enter_context(_shard_writer(path))
+                writers[decision.split].write(result.example.SerializeToString(deterministic=True))
+                counts.update(dict(summary.of_accepted(decision.split, result)))
         yield from counts.items()
 
 
@@ -168,93 +245,16 @@ def _shard_writer(path: str) -> Iterator[tf.io.TFRecordWriter]:
     fileio.rename(unfinished, path, overwrite=True)
 
 
-def convert(
-    record: Mapping[str, tf.train.Feature], border: masks.Border, min_speck: float
-) -> tuple[tf.train.Example, masks.PreparedMask]:
-    """One TFDS record as `schema.pets` describes it, and its mask with what was measured on it.
-
-    Raises:
-      ValueError: The photo is no JPEG, a label is unknown, or the trimap does not fit (see `masks.prepare_mask`).
-    """
-    breed, species = record["label"].int64_list.value[0], record["species"].int64_list.value[0]
-    for label, classes, what in ((breed, pets.BREEDS, "breed"), (species, pets.SPECIES, "species")):
-        if not 0 <= label < len(classes):
-            raise ValueError(f"{what} label {label} is unknown; labels are 0 to {len(classes) - 1}")
-    jpeg = record["image"].bytes_list.value[0]
-    mask = masks.prepare_mask(record["segmentation_mask"].bytes_list.value[0], jpeg_size(jpeg), border, min_speck)
-    features = {
-        pets.IMAGE: jpeg,
-        pets.MASK: mask.png,
-        pets.BREED: breed,
-        pets.SPECIES_LABEL: species,
-        pets.BREED_NAME: pets.BREEDS[breed].encode(),
-        pets.SPECIES_NAME: pets.SPECIES[species].encode(),
-        pets.SIZE: pets.SIZES[min(int(mask.pet_share * len(pets.SIZES)), len(pets.SIZES) - 1)].encode(),
-        pets.FILE_NAME: record["file_name"].bytes_list.value[0],
-    }
-    return tf.train.Example(features=tf.train.Features(feature={k: _feature(v) for k, v in features.items()})), mask
-
-
-def _feature(value: bytes | int) -> tf.train.Feature:
-    if isinstance(value, bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-def jpeg_size(jpeg: bytes) -> tuple[int, int]:
-    """(height, width) in pixels from a JPEG's frame header (ITU-T T.81, B.2.2), without decoding it.
-
-    Raises:
-      ValueError: The bytes are no JPEG or hold no frame header.
-    """
-    if jpeg[:2] != b"\xff\xd8":
-        raise ValueError(f"the image starts with {jpeg[:4]!r}, which is not a JPEG")
-    position = 2
-    while position + 9 <= len(jpeg) and jpeg[position] == 0xFF:
-        marker = jpeg[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        # Start of frame is C0 to CF, save DHT (C4), JPG (C8) and DAC (CC).
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return struct.unpack_from(">HH", jpeg, position + 5)
-        position += 2 + struct.unpack_from(">H", jpeg, position + 2)[0]
-    raise ValueError("the JPEG ends before its frame header")
-
-
-def _counted(split: str, example: tf.train.Example, mask: masks.PreparedMask) -> dict[tuple[str, str, str], int]:
-    feature = example.features.feature
-    return {
-        (split, "examples", ""): 1,
-        (split, "breeds", feature[pets.BREED_NAME].bytes_list.value[0].decode()): 1,
-        (split, "sizes", feature[pets.SIZE].bytes_list.value[0].decode()): 1,
-        (split, "masks_without_pet", ""): int(mask.pet_share == 0),
-        (split, "masks_with_specks", ""): int(mask.dropped_pixels > 0),
-        (split, "speck_pixels", ""): mask.dropped_pixels,
-    }
-
-
-def _write_summary(counts: dict[tuple[str, str, str], int], dataset: str, uri: str) -> None:
-    splits: dict[str, dict[str, Any]] = {split: {"examples": 0} for split in pets.SPLITS}
-    for (split, what, which), count in sorted(counts.items()):
-        if which:
-            splits[split].setdefault(what, {})[which] = count
-        else:
-            splits[split][what] = count
-    with fileio.open(os.path.join(uri, SUMMARY_FILE), "w") as file:
-        file.write(json.dumps({"dataset": dataset, "splits": splits}, indent=1))
-
-
-def _report(uri: str) -> None:
-    with fileio.open(os.path.join(uri, SUMMARY_FILE)) as file:
-        summary = json.loads(file.read())
-    counts = {split: summary["splits"][split]["examples"] for split in pets.SPLITS}
-    _progress.info("%s: %s", summary["dataset"], ", ".join(f"{split} {count:,}" for split, count in counts.items()))
-    empty = [split for split, count in counts.items() if not count]
-    if empty:
-        raise ValueError(
-            f"{summary['dataset']} leaves split {empty[0]} empty: eval needs a breed of two photos or more"
-        )
+def _write_counts(
+    _: None,
+    counts: Mapping[summary.Key, int],
+    rows: Iterable[quarantine.Row],
+    spec: DatasetSpec,
+    uri: str,
+    aside: str,
+) -> None:
+    quarantine.write(aside, rows)
+    summary.write(summary.collect(counts, spec), uri)
 
 
 def _split_dir(uri: str, split: str) -> str:

@@ -1,4 +1,4 @@
-"""Preparation of one trimap with OpenCV: decode, check, border rule, speck removal, re-encode.
+"""Masks at ingestion, with OpenCV: read, checked, turned into classes, freed of specks, written as clean PNG.
 
 It runs in a Beam DoFn before Transform: a Python function inside a Transform graph is lost when another
 process loads the saved graph.
@@ -6,74 +6,192 @@ process loads the saved graph.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+import functools
+import io
+import struct
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from schema import pets
+from components.datasets import mask_values
+from components.example_gen import images
+from schema import dataset_spec, record
 
-Border = Literal["pet", "background", "ignore"]
 Mask = NDArray[np.uint8]
+Values = NDArray[Any]
+"""uint8 or uint16."""
 
-TRIMAP_PET, TRIMAP_BACKGROUND, TRIMAP_BORDER = 1, 2, 3
-"""Pixel values of an Oxford-IIIT trimap."""
-
-_BORDER_BECOMES = {"pet": pets.MASK_PET, "background": pets.MASK_BACKGROUND, "ignore": pets.MASK_IGNORED}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_GREY = (b"\x08\x00", b"\x10\x00")
+"""PNG's bit depth and colour type of grey pictures of 8 and 16 bits."""
+_NAMED_VALUES = 10
+"""So many unexpected values a message names."""
 
 
 class PreparedMask(NamedTuple):
-    """A mask as the examples carry it, and what was measured on the way."""
+    """A mask as the records carry it, and what was measured on the way."""
 
     png: bytes
-    """One grey channel of `schema.pets.MASK_*`."""
-    pet_share: float
-    """Pixels of pet as a share of all pixels, in [0, 1]."""
-    dropped_pixels: int
-    """Pixels that changed sides because they belonged to a speck."""
+    """One grey channel: 0 background, k the k-th class, `schema.record.MASK_IGNORED`."""
+    share: float
+    """Pixels of the foreground as a share of all pixels, in [0, 1]."""
+    speck_pixels: Mapping[str, int]
+    """Pixels that a class lost or won because they belonged to a speck or a hole; classes without any are missing."""
+    between_pixels: int
+    """Pixels whose value stands for nothing, which became the nearest that does."""
+    turned: bool
+    """Whether it was turned as the photo was."""
+    known: bool = True
+    """Whether there is one; else every pixel is unknown."""
 
 
-def prepare_mask(trimap_png: bytes, image_size: tuple[int, int], border: Border, min_speck: float) -> PreparedMask:
-    """Makes a clean mask of one trimap.
+def prepare_mask(
+    data: bytes, size: tuple[int, int], spec: dataset_spec.Mask, min_speck: float, orientation: int = 1
+) -> PreparedMask:
+    """Makes a clean mask of one mask file.
 
     Args:
-      trimap_png: The encoded trimap; grey, palette and colour files are all read as one grey channel.
-      image_size: (height, width) of the photo that the trimap belongs to, in pixels.
-      border: What the trimap's border band counts as.
+      data: The encoded mask.
+      size: (height, width) of the upright photo that it belongs to, in pixels.
+      spec: Which values stand for what.
       min_speck: Connected areas smaller than this share of the picture are dropped, in [0, 1).
+      orientation: EXIF's, that was applied to the photo. A mask of the size that the photo had before is turned with
+        it; one of the upright size is left, also where the two sizes are the same.
 
     Raises:
-      ValueError: The trimap cannot be decoded, is not of the photo's size, or holds other values than 1, 2, 3.
+      ValueError: It cannot be decoded, is not of the photo's size, or holds values that stand for nothing.
     """
-    trimap = _decode(trimap_png)
-    _check(trimap, image_size)
-    mask = _apply_border(trimap, border)
-    clean = drop_specks(mask, min_speck * mask.size)
+    stored = size[::-1] if orientation >= 5 else size
+    found = _header_size(data)
+    if found not in (size, stored):
+        raise ValueError(f"it is {_text(found)}, but the photo is {_text(size)}")
+    values = read_values(data)
+    turn = found != size
+    mask, between = _classes(images.turned(values, orientation) if turn else values, spec)
+    clean = drop_specks(mask, min_speck * mask.size, len(spec.classes)) if min_speck else mask
     return PreparedMask(
         png=_encode(clean),
-        pet_share=np.count_nonzero(clean == pets.MASK_PET) / clean.size,
-        dropped_pixels=int(np.count_nonzero(clean != mask)),
+        share=np.count_nonzero((clean != record.MASK_BACKGROUND) & (clean != record.MASK_IGNORED)) / clean.size,
+        speck_pixels=_changes(mask, clean, spec),
+        between_pixels=between,
+        turned=turn,
     )
 
 
-def drop_specks(mask: Mask, min_pixels: float) -> Mask:
-    """Gives specks of pet to the background, then holes in the pet to the pet.
+@functools.lru_cache(maxsize=64)
+def unknown_mask(size: tuple[int, int]) -> PreparedMask:
+    """The mask of a photo of (height, width) pixels that has none: every pixel is unknown."""
+    return PreparedMask(_encode(np.full(size, record.MASK_IGNORED, np.uint8)), 0.0, {}, 0, False, known=False)
 
-    A speck is a connected area of fewer than `min_pixels`: 8-connected for pet, 4-connected for background,
-    so that the two never cross. The largest area of pet stays whatever its size, and ignored pixels stay ignored.
+
+def read_values(data: bytes) -> Values:
+    """The values as the file holds them, [H, W]: of a palette picture its indices, of 16 bits all 16.
+
+    Colour is read where the channels agree. A channel of transparency is left out.
+
+    Raises:
+      ValueError: It is no picture, or one whose colours have no one value.
+    """
+    if data[:8] == _PNG and data[24:26] in _GREY:
+        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # faster than Pillow
+        if grey is None or grey.ndim != 2:
+            raise ValueError("the mask cannot be read: it is cut or damaged")
+        return np.asarray(grey)
+    try:
+        return mask_values.pixels(data)
+    except ValueError:
+        raise
+    except Exception as error:  # hostile bytes make Pillow raise anything
+        raise ValueError(f"the mask cannot be read: {error}") from error
+
+
+def _header_size(data: bytes) -> tuple[int, int]:
+    """(height, width) as its header claims, nothing decoded."""
+    if data[:8] == _PNG and len(data) >= 24:
+        width, height = struct.unpack(">II", data[16:24])
+        return height, width
+    try:
+        with Image.open(io.BytesIO(data)) as header:
+            return header.height, header.width
+    except Exception as error:  # as in `read_values`
+        raise ValueError(f"it ({len(data)} bytes) is no picture that can be read") from error
+
+
+def _classes(values: Values, spec: dataset_spec.Mask) -> tuple[Mask, int]:
+    """Classes of the values, and how many pixels had a value that stands for nothing."""
+    table, known = _tables(spec)
+    between = values.size - int(np.count_nonzero(known[values]))
+    if between and spec.between == "refuse":
+        found = np.unique(values)
+        wrong = [str(value) for value in found[~known[found]]]
+        more = f" and {len(wrong) - _NAMED_VALUES} more" if len(wrong) > _NAMED_VALUES else ""
+        raise ValueError(f"it holds {', '.join(wrong[:_NAMED_VALUES])}{more}; known are {_meanings(spec)}")
+    return table[values], between
+
+
+@functools.lru_cache(maxsize=4)
+def _tables(spec: dataset_spec.Mask) -> tuple[Mask, NDArray[np.bool_]]:
+    """For each value of 16 bits: its class, and whether the spec names it (else the nearest's, the lower of two)."""
+    classes = dict.fromkeys(spec.background, record.MASK_BACKGROUND) | dict.fromkeys(spec.ignored, record.MASK_IGNORED)
+    for number, values in enumerate(spec.values, start=1):
+        classes |= dict.fromkeys(values, number)
+    stated = np.array(sorted(classes))
+    every = np.arange(65536)
+    above = np.clip(np.searchsorted(stated, every), 0, len(stated) - 1)
+    below = np.maximum(above - 1, 0)
+    nearest = np.where(every - stated[below] <= np.abs(stated[above] - every), stated[below], stated[above])
+    nearest = np.where(every <= stated[0], stated[0], nearest)
+    table = np.array([classes[int(value)] for value in stated], np.uint8)[np.searchsorted(stated, nearest)]
+    return table, np.isin(every, stated)
+
+
+def _meanings(spec: dataset_spec.Mask) -> str:
+    groups = [
+        *zip(spec.classes, spec.values, strict=True),
+        ("background", spec.background),
+        ("ignored", spec.ignored),
+    ]
+    return ", ".join(f"{' '.join(map(str, values))} {name}" for name, values in groups if values)
+
+
+def drop_specks(mask: Mask, min_pixels: float, classes: int = 1) -> Mask:
+    """Gives specks of each class to the background, then holes in a class to the class around them.
+
+    A speck is a connected area of fewer than `min_pixels`: 8-connected for a class, 4-connected for background,
+    so that the two never cross. The largest area of each class stays whatever its size, and ignored pixels stay.
 
     Args:
-      mask: `schema.pets.MASK_*`, [H, W].
+      mask: Background, classes and ignored pixels of `schema.record`, [H, W].
       min_pixels: Size of the smallest area that stays.
+      classes: How many classes there are.
     """
     clean = mask.copy()
-    specks, small = _small_areas(clean == pets.MASK_PET, min_pixels, connectivity=8, keep_largest=True)
-    clean[small[specks]] = pets.MASK_BACKGROUND
-    if (clean == pets.MASK_PET).any():
-        holes, small = _small_areas(clean == pets.MASK_BACKGROUND, min_pixels, connectivity=4, keep_largest=False)
-        clean[small[holes]] = pets.MASK_PET
+    for number in range(1, classes + 1):
+        specks, small = _small_areas(clean == number, min_pixels, connectivity=8, keep_largest=True)
+        clean[small[specks]] = record.MASK_BACKGROUND
+    if ((clean != record.MASK_BACKGROUND) & (clean != record.MASK_IGNORED)).any():
+        holes, small = _small_areas(clean == record.MASK_BACKGROUND, min_pixels, connectivity=4, keep_largest=False)
+        if classes == 1:
+            clean[small[holes]] = 1
+        else:
+            _fill(clean, holes, np.flatnonzero(small))
     return clean
+
+
+def _fill(clean: Mask, holes: NDArray[Any], numbers: NDArray[Any]) -> None:
+    """Gives each of these holes to the class that most of the pixels around it have, if any has one."""
+    before = clean.copy()
+    for number in numbers:
+        hole = holes == number
+        around = (cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~hole
+        counts = np.bincount(before[around], minlength=256)
+        counts[[record.MASK_BACKGROUND, record.MASK_IGNORED]] = 0
+        if counts.any():
+            clean[hole] = counts.argmax()
 
 
 def _small_areas(
@@ -89,35 +207,24 @@ def _small_areas(
     return np.asarray(labels), small
 
 
-def _decode(png: bytes) -> Mask:
-    trimap = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE) if png else None
-    if trimap is None:
-        raise ValueError(f"the trimap ({len(png)} bytes) is not an image that OpenCV can decode")
-    return trimap.astype(np.uint8, copy=False)
+def _changes(before: Mask, after: Mask, spec: dataset_spec.Mask) -> dict[str, int]:
+    changed = before != after
+    if not changed.any():
+        return {}
+    sides = before[changed], after[changed]
+    counts = {
+        name: int(np.count_nonzero((sides[0] == number) | (sides[1] == number)))
+        for number, name in enumerate(spec.classes, start=1)
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
-def _check(trimap: Mask, image_size: tuple[int, int]) -> None:
-    if trimap.shape != tuple(image_size):
-        raise ValueError(f"the trimap is {_size(trimap.shape)}, but the image is {_size(image_size)}")
-    found = np.flatnonzero(np.bincount(trimap.ravel()))
-    if not set(found) <= {TRIMAP_PET, TRIMAP_BACKGROUND, TRIMAP_BORDER}:
-        raise ValueError(f"the trimap holds the values {found.tolist()}; known are 1 pet, 2 background, 3 border")
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]} x {shape[0]} pixels"
-
-
-def _apply_border(trimap: Mask, border: Border) -> Mask:
-    table = np.zeros(256, np.uint8)
-    table[TRIMAP_PET] = pets.MASK_PET
-    table[TRIMAP_BACKGROUND] = pets.MASK_BACKGROUND
-    table[TRIMAP_BORDER] = _BORDER_BECOMES[border]
-    return table[trimap]
+def _text(size: tuple[int, ...]) -> str:
+    return f"{size[1]} x {size[0]} pixels"
 
 
 def _encode(mask: Mask) -> bytes:
     done, png = cv2.imencode(".png", mask)
     if not done:
-        raise ValueError(f"OpenCV cannot encode a mask of {_size(mask.shape)}")
+        raise ValueError(f"OpenCV cannot encode a mask of {_text(mask.shape)}")
     return png.tobytes()

@@ -30,7 +30,7 @@ DATA_DIR = "/tmp/tensorflow_datasets"
 _SHOWN = {"report_page": ("system.HTML", "index.html"), "metrics": ("system.Metrics", "metrics.json")}
 """Outputs of ModelComparison for KFP's own pages: type, and the file of its report."""
 
-_BEAM_STEPS = ("TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator")
+_BEAM_STEPS = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator")
 
 Spec = dict[str, Any]
 

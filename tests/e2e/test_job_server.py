@@ -168,7 +168,7 @@ def portable_run(first_run: Run, engine: Engine, tmp_path_factory: pytest.TempPa
 
 
 def _records(artifacts: pathlib.Path, split: str) -> list[bytes]:
-    files = sorted(artifacts.glob(f"TfdsExampleGen/examples/*/Split-{split}/*"))
+    files = sorted(artifacts.glob(f"ExampleGen/examples/*/Split-{split}/*"))
     return list(tf.data.TFRecordDataset([str(file) for file in files], "").as_numpy_iterator())
 
 
@@ -254,7 +254,7 @@ def test_the_loss_of_a_pool_in_mid_run_is_survived(
     portable_run: pathlib.Path, first_run: Run, engine: Engine, tmp_path: pathlib.Path
 ) -> None:
     killer = _kill_when_at_work(engine, 0)
-    artifacts = _run(first_run, engine.beam, tmp_path, last="TfdsExampleGen")
+    artifacts = _run(first_run, engine.beam, tmp_path, last="ExampleGen")
     killer.join(timeout=1)
     assert engine.pools[0].poll() is not None
     for split in pets.SPLITS:
@@ -265,8 +265,8 @@ def test_the_loss_of_every_pool_fails_the_step_with_its_cause(
     portable_run: pathlib.Path, first_run: Run, engine: Engine, tmp_path: pathlib.Path
 ) -> None:
     _kill_when_at_work(engine, 1)
-    with pytest.raises(local.ComponentError, match=r"^TfdsExampleGen$") as failure:
-        _run(first_run, engine.beam, tmp_path, last="TfdsExampleGen")
+    with pytest.raises(local.ComponentError, match=r"^ExampleGen$") as failure:
+        _run(first_run, engine.beam, tmp_path, last="ExampleGen")
     said = cause.sentence(failure.value.__cause__ or failure.value)
     assert "the Beam job at localhost:" in said
     assert "RuntimeError: no worker pool answers, of localhost:" in said

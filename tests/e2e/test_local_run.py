@@ -15,7 +15,7 @@ from conftest import ROOT, TEMPORARY, Run, run_locally, start_locally
 from schema import pets
 
 COMPONENTS = (
-    "TfdsExampleGen",
+    "ExampleGen",
     "StatisticsGen",
     "ImportSchemaGen",
     "ExampleValidator",
@@ -51,7 +51,7 @@ def test_the_console_shows_nothing_of_the_libraries(first_run: Run) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        *(f"pipeline/TfdsExampleGen/examples/*/Split-{split}/*" for split in pets.SPLITS),
+        *(f"pipeline/ExampleGen/examples/*/Split-{split}/*" for split in pets.SPLITS),
         "pipeline/StatisticsGen/statistics/*/Split-train/FeatureStats.pb",
         "pipeline/ExampleValidator/anomalies/*/Split-test/SchemaDiff.pb",
         "pipeline/Transform/transform_graph/*/transform_fn/saved_model.pb",
@@ -114,7 +114,7 @@ print(json.dumps({
 def test_the_pushed_model_in_a_new_process_has_the_figures_of_tfma(first_run: Run) -> None:
     metrics = json.loads((first_run.directory / "report" / "metrics.json").read_text())
     [serving] = first_run.directory.glob("serving/*")
-    [records] = first_run.directory.glob("pipeline/TfdsExampleGen/examples/*/Split-test")
+    [records] = first_run.directory.glob("pipeline/ExampleGen/examples/*/Split-test")
     result = subprocess.run(
         [sys.executable, "-c", _SERVE, str(serving), f"{records}/*"],
         capture_output=True,
@@ -189,7 +189,7 @@ def interrupted_run(first_run: Run, tmp_path_factory: pytest.TempPathFactory) ->
     with start_locally(first_run.directory.parents[1], "--run-dir", str(run_dir)) as process:
         assert process.stdout is not None
         lines: list[str] = []
-        while not lines or not lines[-1].startswith("TfdsExampleGen"):
+        while not lines or not lines[-1].startswith("ExampleGen"):
             lines.append(process.stdout.readline())
             assert lines[-1], lines
         other = run_locally(first_run.directory.parents[1], "--run-dir", str(run_dir))

@@ -8,7 +8,7 @@ import apache_beam as beam
 import pytest
 import tensorflow as tf
 
-from components.example_gen import preparation
+from components.datasets import pets
 from pipeline import cause
 from trainer_module.config import Phase, Recipe
 from trainer_module.models import mobilenet
@@ -25,9 +25,9 @@ def _sentence(error: BaseException) -> str:
 def test_the_three_ways_to_provide_the_data_come_before_the_dead_network(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparation, "_HOST", "nowhere.invalid")
+    monkeypatch.setattr(pets, "_HOST", "nowhere.invalid")
     with pytest.raises(RuntimeError) as failure:
-        preparation.prepared_builder("oxford_iiit_pet", str(tmp_path), "", 0)
+        pets.OxfordPets(str(tmp_path)).prepare()
     said = _sentence(failure.value)
     assert said.startswith("RuntimeError: oxford_iiit_pet is not prepared")
     assert "in one of three ways" in said

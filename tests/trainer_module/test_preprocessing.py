@@ -36,7 +36,7 @@ def test_pixels_are_normalised_to_minus_one_to_one() -> None:
 
 
 def test_ignored_pixels_become_minus_one() -> None:
-    np.testing.assert_array_equal(preprocessing.mask_label(tf.constant([0, 1, 2], tf.uint8)), [0.0, 1.0, -1.0])
+    np.testing.assert_array_equal(preprocessing.mask_label(tf.constant([0, 1, 255], tf.uint8)), [0.0, 1.0, -1.0])
 
 
 def test_the_transform_graph_gives_what_training_sees(

@@ -4,7 +4,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from components.datasets import pet_drawings
-from components.datasets.synthetic_pets import SyntheticPets
+from components.datasets.synthetic_pets import PetDrawings
 from schema import pets
 
 DRAWINGS = [(breed, number) for breed in pets.BREEDS for number in range(3)]
@@ -49,9 +49,10 @@ def test_the_trimap_outlines_the_animal():
     assert np.mean(dark[pet]) > 2 * np.mean(dark[~pet])
 
 
-def test_tfds_builds_it_like_the_real_data_set(tmp_path):
-    builder = SyntheticPets(examples_per_breed=2, data_dir=str(tmp_path))
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+def test_tfds_reads_them_like_the_real_data_set(tmp_path):
+    drawings = PetDrawings(2, str(tmp_path))
+    drawings.prepare()
+    builder = tfds.builder_from_directory(drawings.folder())
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 74, "test": 74}
     assert tuple(builder.info.features["label"].names) == pets.BREEDS
     names, species_of = [], {}
@@ -66,11 +67,19 @@ def test_tfds_builds_it_like_the_real_data_set(tmp_path):
     assert all((species == "Cat") == pets.BREEDS[label][0].isupper() for label, species in species_of.items())
 
 
-def test_another_count_is_another_data_set(tmp_path):
-    folders = {SyntheticPets(examples_per_breed=count, data_dir=str(tmp_path)).data_dir for count in (2, 3)}
-    assert len(folders) == 2
+def test_drawing_keeps_the_key_and_a_changed_file_changes_it(tmp_path):
+    drawings = PetDrawings(2, str(tmp_path))
+    before = drawings.key()
+    assert PetDrawings(3, str(tmp_path)).key() != before
+    drawings.prepare()
+    assert drawings.key() == before
+    shard = next(iter(drawings.shards()))
+    with open(shard.path, "r+b") as file:
+        file.seek(1000)
+        file.write(b"?")
+    assert drawings.key() != before
 
 
-def test_too_few_examples_are_refused(tmp_path):
+def test_too_few_examples_are_refused():
     with pytest.raises(ValueError, match="examples_per_breed is 1"):
-        SyntheticPets(examples_per_breed=1, data_dir=str(tmp_path))
+        PetDrawings(1)

@@ -27,7 +27,7 @@ DEPLOYMENT = Deployment(
 )
 
 TASKS = {
-    "TfdsExampleGen",
+    "ExampleGen",
     "StatisticsGen",
     "ImportSchemaGen",
     "ExampleValidator",

@@ -12,7 +12,7 @@ from pipeline.beam import Beam, pipeline_args
 from pipeline.kubeflow import package, sharing
 from pipeline.kubeflow.deployment import Deployment
 
-BEAM_STEPS = ("TfdsExampleGen", "StatisticsGen", "Transform", "Evaluator-dcnn", "Evaluator-mobilenet-v3-small")
+BEAM_STEPS = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator-dcnn", "Evaluator-mobilenet-v3-small")
 CONFIG = dataclasses.replace(
     configs.debug(),
     data_dir="/mnt/pets/data",

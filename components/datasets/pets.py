@@ -1,0 +1,207 @@
+"""Oxford-IIIT Pet, as TFDS prepares it: found in a data_dir, or made there of the official archives."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.util
+import io
+import logging
+import os
+import pathlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from etils import epath
+
+from components.datasets import tfds_folder
+from components.datasets.source import RawRecord
+from schema import dataset_spec
+from schema.dataset_spec import DatasetSpec
+
+_progress = logging.getLogger("progress")
+
+Border = Literal["pet", "background", "ignore"]
+
+NAME, VERSION = "oxford_iiit_pet", "4.*.*"
+PREPARED_SHARDS = 4
+"""Shards a split of a data set that is prepared here: what can be read at once."""
+
+_SCHEMA = pathlib.Path(dataset_spec.__file__).parent
+_HOST = "thor.robots.ox.ac.uk"
+_ARCHIVES = ("images.tar.gz", "annotations.tar.gz")
+_BORDER = 3
+"""Value of a trimap's border; 1 is pet, 2 background."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OxfordPets:
+    """The official photos with their trimaps: TFDS' split `train` is to be cut, `test` is given.
+
+    Raises:
+        ValueError: `border` is none, or `data_dir` is the data set's own folder.
+    """
+
+    data_dir: str = ""
+    """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
+    manual_dir: str = ""
+    """A folder with the official images.tar.gz and annotations.tar.gz; empty to download them."""
+    border: Border = "pet"
+    """What a trimap's border counts as."""
+
+    def __post_init__(self) -> None:
+        check_border(self.border)
+        object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
+        if self.manual_dir:
+            object.__setattr__(self, "manual_dir", tfds_folder.absolute(self.manual_dir))
+
+    def spec(self) -> DatasetSpec:
+        return with_border(dataset_spec.load(_SCHEMA / f"{NAME}.yaml"), self.border)
+
+    def key(self) -> str:
+        folder = None if "://" in self.data_dir else self._prepared()
+        return tfds_folder.key(folder) if folder else self._archives_key()
+
+    def prepare(self) -> None:
+        if self._prepared() is None:
+            self._make()
+        check_classes(self.folder(), self.spec())
+
+    def folder(self) -> epath.Path:
+        """Where TFDS has prepared it."""
+        folder = self._prepared()
+        assert folder is not None, "prepare() comes first"
+        return folder
+
+    def shards(self) -> Iterator[tfds_folder.Shard]:
+        return tfds_folder.shards(self.folder())
+
+    def read(self, shard: tfds_folder.Shard) -> Iterator[RawRecord]:
+        return (raw_record(features, shard.split) for features in tfds_folder.read(shard))
+
+    def _prepared(self) -> epath.Path | None:
+        # A data_dir one folder too deep would be taken for an empty one, and 811 MB be downloaded into it.
+        found = tfds_folder.find(self.data_dir, NAME, VERSION)
+        if not found and NAME in pathlib.PurePath(self.data_dir).parts[-2:]:
+            parent = self.data_dir[: self.data_dir.rindex(f"/{NAME}")]
+            if tfds_folder.find(parent, NAME, VERSION):
+                raise ValueError(f"data_dir {self.data_dir} is a folder of the data set itself: give {parent}")
+        return found
+
+    def _make(self) -> None:
+        import tensorflow_datasets as tfds
+
+        builder = tfds.builder(f"{NAME}:{VERSION}", data_dir=self.data_dir)
+        found = tfds_folder.others(self.data_dir)
+        holds = f"holds no {NAME} of version 4, but {', '.join(found)}" if found else "holds no prepared data set"
+        _progress.info("%s %s: preparing %s there", self.data_dir, holds, builder.info.full_name)
+        try:
+            _require_archives(builder, self.manual_dir)
+            download_and_prepare(builder, self.manual_dir)
+        except Exception as error:
+            raise RuntimeError(
+                f"{NAME} is not prepared in {self.data_dir}, which {holds}, and could not be prepared there: {error}"
+                f"\nProvide it in one of three ways: a network that reaches {_HOST}; a manual_dir with the official "
+                f"{' and '.join(_ARCHIVES)}; or a data_dir in which TFDS has prepared it."
+            ) from error
+        tfds_folder.mark(builder.data_path, self._archives_key())
+
+    def _archives_key(self) -> str:
+        """Of the official archives' checksums, which TFDS verifies."""
+        tfds = importlib.util.find_spec("tensorflow_datasets")
+        if tfds is None or tfds.origin is None:
+            raise ModuleNotFoundError("tensorflow_datasets is not installed: run `make install`")
+        checksums = pathlib.Path(tfds.origin).with_name("datasets").joinpath(f"{NAME}/checksums.tsv")
+        return hashlib.sha256(checksums.read_bytes()).hexdigest()
+
+
+def check_border(border: str) -> None:
+    if border not in ("pet", "background", "ignore"):
+        raise ValueError(f"border is {border!r}; choose pet, background or ignore")
+
+
+def with_border(spec: DatasetSpec, border: Border) -> DatasetSpec:
+    """The description with the trimap's border counted so."""
+    assert spec.mask is not None
+    values = {"pet": (1,), "background": (2,), "ignore": ()}
+    values[border] = (*values[border], _BORDER)
+    mask = dataclasses.replace(
+        spec.mask, values=(values["pet"],), background=values["background"], ignored=values["ignore"]
+    )
+    return dataclasses.replace(spec, mask=mask)
+
+
+def check_classes(folder: epath.Path, spec: DatasetSpec) -> None:
+    """Holds the class names of prepared data against the description.
+
+    Raises:
+        ValueError: they differ.
+    """
+    for feature, label in (("label", "breed"), ("species", "species")):
+        found, expected = tfds_folder.class_names(folder, feature), spec.label(label).classes
+        if found != expected:
+            raise ValueError(f"{folder} has the {feature} names {found}, expected {expected}")
+
+
+def raw_record(features: Mapping[str, Any] | None, split: str) -> RawRecord:
+    """TFDS' record; what is wrong with it becomes its fault."""
+    if features is None:
+        return RawRecord("", b"", None, {}, split, fault="it is no tf.Example")
+    faults: list[str] = []
+
+    def take(name: str, kind: str, otherwise: Any) -> Any:
+        try:
+            return tfds_folder.one_value(features, name, kind)
+        except ValueError as error:
+            faults.append(str(error))
+            return otherwise
+
+    return RawRecord(
+        file_name=os.fsdecode(take("file_name", "bytes_list", b"")),
+        image=take("image", "bytes_list", b""),
+        mask=take("segmentation_mask", "bytes_list", None),
+        labels={"breed": take("label", "int64_list", -1), "species": take("species", "int64_list", -1)},
+        split=split,
+        fault=" and ".join(faults),
+    )
+
+
+def download_and_prepare(builder: Any, manual_dir: str = "") -> None:
+    """Lets TFDS make the data set, in `PREPARED_SHARDS` shards a split, with nothing on the console."""
+    import tensorflow_datasets as tfds
+
+    config = tfds.download.DownloadConfig(
+        manual_dir=manual_dir or None, try_download_gcs=False, num_shards=PREPARED_SHARDS
+    )
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_config=config)
+
+
+def _require_archives(builder: Any, manual_dir: str) -> None:
+    """Checks at once that the official archives can be had: TFDS itself retries a dead network for minutes.
+
+    Raises:
+        OSError: manual_dir lacks an archive; or there is none, they were not downloaded earlier, and no host answers.
+    """
+    if manual_dir:
+        missing = [name for name in _ARCHIVES if not os.path.exists(os.path.join(manual_dir, name))]
+        if missing:
+            raise FileNotFoundError(f"manual_dir {manual_dir} lacks {' and '.join(missing)}")
+        return
+    downloads = builder.data_path.parents[1] / "downloads"
+    here = [name for name in _ARCHIVES if any(_finished(downloads, name.removesuffix(".tar.gz")))]
+    if len(here) == len(_ARCHIVES):
+        _progress.info("unpacking what %s holds", downloads)
+        return
+    _progress.info("downloading up to 811 MB from %s; some minutes", _HOST)
+    with contextlib.suppress(urllib.error.HTTPError):  # any answer will do
+        urllib.request.urlopen(urllib.request.Request(f"https://{_HOST}", method="HEAD"), timeout=20)
+
+
+def _finished(downloads: Any, stem: str) -> Iterator[Any]:
+    """Archives that TFDS downloaded whole: the note beside each is written last."""
+    return (path for path in downloads.glob(f"*{stem}*.tar.gz") if path.with_name(f"{path.name}.INFO").exists())

@@ -1,0 +1,158 @@
+"""What ingestion counted: `summary.json` beside the splits, the lines on the console, and when a run must stop.
+
+    {"dataset": "oxford_iiit_pet", "title": "Oxford-IIIT Pet",
+     "splits": {"train": {"read": 3313, "examples": 3312, "labels": {"breed": {"Abyssinian": 90, ...}, ...},
+                          "sizes": {"small": 1200, ...}, "without_mask": 0, "empty_masks": 0, "between_pixels": 0,
+                          "masks_with_specks": 310, "speck_pixels": {"pet": 5210}, "repaired": {"orientation": 4},
+                          "quarantined": {"photo": 1}, "duplicates": 2, "missing_classes": {"breed": []}}, ...}}
+
+`read` is `examples` and all of `quarantined`; `duplicates` are copies of photos within the split, beyond the first.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tfx.dsl.io import fileio
+
+from components.example_gen import quarantine, records
+from schema import record
+from schema.dataset_spec import DatasetSpec
+
+SUMMARY_FILE = "summary.json"
+
+DUPLICATE = "duplicate"
+"""What a copy in another split is quarantined as: nothing is wrong with it, so it counts for no share."""
+
+Key = tuple[str, str, str]
+"""Split, what is counted, and which of it; the last is empty where it is one number."""
+
+_progress = logging.getLogger("progress")
+_NAMED = 5
+"""So many examples of something a message names."""
+_NUMBERS = ("read", "examples", "without_mask", "empty_masks", "between_pixels", "masks_with_specks", "duplicates")
+_GROUPS = ("sizes", "speck_pixels", "repaired", "quarantined")
+
+
+def of_accepted(split: str, accepted: records.Accepted) -> Iterator[tuple[Key, int]]:
+    """What one written example adds."""
+    yield (split, "examples", ""), 1
+    for label, name in accepted.labels.items():
+        yield (split, f"label {label}", name), 1
+    for repair in accepted.photo.repairs:
+        yield (split, "repaired", repair), 1
+    mask = accepted.mask
+    if mask is None:
+        return
+    if not mask.known:
+        yield (split, "without_mask", ""), 1
+        return
+    if mask.turned:
+        yield (split, "repaired", "mask turned"), 1
+    yield (split, "sizes", record.size_of(mask.share)), 1
+    yield (split, "empty_masks", ""), int(mask.share == 0)
+    yield (split, "between_pixels", ""), mask.between_pixels
+    yield (split, "masks_with_specks", ""), int(bool(mask.speck_pixels))
+    for name, pixels in mask.speck_pixels.items():
+        yield (split, "speck_pixels", name), pixels
+
+
+def collect(counts: Mapping[Key, int], spec: DatasetSpec) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    splits: dict[str, dict[str, Any]] = {}
+    for split in record.SPLITS:
+        made: dict[str, Any] = {name: counts.get((split, name, ""), 0) for name in _NUMBERS}
+        made |= {name: _which(counts, split, name) for name in _GROUPS}
+        made["labels"] = {label.name: _which(counts, split, f"label {label.name}") for label in spec.labels}
+        made["missing_classes"] = {
+            label.name: [name for name in label.classes if name not in made["labels"][label.name]]
+            for label in spec.labels
+        }
+        splits[split] = made
+    return {"dataset": spec.name, "title": spec.title, "splits": splits}
+
+
+def _which(counts: Mapping[Key, int], split: str, what: str) -> dict[str, int]:
+    return {key[2]: count for key, count in sorted(counts.items()) if key[:2] == (split, what) and count}
+
+
+def write(summary: Mapping[str, Any], uri: str) -> None:
+    with fileio.open(os.path.join(uri, SUMMARY_FILE), "w") as file:
+        file.write(json.dumps(summary, indent=1, ensure_ascii=False))
+
+
+def read(uri: str) -> dict[str, Any]:
+    """The summary beside the examples in `uri`."""
+    with fileio.open(os.path.join(uri, SUMMARY_FILE)) as file:
+        return json.loads(file.read())
+
+
+def tell(summary: Mapping[str, Any], quarantine_uri: str) -> None:
+    """Says on the console what was made, mended and put aside."""
+    splits = summary["splits"]
+    _progress.info("%s: %s", summary["title"], _per_split(splits, lambda of: f"{of['examples']:,}"))
+    for what, sentence in (("repaired", "mended"), ("quarantined", "not used")):
+        if any(of[what] for of in splits.values()):
+            where = f"; see {os.path.join(quarantine_uri, quarantine.RECORDS_FILE)}" if what == "quarantined" else ""
+            _progress.info("%s: %s%s", sentence, _per_split(splits, lambda of, what=what: _listed(of[what])), where)
+    if any(of["duplicates"] for of in splits.values()):
+        _progress.info("the same photo again: %s", _per_split(splits, lambda of: of["duplicates"] or ""))
+    for split, of in splits.items():
+        for label, missing in of["missing_classes"].items():
+            if missing and of["examples"]:
+                more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+                _progress.info("no example in %s: %s %s%s", split, label, ", ".join(missing[:_NAMED]), more)
+
+
+def _per_split(splits: Mapping[str, Any], text: Any) -> str:
+    return ", ".join(f"{split} {said}" for split, of in splits.items() if (said := text(of)))
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return (
+        f"{sum(counts.values())} ({', '.join(f'{what} {count}' for what, count in counts.items())})" if counts else ""
+    )
+
+
+def check(
+    summary: Mapping[str, Any], rows: Sequence[quarantine.Row], max_quarantined: float, quarantine_uri: str
+) -> None:
+    """Stops the run where it must be.
+
+    Args:
+        summary: as `collect` makes it.
+        rows: of the quarantine.
+        max_quarantined: the largest share of a split's records that may be in quarantine, copies of photos aside; one
+            record may be unless it is 0.
+        quarantine_uri: where the quarantine lies.
+
+    Raises:
+        ValueError: a split has more in quarantine, or no example.
+        RuntimeError: records were lost on the way.
+    """
+    for split, of in summary["splits"].items():
+        quarantined = sum(of["quarantined"].values())
+        if of["read"] != of["examples"] + quarantined:
+            raise RuntimeError(
+                f"{of['read']} records of split {split} were read, but {of['examples']} written and {quarantined} "
+                "quarantined: the data changed meanwhile; run again"
+            )
+        bad = quarantined - of["quarantined"].get(DUPLICATE, 0)
+        allowed = max(1, int(max_quarantined * of["read"])) if max_quarantined else 0
+        if bad > allowed:
+            named = [row for row in rows if row["split"] == split and row["what"] != DUPLICATE][:_NAMED]
+            raise ValueError(
+                f"{bad} of the {of['read']} records of split {split} cannot be used, more than max_quarantined "
+                f"{max_quarantined:g} allows; mend them or raise it. {quarantine_uri} holds them all, first of them "
+                + "; ".join(f"{row['file_name']} in {row['shard']}: {row['reason']}" for row in named)
+            )
+    empty = [split for split, of in summary["splits"].items() if not of["examples"]]
+    if empty:
+        raise ValueError(
+            f"{summary['title']} leaves split {empty[0]} empty: the data gives none, and its share in the data set's "
+            "description (splits) is 0 or there are too few examples of each class"
+        )
