@@ -15,14 +15,16 @@ from components.datasets.folder import Folder
 from components.datasets.pets import OxfordPets
 from components.datasets.source import Source
 from components.datasets.synthetic_pets import PetDrawings
+from components.datasets.tfds import Tfds
 
-__all__ = ["DATASETS", "Coco", "Folder", "OxfordPets", "PetDrawings", "Source", "from_json", "to_json"]
+__all__ = ["DATASETS", "Coco", "Folder", "OxfordPets", "PetDrawings", "Source", "Tfds", "from_json", "to_json"]
 
 DATASETS: dict[str, type[Any]] = {
     "synthetic_pets": PetDrawings,
     "oxford_iiit_pet": OxfordPets,
     "folder": Folder,
     "coco": Coco,
+    "tfds": Tfds,
 }
 
 
