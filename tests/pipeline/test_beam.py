@@ -8,6 +8,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import create_runner
+from tfx.utils import dependency_utils
 
 from pipeline import configs, flags, job_server_runner
 from pipeline.beam import Beam, check_folder, pipeline_args
@@ -31,6 +32,13 @@ def test_beam_knows_every_flag_of_a_preset_and_its_runner(preset: Beam) -> None:
     understood = options.get_all_options()
     assert {argument.split("=")[0].removeprefix("--") for argument in arguments} <= set(understood)
     create_runner(understood["runner"] or "DirectRunner")
+
+
+@pytest.mark.parametrize("preset", COMPLETE.values(), ids=COMPLETE)
+def test_tfx_packages_itself_for_no_workers_that_have_it(preset: Beam) -> None:
+    """Otherwise each Beam step leaves 52 MB in the temporary directory; here it would be one more flag."""
+    arguments = pipeline_args(preset)
+    assert dependency_utils.make_beam_dependency_flags(arguments) == arguments
 
 
 @pytest.mark.parametrize(
