@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -180,6 +181,21 @@ def test_a_persons_file_in_the_report_stays_and_what_kills_left_goes(copied_run:
 def test_a_run_leaves_nothing_in_the_temporary_directory(first_run: Run, copied_run: Run) -> None:
     temporary = first_run.directory.parents[1] / TEMPORARY
     assert list(temporary.iterdir()) == []
+
+
+def test_kills_at_the_hard_moments_lose_nothing_and_leave_nothing(first_run: Run, tmp_path: pathlib.Path) -> None:
+    """The program says what it checks; each kill costs a second or two, since its runs are forks."""
+    flags = ["--of", str(first_run.directory), "--folder", str(tmp_path), "--config", "debug"]
+    kills = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "kills.py"), *flags],
+        cwd=first_run.directory.parents[1],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert kills.returncode == 0, kills.stdout + kills.stderr[-2000:]
+    assert kills.stdout.count("killed: ") == 6
 
 
 @pytest.fixture(scope="module")
