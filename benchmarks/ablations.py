@@ -28,7 +28,7 @@ import keras
 import numpy as np
 
 from schema import pets
-from trainer_module import inputs, losses, schedule, signatures, trainer
+from trainer_module import inputs, losses, schedule, signatures, trainer, training
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Recipe, TrainerConfig
 from trainer_module.models import BACKBONES, build_model, dcnn, heads
@@ -126,7 +126,7 @@ VARIANTS = {
         "no frozen phase": Variant(lambda recipe: dataclasses.replace(recipe, phases=recipe.phases[1:])),
         "backbone at the heads' rate": Variant(_each_phase(backbone_rate=1.0)),
         "early layers as fast as late ones": Variant(patch=lambda: mock.patch.object(schedule, "_STAGE_DECAY", 1.0)),
-        "batch normalisation trained": Variant(patch=lambda: mock.patch.object(trainer, "_fix_norms")),
+        "batch normalisation trained": Variant(patch=lambda: mock.patch.object(training, "_fix_norms")),
     },
 }
 
@@ -154,7 +154,7 @@ def shrunk(recipe: Recipe, epochs: int, largest_size: int) -> Recipe:
 def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, folder: str) -> keras.Model:
     """As `trainer.run_fn` trains."""
 
-    def data(stage: TrainerConfig) -> trainer.Data:
+    def data(stage: TrainerConfig) -> training.Data:
         return (
             inputs.train_dataset(splits[0], stage, image_size, f"{folder}/train"),
             inputs.eval_dataset(splits[1], stage, image_size, f"{folder}/eval"),
@@ -162,12 +162,12 @@ def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, fo
 
     keras.utils.set_random_seed(config.seed)
     history = History(config, folder, splits[0].examples, splits[1].examples)
-    return trainer.fit(build_model(config), data, config, history)
+    return training.fit(build_model(config), data, config, history)
 
 
 def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, image_size: int, folder: str) -> Figures:
     """Accuracy and nats a photo of breeds and species, mask F1 at the best threshold, as the model would be served."""
-    serving, mirror = trainer.rebuilt(model, config.serving), config.recipe.serving_mirror
+    serving, mirror = training.rebuilt(model, config.serving), config.recipe.serving_mirror
     data = inputs.eval_dataset(evaluation, config.serving, image_size, f"{folder}/serving")
     is_dog = np.array(pets.SPECIES_OF_BREED, bool)
     probabilities, labels, logits, masks = [], [], [], []

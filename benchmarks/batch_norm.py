@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from schema import pets
-from trainer_module import trainer
+from trainer_module import training
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model, dcnn, heads
 
@@ -38,7 +38,7 @@ def with_keras_layer() -> contextlib.ExitStack:
 def compiled(config: TrainerConfig) -> keras.Model:
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
-    trainer.compile_for(model, Phase(1, 1e-4), steps=100, config=config, probed=False)
+    training.compile_for(model, Phase(1, 1e-4), steps=100, config=config, probed=False)
     return model
 
 

@@ -26,7 +26,7 @@ import keras
 from keras import layers
 
 from schema import pets
-from trainer_module import inputs, trainer
+from trainer_module import inputs, training
 from trainer_module.callbacks import History
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import BACKBONES, heads
@@ -112,10 +112,10 @@ def network(logits: Decoder, config: TrainerConfig) -> keras.Model:
 
 
 def mask_f1(
-    model: keras.Model, data: trainer.Data, examples: Sequence[int], config: TrainerConfig, directory: str
+    model: keras.Model, data: training.Data, examples: Sequence[int], config: TrainerConfig, directory: str
 ) -> float:
     """Trains as the Trainer does on (train, eval), of so many `examples`; returns F1 on eval of the kept epoch."""
-    trainer.fit(model, lambda _: data, config, History(config, directory, *examples))
+    training.fit(model, lambda _: data, config, History(config, directory, *examples))
     return model.evaluate(data[1], verbose=0, return_dict=True)["f1"]
 
 
@@ -129,7 +129,7 @@ def images_per_second(model: keras.Model, batch: tuple, steps: int = SPEED_STEPS
 def speeds(models: dict[str, keras.Model], batch: tuple, config: TrainerConfig) -> dict[str, float]:
     """Median images/s of each, the backbone training; in turns, after a warm-up."""
     for model in models.values():
-        trainer.compile_for(model, Phase(1, 1e-4), steps=SPEED_STEPS, config=config, probed=False)
+        training.compile_for(model, Phase(1, 1e-4), steps=SPEED_STEPS, config=config, probed=False)
         images_per_second(model, batch, 2)
     rounds = [{name: images_per_second(model, batch) for name, model in models.items()} for _ in range(SPEED_ROUNDS)]
     return {name: statistics.median(each[name] for each in rounds) for name in models}
@@ -144,12 +144,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     flags = parser.parse_args()
     base = dataclasses.replace(pets_config(), task="segmentation", weights=flags.weights)
-    training = base.trainer(flags.model)
-    backbone_rate = 0.0 if training.weights != "none" else 1.0
+    given = base.trainer(flags.model)
+    backbone_rate = 0.0 if given.weights != "none" else 1.0
     recipe = dataclasses.replace(
-        training.recipe, input_size=flags.size, phases=(Phase(flags.epochs, 3e-3, backbone_rate),)
+        given.recipe, input_size=flags.size, phases=(Phase(flags.epochs, 3e-3, backbone_rate),)
     )
-    config = dataclasses.replace(training, recipe=recipe)
+    config = dataclasses.replace(given, recipe=recipe)
     with tempfile.TemporaryDirectory() as folder:
         examples = pathlib.Path(flags.examples or drawings.write_splits(pathlib.Path(folder) / "drawn"))
         splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (pets.TRAIN, pets.EVAL)]

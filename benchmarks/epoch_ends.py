@@ -21,7 +21,7 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import drawings
 import keras
 
-from trainer_module import inputs, trainer
+from trainer_module import inputs, training
 from trainer_module.config import Phase
 from trainer_module.models import build_model
 
@@ -53,7 +53,7 @@ def measured(split: inputs.Split, epochs: int, folder: str) -> FirstSteps:
     data = inputs.train_dataset(split, config, pets_config().data.image_size, f"{folder}/train")
     evaluation = inputs.eval_dataset(dataclasses.replace(split, examples=64), config, 256, f"{folder}/eval").take(2)
     model, clock = build_model(config), FirstSteps()
-    trainer.compile_for(model, Phase(1, 1e-3), steps=len(data) * epochs, config=config, probed=False)
+    training.compile_for(model, Phase(1, 1e-3), steps=len(data) * epochs, config=config, probed=False)
     model.fit(data, validation_data=evaluation, epochs=epochs + 1, shuffle=False, verbose=0, callbacks=[clock])
     return clock
 

@@ -23,9 +23,10 @@ import keras
 import tensorflow as tf
 
 from schema import pets
-from trainer_module import inputs, trainer
+from trainer_module import inputs
 from trainer_module.config import Phase
 from trainer_module.models import build_model
+from trainer_module.training import compile_for
 
 _DRAWINGS = 512
 
@@ -52,7 +53,7 @@ def main() -> None:
         constant = tf.data.Dataset.from_tensors(next(iter(data))).cache().repeat(len(data)).with_options(data.options())
         # A step of a pretrained network costs the same with random weights.
         model = build_model(dataclasses.replace(training, weights="none"))
-        trainer.compile_for(model, Phase(1, 1e-3), steps=len(data), config=training, probed=False)
+        compile_for(model, Phase(1, 1e-3), steps=len(data), config=training, probed=False)
         for warm_up in (data, constant):
             model.fit(warm_up, epochs=1, shuffle=False, verbose=0)
         size = training.recipe.batch_size

@@ -26,10 +26,11 @@ import tensorflow_datasets as tfds
 from pipeline import pipeline
 from pipeline.configs import Config
 from schema import pets
-from trainer_module import augmentation, probe, trainer
+from trainer_module import augmentation, probe
 from trainer_module.callbacks import KeepBest
 from trainer_module.config import TrainerConfig
 from trainer_module.models import build_model
+from trainer_module.training import compile_for, rebuilt
 
 KEPT_SIZE = 1.25
 """Side of the pictures that are cached over the network's input: as much as the Trainer keeps."""
@@ -97,14 +98,14 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
         if stage.recipe.input_size != size:
             size = stage.recipe.input_size
             if model.input_shape[1] != size:
-                model = trainer.rebuilt(model, stage)
+                model = rebuilt(model, stage)
             kept = min(image_size, round(size * KEPT_SIZE))
             train_data = batches(pictures(builder, TRAIN, kept, config.label), stage, augmented=True)
             eval_data = batches(pictures(builder, EVAL, size, config.label), stage, augmented=False)
         if recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
             probe.fit_class_head(model, config.label, train_data, recipe.probe_passes)
             probed = True
-        trainer.compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
+        compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
         clock.phase = number
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
         callbacks = [*averaging, clock, best]
@@ -152,7 +153,7 @@ def run(config: Config, run_dir: pathlib.Path) -> None:
     for name in pets.MODELS:
         training = config.trainer(name)
         model, epochs = train(builder, training, data.image_size)
-        serving = trainer.rebuilt(model, training.serving)
+        serving = rebuilt(model, training.serving)
         serving.save(run_dir / f"{name}.keras")
         results[name] = {**evaluate(serving, builder, training.serving), "epochs": epochs}
     (run_dir / "plain.json").write_text(json.dumps(results))

@@ -26,7 +26,7 @@ import keras
 import numpy as np
 
 from schema import pets
-from trainer_module import trainer
+from trainer_module import training
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model, heads
 
@@ -200,7 +200,7 @@ def main() -> None:
     mask = generator.integers(0, 2, (batch, size, size, 1)).astype(np.float32)
 
     model = build_model(config)
-    trainer.compile_for(model, Phase(1, 1e-4), steps=100, config=config, probed=False)
+    training.compile_for(model, Phase(1, 1e-4), steps=100, config=config, probed=False)
     targets = {config.label: label, pets.MASK: mask}
 
     twin = Twin(model).train()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -40,9 +41,25 @@ class History(keras.callbacks.Callback):
         self._costs = [
             (phase.input_size or recipe.input_size) ** 2 for phase in recipe.phases for _ in range(phase.epochs)
         ]
-        self._epochs: list[dict[str, float]] = []
+        self.epochs: list[dict[str, float]] = []
         self._phase = 0
         self._started = time.monotonic()
+
+    def restore(self, epochs: Sequence[dict[str, float]], seconds: float) -> None:
+        """Goes on from the records of an interrupted training's epochs, which took so many seconds."""
+        self._started = time.monotonic() - seconds
+        for record in epochs:
+            self._append(record)
+        progress.info("%s  resumed after epoch %d of %d", self._config.model, len(epochs), len(self._costs))
+
+    def say_interrupted(self, done: int) -> None:
+        """Tells a person what becomes of a training that ends before its time, `done` epochs of which are kept."""
+        then = f"goes on after epoch {done} of {len(self._costs)}" if done else "begins anew"
+        progress.info("%s  interrupted: the next run of this training %s", self._config.model, then)
+
+    def seconds(self) -> float:
+        """Since the training began, without the time that it was interrupted."""
+        return time.monotonic() - self._started
 
     def begin_phase(self, number: int) -> None:
         """Says that the epochs which follow belong to phase `number`."""
@@ -66,7 +83,7 @@ class History(keras.callbacks.Callback):
         seconds = time.monotonic() - self._epoch_started
         steps = self.params["steps"] or 0
         record = {
-            "epoch": len(self._epochs),
+            "epoch": len(self.epochs),
             "phase": self._phase,
             "seconds": seconds,
             "images_per_second": steps * self._batch_size() / max(self._train_seconds, 1e-9),
@@ -75,7 +92,10 @@ class History(keras.callbacks.Callback):
         }
         self._require_finite(record)
         progress.info("%s", self._line(record))
-        self._epochs.append(record)
+        self._append(record)
+
+    def _append(self, record: dict[str, float]) -> None:
+        self.epochs.append(record)
         for name, prefix in (("train", ""), ("validation", "val_")):
             with self._writers[name].as_default(step=record["epoch"]):
                 for figure in ("loss", "class_loss", "mask_loss", "accuracy", "mask_f1"):
@@ -89,9 +109,9 @@ class History(keras.callbacks.Callback):
             "parameters": model.count_params(),
             "train_examples": self.train_examples,
             "eval_examples": self.eval_examples,
-            "train_seconds": time.monotonic() - self._started,
+            "train_seconds": self.seconds(),
             "mask_threshold": mask_threshold,
-            "epochs": self._epochs,
+            "epochs": self.epochs,
         }
         with tf.io.gfile.GFile(f"{self._directory}/{pets.HISTORY_FILE}", "w") as file:
             json.dump(history, file, indent=1)
@@ -109,10 +129,10 @@ class History(keras.callbacks.Callback):
         return min(self._config.recipe.batch_size, self.train_examples)
 
     def _title(self) -> str:
-        return f"{self._config.model}  epoch {len(self._epochs) + 1}/{len(self._costs)}"
+        return f"{self._config.model}  epoch {len(self.epochs) + 1}/{len(self._costs)}"
 
     def _line(self, record: dict[str, float]) -> str:
-        left = record["seconds"] * sum(self._costs[len(self._epochs) + 1 :]) / self._costs[len(self._epochs)]
+        left = record["seconds"] * sum(self._costs[len(self.epochs) + 1 :]) / self._costs[len(self.epochs)]
         parts = [self._title(), f"{record['images_per_second']:.0f} images/s", f"loss {record['loss']:.3f}"]
         if "val_accuracy" in record:
             parts.append(f"accuracy {record['accuracy']:.3f}, eval {record['val_accuracy']:.3f}")
@@ -157,7 +177,16 @@ class KeepBest(keras.callbacks.Callback):
         self._examples = examples
         self._best = -np.inf
         self._error = 0.0
-        self._weights: list[np.ndarray] = []
+        self.weights: list[np.ndarray] = []
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What later epochs are judged by."""
+        return {"best": self._best, "error": self._error}
+
+    def go_on(self, scores: dict[str, float], weights: list[np.ndarray]) -> None:
+        """Judges as the one whose `scores` and `weights` these are would."""
+        self._best, self._error, self.weights = scores["best"], scores["error"], weights
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         plain = _plain_names(logs or {}, self._label)
@@ -168,8 +197,26 @@ class KeepBest(keras.callbacks.Callback):
             self._best = score
             self._error = float(np.sqrt(accuracy * (1.0 - accuracy) / self._examples)) / len(scores)
         if score >= self._best - self._error:
-            self._weights = self.model.get_weights()
+            self.weights = self.model.get_weights()
 
     def restore(self, model: keras.Model) -> None:
         """Puts the kept weights into `model`."""
-        model.set_weights(self._weights)
+        model.set_weights(self.weights)
+
+
+class AfterEachEpoch(keras.callbacks.Callback):
+    """Calls `save(epochs)` with the number of epochs of this fit that are done, except after the last.
+
+    It waits until the next one begins: `SwapEMAWeights`, which must stand before it, has by then put the raw weights
+    back into the model.
+    """
+
+    def __init__(self, save: Callable[[int], None], first: int) -> None:
+        """`first`: the epoch that the fit begins with, before which nothing is new."""
+        super().__init__()
+        self._save = save
+        self._first = first
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch > self._first:
+            self._save(epoch)

@@ -80,6 +80,16 @@ def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fil
     return _without_tuner(pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2))
 
 
+def pass_over(train_data: tf.data.Dataset, iterations: int) -> None:
+    """Leaves `train_data` as so many iterations over it would, without reading a record.
+
+    A data set draws the seeds of an epoch when an iterator is made, so that its order and its augmentation hang on the
+    number of iterators before.
+    """
+    for _ in range(iterations):
+        iter(train_data)
+
+
 # Workaround: a third of the epochs began with 6, 17 or 26 seconds in which the whole process slept.
 # Cause: an iterator's destructor waits for the thread that tunes its parallelism, which TensorFlow 2.21 does not always
 # wake. That one sleeps for 10 ms, then for twice as long each time, so an epoch of 23 s waits up to the 41st.

@@ -20,7 +20,7 @@ _ABSENT_CLASS_BIAS = -10.0
 
 
 def fit_class_head(model: keras.Model, label: str, train_data: tf.data.Dataset, passes: int) -> None:
-    """Sets the head's norm and dense layer to the logistic regression on pooled features, and fixes the norm.
+    """Sets the head's norm and dense layer to the logistic regression on pooled features.
 
     Args:
         model: from `models.build_model`, with a head `label`.
@@ -32,7 +32,6 @@ def fit_class_head(model: keras.Model, label: str, train_data: tf.data.Dataset, 
     mean, variance = features.mean(axis=0), features.var(axis=0)
     norm, dense = model.get_layer(f"{label}_norm"), model.get_layer(label)
     norm.set_weights([np.ones_like(mean), np.zeros_like(mean), mean, variance])
-    norm.trainable = False
     standardised = (features - mean) / np.sqrt(variance + norm.epsilon)
     regression = LogisticRegression(C=_INVERSE_REGULARISATION, max_iter=100).fit(standardised, labels)
     dense.set_weights(_dense_weights(regression, classes=dense.units))

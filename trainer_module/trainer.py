@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -14,12 +14,11 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import pets
-from trainer_module import distribution, inputs, losses, metrics, probe, schedule, signatures
-from trainer_module.callbacks import History, KeepBest
-from trainer_module.config import Phase, TrainerConfig
-from trainer_module.models import backbone_of, build_model
-
-Data = tuple[tf.data.Dataset, tf.data.Dataset]
+from trainer_module import checkpoint, distribution, inputs, signatures
+from trainer_module.callbacks import History
+from trainer_module.config import TrainerConfig
+from trainer_module.models import build_model
+from trainer_module.training import Data, fit, rebuilt
 
 _THRESHOLDS = np.linspace(0.2, 0.8, 25)
 
@@ -34,9 +33,8 @@ def run_fn(fn_args: FnArgs) -> None:
     transform = tft.TFTransformOutput(fn_args.transform_output)
     image_size = transform.transformed_feature_spec()[pets.IMAGE].shape[0]
     train, evaluation = inputs.Split.of(fn_args.train_files), inputs.Split.of(fn_args.eval_files)
+    kept = _checkpoint(fn_args, image_size, [*train.files, *evaluation.files])
     keras.utils.set_random_seed(config.seed)
-    if tf.config.list_physical_devices("GPU"):
-        keras.mixed_precision.set_global_policy("mixed_float16")
 
     with tempfile.TemporaryDirectory() as cache:
 
@@ -48,116 +46,46 @@ def run_fn(fn_args: FnArgs) -> None:
             )
 
         history = History(config, fn_args.model_run_dir, train.examples, evaluation.examples)
-        with distribution.strategy(config.recipe.batch_size).scope():
-            model = fit(build_model(config), data, config, history)
-        serving = rebuilt(model, config.serving)
+        with _training_precision(), distribution.strategy(config.recipe.batch_size).scope():
+            try:
+                model = fit(build_model(config), data, config, history, kept)
+            except KeyboardInterrupt:
+                history.say_interrupted(kept.epochs)
+                raise
+        with _precision("float32"):  # a server's CPU computes float16 slowly
+            serving = rebuilt(model, config.serving)
         threshold = 0.5
         if pets.MASK in config.outputs:
             serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
             threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
     history.write(serving, threshold)
     signatures.export(signatures.ServingModel(serving, config, transform, threshold), fn_args.serving_model_dir)
+    kept.remove()
 
 
-def fit(
-    model: keras.Model, data: Callable[[TrainerConfig], Data], config: TrainerConfig, history: History
-) -> keras.Model:
-    """Runs the phases of `config.recipe`; returns the network of the last one with the weights of the epoch that
-    `KeepBest` chose on eval.
-
-    Before the first phase that trains the backbone, the class head is fitted to the frozen features, if the recipe
-    says so.
-
-    Args:
-        model: the network of `config`.
-        data: gives the data sets (train, eval) of a config, at its `input_size`; asked once for every phase that
-            changes the size (progressive resizing: Tan and Le 2021, EfficientNetV2).
-        config: the recipe.
-        history: is told of every epoch.
-    """
-    size = 0
-    best = KeepBest(config.label, history.eval_examples)
-    probed = False
-    for number, phase in enumerate(config.recipe.phases):
-        stage = config.at_size(phase.input_size)
-        if stage.recipe.input_size != size:
-            size = stage.recipe.input_size
-            if model.input_shape[1] != size:
-                model = rebuilt(model, stage)
-            distribution.share_norms(model)
-            train_data, eval_data = data(stage)
-        if config.recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
-            probe.fit_class_head(model, config.label, train_data, config.recipe.probe_passes)
-            probed = True
-        compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
-        history.begin_phase(number)
-        averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if config.recipe.ema else []
-        model.fit(
-            train_data,
-            validation_data=eval_data,
-            epochs=phase.epochs,
-            shuffle=False,  # the data set has shuffled already
-            verbose=0,
-            callbacks=[*averaging, history, best],
-        )
-    best.restore(model)
-    return model
+def _checkpoint(fn_args: FnArgs, image_size: int, files: Sequence[str]) -> checkpoint.Checkpoint:
+    """In `custom_config["checkpoint_dir"]`, else beside the folders of this Trainer's outputs: TFX removes those of an
+    execution that failed, and gives the next one others."""
+    custom_config = {**fn_args.custom_config}
+    outputs = os.path.dirname(os.path.dirname(fn_args.model_run_dir))
+    folder = custom_config.pop("checkpoint_dir", os.path.join(outputs, "checkpoints"))
+    return checkpoint.Checkpoint(folder, checkpoint.key(custom_config, image_size, files))
 
 
-def rebuilt(model: keras.Model, config: TrainerConfig) -> keras.Model:
-    """The network of `config`, at its size, with the weights of `model`."""
-    other = build_model(dataclasses.replace(config, weights="none"))
-    other.set_weights(model.get_weights())
-    return other
+def _training_precision() -> contextlib.AbstractContextManager[None]:
+    """Half precision where a GPU computes it fast."""
+    return _precision("mixed_float16") if tf.config.list_physical_devices("GPU") else contextlib.nullcontext()
 
 
-def compile_for(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig, probed: bool) -> None:
-    """Compiles `model` for one phase of so many steps; a `probed` class head learns as slowly as the backbone."""
-    recipe = config.recipe
-    backbone = backbone_of(model)
-    backbone.trainable = phase.backbone_rate > 0
-    if config.weights != "none":
-        _fix_norms(backbone)
-    shares = list(schedule.backbone_shares(backbone, phase.backbone_rate))
-    if probed:
-        shares += [(variable, phase.backbone_rate) for variable in model.get_layer(config.label).trainable_variables]
-    optimizer = schedule.LayerwiseAdamW(
-        shares,
-        learning_rate=schedule.learning_rate(phase, steps),
-        weight_decay=recipe.weight_decay,
-        global_clipnorm=1.0,
-        use_ema=recipe.ema > 0,
-        ema_momentum=recipe.ema or 0.99,
-    )
-    heads = {
-        config.label: (_class_loss(config), 1.0, _accuracy()),
-        pets.MASK: (losses.mask_loss, recipe.mask_loss_weight, metrics.MaskF1()),
-    }
-    used = {output: heads[output] for output in config.outputs}
-    model.compile(
-        optimizer,
-        loss={output: loss for output, (loss, _, _) in used.items()},
-        loss_weights={output: weight for output, (_, weight, _) in used.items()},
-        metrics={output: [metric] for output, (_, _, metric) in used.items()},
-    )
-
-
-def _fix_norms(backbone: keras.Model) -> None:
-    """Keeps pretrained batch normalisation in inference mode: better here than a batch's statistics, and faster."""
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
-
-
-def _class_loss(config: TrainerConfig) -> losses.Loss:
-    classes, recipe = len(pets.CLASSES[config.label]), config.recipe
-    if config.label != pets.BREED:
-        return losses.class_loss(classes, recipe.label_smoothing)
-    return losses.class_loss(classes, recipe.label_smoothing, pets.SPECIES_OF_BREED, recipe.species_loss_weight)
-
-
-def _accuracy() -> keras.metrics.Metric:
-    return keras.metrics.CategoricalAccuracy(name="accuracy")
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Networks that are built meanwhile compute under Keras' `policy`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset, mirror: bool) -> float:

@@ -54,6 +54,11 @@ class Deployment(Checked):
     baseline: tuple[tuple[BASELINE_MODELS, Annotated[str, LINE]], ...] = ()
     """MODEL URI of earlier Trainers' `model` artifacts that the new models are compared with."""
 
+    @property
+    def folder(self) -> str:
+        """Where `volume` is mounted."""
+        return self.volume.partition(":")[2]
+
     def resources(self, component: str) -> Resources:
         """What the component of this id gets."""
         if component.startswith("Trainer"):

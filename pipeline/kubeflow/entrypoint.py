@@ -121,6 +121,9 @@ def adapt(invocation: dict[str, Any], step: steps.Step) -> dict[str, Any]:
         value = run_parameters.checked(name, parameters.pop(steps.parameter_key(name)))
         for path in paths:
             parameters.update(steps.with_value({path[0]: parameters[path[0]]}, tuple(path), value))
+    if step.checkpoint_dir:
+        custom_config = {**json.loads(parameters["custom_config"]), "checkpoint_dir": step.checkpoint_dir}
+        parameters["custom_config"] = json.dumps(custom_config, sort_keys=True)
     outputs = invocation.get("outputs", {}).get("artifacts", {})
     return {key: outputs.pop(key) for key in step.shown}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -75,6 +76,9 @@ def build(config: Config, deployment: Deployment) -> Spec:
     for name in steps:
         if name.startswith(_BEAM_STEPS):
             steps[name].shared_dir = config.beam.shared_dir
+        if name.startswith("Trainer") and deployment.volume:
+            # Not in TFX's custom_config: where a training may be taken up decides nothing about its result.
+            steps[name].checkpoint_dir = posixpath.join(deployment.folder, "checkpoints", config.name, name)
     for name, parameter in _parameters(config, deployment).items():
         changed = _tfx_spec(*parameter.changed(parameter.probe))
         for component, step in steps.items():

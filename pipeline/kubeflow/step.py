@@ -1,7 +1,7 @@
 """What the package tells a container about its step beyond what TFX and KFP tell it: the argument `--step`.
 
 It is JSON: `{"artifacts": {KEY: TITLE}, "runtime_parameters": {NAME: [PATH, ...]}, "shown": {KEY: FILE},
-"shared_dir": FOLDER}`, see `Step`.
+"shared_dir": FOLDER, "checkpoint_dir": FOLDER}`, see `Step`.
 A path leads into an execution property, through JSON texts too: `["custom_config", "config", "seed"]`.
 """
 
@@ -27,6 +27,8 @@ class Step:
     """Outputs for KFP's own pages: key, and the file of the output `report` that it shows."""
     shared_dir: str = ""
     """Where artifacts must lie for Beam's workers to reach them; empty: in the container."""
+    checkpoint_dir: str = ""
+    """Where a Trainer keeps its state after every epoch, for the next container; empty: it does not survive its own."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

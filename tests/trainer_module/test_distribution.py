@@ -21,7 +21,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 from conftest import small_config
-from trainer_module import distribution, inputs, trainer
+from trainer_module import distribution, inputs, training
 from trainer_module.callbacks import History
 from trainer_module.config import Phase
 from trainer_module.models import build_model
@@ -54,7 +54,7 @@ def train(devices):
     history = History(config, folder + "/" + name, 24, 21)
     with strategy.scope():
         model = build_model(config)
-        trainer.fit(model, lambda _: (data, part), config, history)
+        training.fit(model, lambda _: (data, part), config, history)
     history.write(model, 0.5)
     replicas = strategy.num_replicas_in_sync
     epochs = json.load(open(folder + "/" + name + "/history.json"))["epochs"]
@@ -71,7 +71,7 @@ print(json.dumps([train([]), train(["CPU:0", "CPU:1"])]))
 
 @pytest.fixture(scope="module")
 def trained(records: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    """The whole of `trainer.fit`, probe and moving average included, on one device and on two."""
+    """The whole of `training.fit`, probe and moving average included, on one device and on two."""
     folder = tmp_path_factory.mktemp("distribution")
     result = subprocess.run(
         [sys.executable, "-c", _TRAIN, str(records), str(folder)],

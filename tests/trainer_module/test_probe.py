@@ -40,9 +40,3 @@ def test_a_class_without_examples_is_not_predicted() -> None:
     model = _model(classes=5)
     fit_class_head(model, "breed", _data(classes=3), passes=2)
     assert set(_predicted(model, _data(classes=3))) <= {0, 1, 2}
-
-
-def test_the_norm_no_longer_trains() -> None:
-    model = _model(classes=3)
-    fit_class_head(model, "breed", _data(classes=3), passes=1)
-    assert model.get_layer("breed_norm").trainable is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -13,14 +14,16 @@ import pytest
 import tensorflow as tf
 from conftest import IMAGE_SIZE, small_config
 from sklearn.metrics import f1_score
+from tensorflow.core.protobuf import saved_model_pb2
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import pets
-from trainer_module import inputs, signatures
+from trainer_module import inputs, signatures, trainer
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model
-from trainer_module.trainer import Data, _class_loss, best_mask_threshold, fit, rebuilt, run_fn
+from trainer_module.trainer import best_mask_threshold, run_fn
+from trainer_module.training import Data, _class_loss, fit, rebuilt
 
 
 def _run(directory: pathlib.Path, records: pathlib.Path, transform_graph: str, **changes: object) -> FnArgs:
@@ -30,7 +33,7 @@ def _run(directory: pathlib.Path, records: pathlib.Path, transform_graph: str, *
         eval_files=[str(records)],
         transform_output=transform_graph,
         serving_model_dir=str(directory / "model"),
-        model_run_dir=str(directory / "run"),
+        model_run_dir=str(directory / "model_run" / "1"),
         custom_config={"config": config.to_json()},
     )
     run_fn(fn_args)
@@ -153,6 +156,61 @@ def test_the_same_seed_trains_the_same_model(
     runs = [_run(tmp_path / name, records, transform_graph, batch_size=8) for name in "ab"]
     losses = [_history(fn_args)["epochs"][-1]["loss"] for fn_args in runs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+class _Interrupted(History):
+    """Ctrl-C in the second step of the second epoch."""
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        if len(self.epochs) == 1 and batch == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_says_where_it_goes_on_does_so_and_leaves_nothing(
+    tmp_path: pathlib.Path,
+    records: pathlib.Path,
+    transform_graph: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "progress")
+    recipe = {"phases": (Phase(1, 1e-3), Phase(2, 1e-3)), "batch_size": 8}
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer, "History", _Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _run(tmp_path, records, transform_graph, **recipe)
+    assert "dcnn  interrupted: the next run of this training goes on after epoch 1 of 3" in caplog.messages
+    assert list((tmp_path / "checkpoints").iterdir())
+    shutil.rmtree(tmp_path / "model_run")  # as TFX does with an execution that failed
+    resumed = _run(tmp_path, records, transform_graph, **recipe)
+    assert "dcnn  resumed after epoch 1 of 3" in caplog.messages
+    assert [epoch["epoch"] for epoch in _history(resumed)["epochs"]] == [0, 1, 2]
+    assert not (tmp_path / "checkpoints").exists()
+    [events] = (tmp_path / "model_run" / "1" / "validation").iterdir()
+    steps = {event.step for event in tf.compat.v1.train.summary_iterator(str(events)) if event.summary.value}
+    assert steps == {0, 1, 2}, "TensorBoard shows the epochs before the interruption too"
+
+
+def test_the_exported_network_is_float32_whatever_trained_it(
+    tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str, serialized: list[bytes]
+) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        fn_args = _run(tmp_path, records, transform_graph)
+        assert keras.config.dtype_policy().name == "mixed_float16", "the caller's own policy stays"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model = tf.saved_model.load(fn_args.serving_model_dir)
+    answers = model.signatures["serving_default"](examples=tf.constant(serialized))
+    assert {answer.dtype for answer in answers.values()} == {tf.float32}
+    graph = saved_model_pb2.SavedModel.FromString(
+        pathlib.Path(fn_args.serving_model_dir, "saved_model.pb").read_bytes()
+    )
+    functions = graph.meta_graphs[0].graph_def.library.function
+    types = {attr.type for function in functions for node in function.node_def for attr in node.attr.values()}
+    assert tf.float32.as_datatype_enum in types
+    assert not types & {tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum}
 
 
 def test_the_mask_threshold_is_the_one_with_the_best_f1(records: pathlib.Path) -> None:

@@ -134,6 +134,13 @@ def test_a_refused_parameter_is_one_sentence_in_the_containers_log(tmp_path: pat
     assert result.stderr == "the run's parameter min_accuracy is 2.0: it must be at least 0 and at most 1\n"
 
 
+def test_a_trainer_learns_of_the_folder_that_outlives_its_container() -> None:
+    invocation = {"inputs": {"parameterValues": {"custom_config": '{"code": "1"}'}}, "outputs": {}}
+    entrypoint.adapt(invocation, Step({}, checkpoint_dir="/mnt/pets/checkpoints"))
+    custom_config = json.loads(invocation["inputs"]["parameterValues"]["custom_config"])
+    assert custom_config == {"code": "1", "checkpoint_dir": "/mnt/pets/checkpoints"}
+
+
 def test_tfx_does_not_see_what_only_kfp_shows(adapted: dict[str, Any]) -> None:
     assert set(adapted["outputs"]["artifacts"]) == {"blessing"}
 

@@ -125,6 +125,16 @@ def test_the_config_names_components_that_are_not_cached() -> None:
     assert {name for name, enabled in cached.items() if not enabled} == {"Trainer-dcnn", "Pusher"}
 
 
+def test_a_trainer_keeps_its_state_on_the_volume_and_tfx_hears_nothing_of_it(spec: dict[str, Any]) -> None:
+    steps = {name: _step(container) for name, container in _containers(spec).items()}
+    assert {name: step.checkpoint_dir for name, step in steps.items() if step.checkpoint_dir} == {
+        "Trainer-dcnn": "/mnt/pets/checkpoints/debug/Trainer_dcnn",
+        "Trainer-mobilenet-v3-small": "/mnt/pets/checkpoints/debug/Trainer_mobilenet_v3_small",
+    }
+    parameters = spec["root"]["dag"]["tasks"]["Trainer-dcnn"]["inputs"]["parameters"]
+    assert "checkpoint" not in json.dumps(parameters)
+
+
 def test_volume_and_secret_are_in_every_container_and_the_nodes_are_the_trainers(
     documents: list[dict[str, Any]],
 ) -> None:

@@ -1,0 +1,209 @@
+"""One training: the phases of a recipe, kept after every epoch so that it can go on where it was interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from schema import pets
+from trainer_module import checkpoint, distribution, inputs, losses, metrics, probe, schedule
+from trainer_module.callbacks import AfterEachEpoch, History, KeepBest
+from trainer_module.config import Phase, TrainerConfig
+from trainer_module.models import backbone_of, build_model
+
+Data = tuple[tf.data.Dataset, tf.data.Dataset]
+
+# How often Keras' `fit` makes an iterator over the training data for each epoch: one that it reads, and when that has
+# ended one more, which it does not. On several devices it first reads a batch from one to build the optimizer.
+_ITERATIONS_OF_EPOCH = 2
+_ITERATIONS_OF_BUILD = 1
+
+
+def fit(
+    model: keras.Model,
+    data: Callable[[TrainerConfig], Data],
+    config: TrainerConfig,
+    history: History,
+    kept: checkpoint.Checkpoint | None = None,
+) -> keras.Model:
+    """Runs the phases of `config.recipe`; returns the network of the last one with the weights of the epoch that
+    `KeepBest` chose on eval.
+
+    Before the first phase that trains the backbone, the class head is fitted to the frozen features, if the recipe
+    says so.
+
+    Args:
+        model: the network of `config`.
+        data: gives the data sets (train, eval) of a config, at its `input_size`; asked once for every phase that
+            changes the size (progressive resizing: Tan and Le 2021, EfficientNetV2).
+        config: the recipe.
+        history: is told of every epoch.
+        kept: where the state goes after every epoch, and an interrupted training goes on from; None: nowhere.
+    """
+    training = _Training(model, data, config, history, kept)
+    for number in range(training.phase, len(config.recipe.phases)):
+        training.run(number)
+    training.best.restore(training.model)
+    return training.model
+
+
+class _Training:
+    """A training between two phases, or where an interrupted one is taken up."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Callable[[TrainerConfig], Data],
+        config: TrainerConfig,
+        history: History,
+        kept: checkpoint.Checkpoint | None,
+    ) -> None:
+        self.model, self._data, self._config, self._history, self._kept = model, data, config, history, kept
+        self.best = KeepBest(config.label, history.eval_examples)
+        self.phase = self._epoch = self._iterations = self._size = 0
+        self._probed = False
+        self._optimizer: list[np.ndarray] = []
+        if kept and (state := kept.read()):
+            self._take_up(state)
+
+    def run(self, number: int) -> None:
+        """Trains phase `number`, or what is left of it."""
+        config, recipe = self._config, self._config.recipe
+        phase = recipe.phases[number]
+        self._begin_size(config.at_size(phase.input_size))
+        if recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not self._probed:
+            probe.fit_class_head(self.model, config.label, self._train_data, recipe.probe_passes)
+            self._iterations += recipe.probe_passes
+            self._probed = True
+        steps = phase.epochs * len(self._train_data)
+        compile_for(self.model, phase, steps, config, self._probed)
+        first, before = self._epoch, self._iterations
+        if first:
+            self.model.optimizer.build(self.model.trainable_variables)
+            checkpoint.assign(self.model.optimizer.variables, self._optimizer)
+
+        def keep(epoch: int) -> None:
+            self._epoch, self._iterations = epoch, before + (epoch - first) * _ITERATIONS_OF_EPOCH
+            self._keep(number)
+
+        self._history.begin_phase(number)
+        averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
+        self.model.fit(
+            self._train_data,
+            validation_data=self._eval_data,
+            epochs=phase.epochs,
+            initial_epoch=first,
+            shuffle=False,  # the data set has shuffled already
+            verbose=0,
+            callbacks=[*averaging, self._history, self.best, AfterEachEpoch(keep, first)],
+        )
+        self._epoch, self._iterations = 0, before + (phase.epochs - first) * _ITERATIONS_OF_EPOCH
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            self._iterations += _ITERATIONS_OF_BUILD
+        self._keep(number + 1)
+
+    def _begin_size(self, stage: TrainerConfig) -> None:
+        """Makes the network and the data those of `stage`, if they are of another size."""
+        size = stage.recipe.input_size
+        if size == self._size:
+            return
+        if self.model.input_shape[1] != size:
+            self.model = rebuilt(self.model, stage)
+            self._iterations = 0
+        distribution.share_norms(self.model)
+        self._size = size
+        self._train_data, self._eval_data = self._data(stage)
+        inputs.pass_over(self._train_data, self._iterations)
+
+    def _take_up(self, state: checkpoint.State) -> None:
+        phases = self._config.recipe.phases
+        stage = self._config.at_size(phases[state.phase if state.epoch else state.phase - 1].input_size)
+        if self.model.input_shape[1] != stage.recipe.input_size:
+            self.model = rebuilt(self.model, stage)
+        checkpoint.assign(self.model.variables, state.model)
+        random.setstate(state.random)
+        self.phase, self._epoch, self._iterations = state.phase, state.epoch, state.iterations
+        self._probed, self._optimizer = state.probed, state.optimizer
+        self.best.go_on(state.best, state.best_weights)
+        self._history.restore(state.epochs, state.seconds)
+
+    def _keep(self, phase: int) -> None:
+        if not self._kept:
+            return
+        self._kept.write(
+            checkpoint.State(
+                phase=phase,
+                epoch=self._epoch,
+                iterations=self._iterations,
+                probed=self._probed,
+                epochs=self._history.epochs,
+                seconds=self._history.seconds(),
+                best=self.best.scores,
+                best_weights=self.best.weights,
+                model=checkpoint.values(self.model.variables),
+                optimizer=checkpoint.values(self.model.optimizer.variables) if self._epoch else [],
+                random=random.getstate(),
+            )
+        )
+
+
+def rebuilt(model: keras.Model, config: TrainerConfig) -> keras.Model:
+    """The network of `config`, at its size, with the weights of `model`."""
+    other = build_model(dataclasses.replace(config, weights="none"))
+    other.set_weights(model.get_weights())
+    return other
+
+
+def compile_for(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig, probed: bool) -> None:
+    """Compiles `model` for one phase of so many steps; a `probed` class head learns as slowly as the backbone."""
+    recipe = config.recipe
+    backbone = backbone_of(model)
+    backbone.trainable = phase.backbone_rate > 0
+    if config.weights != "none":
+        _fix_norms(backbone)
+    shares = list(schedule.backbone_shares(backbone, phase.backbone_rate))
+    if probed:
+        model.get_layer(f"{config.label}_norm").trainable = False  # its statistics are the probe's
+        shares += [(variable, phase.backbone_rate) for variable in model.get_layer(config.label).trainable_variables]
+    optimizer = schedule.LayerwiseAdamW(
+        shares,
+        learning_rate=schedule.learning_rate(phase, steps),
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=1.0,
+        use_ema=recipe.ema > 0,
+        ema_momentum=recipe.ema or 0.99,
+    )
+    heads = {
+        config.label: (_class_loss(config), 1.0, _accuracy()),
+        pets.MASK: (losses.mask_loss, recipe.mask_loss_weight, metrics.MaskF1()),
+    }
+    used = {output: heads[output] for output in config.outputs}
+    model.compile(
+        optimizer,
+        loss={output: loss for output, (loss, _, _) in used.items()},
+        loss_weights={output: weight for output, (_, weight, _) in used.items()},
+        metrics={output: [metric] for output, (_, _, metric) in used.items()},
+    )
+
+
+def _fix_norms(backbone: keras.Model) -> None:
+    """Keeps pretrained batch normalisation in inference mode: better here than a batch's statistics, and faster."""
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def _class_loss(config: TrainerConfig) -> losses.Loss:
+    classes, recipe = len(pets.CLASSES[config.label]), config.recipe
+    if config.label != pets.BREED:
+        return losses.class_loss(classes, recipe.label_smoothing)
+    return losses.class_loss(classes, recipe.label_smoothing, pets.SPECIES_OF_BREED, recipe.species_loss_weight)
+
+
+def _accuracy() -> keras.metrics.Metric:
+    return keras.metrics.CategoricalAccuracy(name="accuracy")
