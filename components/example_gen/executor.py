@@ -221,7 +221,9 @@ class _ConvertShard(beam.DoFn):
             writers: dict[str, tf.io.TFRecordWriter] = {}
             for position, raw in enumerate(self._source.read(shard)):
                 decision = decided.get(position, _Decision(position, _split(raw.split)))
-                result = decision.refused or records.accept(raw, self._rules)
+                result = records.accept(raw, self._rules)
+                if isinstance(result, records.Accepted) and decision.refused:
+                    result = decision.refused
                 if isinstance(result, records.Refused):
                     row = quarantine.keep(self._aside, raw, decision.split, result, (number, position), str(shard))
                     yield beam.pvalue.TaggedOutput("rows", row)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import NamedTuple
 
 import cv2
@@ -21,10 +22,10 @@ Image.MAX_IMAGE_PIXELS = None  # `check_photo` has a bound of its own, and Pillo
 MISSING_ROWS = 0.1
 """A JPEG whose end is missing is kept if this share of its rows or less went with it; they become grey."""
 
-_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "PPM")
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "PPM")
 _LOSSY = ("JPEG", "MPO", "AVIF")
 _DECODABLE = ("JPEG", "MPO", "PNG", "BMP", "WEBP")
-"""Formats that TensorFlow decodes; an MPO is a JPEG with more pictures behind it."""
+"""Formats that TensorFlow decodes; an MPO is a JPEG with more pictures behind it, which Pillow finds in one."""
 _JPEG_QUALITY = 95
 _ORIENTATION = 0x0112
 _EXTENSIONS = {
@@ -77,10 +78,11 @@ def check_photo(data: bytes, file_name: str, max_pixels: int) -> Photo:
         raise ValueError(f"it has {width} x {height} pixels, more than {max_pixels / 1e6:g} million")
     orientation = _orientation(header)
     repairs = _what_to_repair(header, data, orientation)
-    if not repairs and _decoded_size(data) == (height, width):
+    decodable = _decoded_size(data) == (height, width)
+    if decodable and not repairs:
         photo = Photo(data, (height, width), 1, ())
     else:
-        photo = _repaired(header, data, orientation, repairs)
+        photo = _repaired(header, data, orientation, repairs, decodable)
     expected = _EXTENSIONS.get(os.path.splitext(file_name)[1].lower())
     if expected and header.format not in expected:
         return photo._replace(repairs=(*photo.repairs, "extension"))
@@ -140,19 +142,19 @@ def _decoded_size(data: bytes) -> tuple[int, int] | None:
     return height, width
 
 
-def _repaired(header: Image.Image, data: bytes, orientation: int, repairs: list[str]) -> Photo:
-    try:
-        header.load()
-    except Exception as error:  # as in `_header`
-        if header.format not in ("JPEG", "MPO"):
-            raise ValueError(f"it cannot be decoded: {error}") from error
-        whole = _with_end(data)
+def _repaired(header: Image.Image, data: bytes, orientation: int, repairs: list[str], decodable: bool) -> Photo:
+    image = header
+    if header.format in ("JPEG", "MPO") and not decodable:
+        # Pillow would decode damaged scans to whatever comes out.
+        image = _with_end(data)
         repairs = [*repairs, "end of file"]
-    else:
-        whole = header
+    try:
+        image.load()
+    except Exception as error:  # as in `_header`
+        raise ValueError(f"it cannot be decoded: {error}") from error
     if not repairs:  # Pillow takes what TensorFlow does not
         repairs = ["end of file" if header.format == "PNG" else "format"]
-    pixels = turned(_pixels(whole), orientation)
+    pixels = turned(_pixels(image), orientation)
     made = _encode(pixels, lossy=header.format in _LOSSY)
     if _decoded_size(made) != pixels.shape[:2]:
         raise ValueError("it cannot be decoded")
@@ -162,10 +164,12 @@ def _repaired(header: Image.Image, data: bytes, orientation: int, repairs: list[
 def _with_end(data: bytes) -> Image.Image:
     """A JPEG whose end is missing, with grey where rows went with it."""
     try:
-        image = Image.open(io.BytesIO(data + b"\xff\xd9"), formats=("JPEG", "MPO"))
+        image = Image.open(io.BytesIO(data + b"\xff\xd9"), formats=("JPEG",))
         image.load()
     except Exception as error:  # as in `_header`
         raise ValueError(f"it cannot be decoded: {error}") from error
+    if _MARKER.search(data, _scan(data)):
+        raise ValueError("it is damaged in its middle")
     if image.info.get("progressive"):
         # All rows come with the first scan, so that how much is missing cannot be seen.
         raise ValueError("its end is missing")
@@ -175,6 +179,24 @@ def _with_end(data: bytes) -> Image.Image:
     if rows < (1 - MISSING_ROWS) * image.height:
         raise ValueError(f"its end is missing: {rows} of {image.height} rows are there")
     return image
+
+
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What no scan holds before it ends: all but escaped bytes and restarts (ITU-T T.81, B.1.1)."""
+
+
+def _scan(jpeg: bytes) -> int:
+    """Where the segments of a JPEG's header end and the coded pixels begin; its length if they never do."""
+    position = 2
+    while position + 4 <= len(jpeg):
+        if jpeg[position + 1] == 0xFF:  # fill byte
+            position += 1
+            continue
+        is_scan = jpeg[position + 1] == 0xDA
+        position += 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        if is_scan:
+            return position
+    return len(jpeg)
 
 
 def _pixels(image: Image.Image) -> Pixels:
