@@ -1,4 +1,4 @@
-"""Runs the pipeline on this machine: `python local_runner.py [--config sample|pets|debug] [flags]`, see `--help`."""
+"""Runs the pipeline on this machine: `python local_runner.py [--config NAME] [flags]`, see `--help`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ def main() -> int:
             print(f"local_runner.py: {error}", file=sys.stderr)
             return 2
         screen.print(f"Config {config.name} in {folder}")
-        if config.data.dataset == "synthetic_pets":
-            screen.print("Data: drawings, not photos. --config pets runs on the real ones.")
         try:
             return _run(config, folder, screen)
         except interrupts.Interrupted as interrupt:

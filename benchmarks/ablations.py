@@ -27,13 +27,14 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import keras
 import numpy as np
 
-from schema import pets
+from schema import dataset_spec, record
 from trainer_module import inputs, losses, schedule, signatures, trainer, training
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Recipe, TrainerConfig
 from trainer_module.models import BACKBONES, build_model, dcnn, heads
 
 AS_IS = "as it is"
+SPEC = dataset_spec.shipped("oxford_iiit_pet")
 Figures = dict[str, float]
 
 
@@ -80,7 +81,7 @@ def _without_dice() -> contextlib.AbstractContextManager:
 
 def _best_epoch() -> contextlib.AbstractContextManager:
     """On endless examples nothing but the best is within a standard error of it."""
-    return mock.patch.object(trainer, "KeepBest", lambda label, _: KeepBest(label, 10**12))
+    return mock.patch.object(training, "KeepBest", lambda config, _: KeepBest(config, 10**12))
 
 
 def _without_mean_over_pet() -> contextlib.AbstractContextManager:
@@ -95,7 +96,7 @@ SERVING = {
 COMMON = {
     "raw weights instead of their average": Variant(_with(ema=0.0)),
     "no label smoothing": Variant(_with(label_smoothing=0.0)),
-    "no loss on the species": Variant(_with(species_loss_weight=0.0)),
+    "no loss on the species": Variant(_with(coarser_loss_weight=0.0)),
     "mask loss weight 1": Variant(_with(mask_loss_weight=1.0)),
     "mask loss without Dice": Variant(patch=_without_dice),
     "best epoch kept": Variant(patch=_best_epoch),
@@ -169,14 +170,14 @@ def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, i
     """Accuracy and nats a photo of breeds and species, mask F1 at the best threshold, as the model would be served."""
     serving, mirror = training.rebuilt(model, config.serving), config.recipe.serving_mirror
     data = inputs.eval_dataset(evaluation, config.serving, image_size, f"{folder}/serving")
-    is_dog = np.array(pets.SPECIES_OF_BREED, bool)
+    is_dog = np.array(SPEC.label("species").parents, bool)
     probabilities, labels, logits, masks = [], [], [], []
     for image, targets in data:
         answer = signatures.answer(serving, image, mirror)
-        probabilities.append(answer[pets.BREED].numpy())
-        labels.append(targets[pets.BREED].numpy().argmax(axis=1))
-        logits.append(answer[pets.MASK].numpy().ravel())
-        masks.append(targets[pets.MASK].numpy().ravel())
+        probabilities.append(answer["breed"].numpy())
+        labels.append(targets["breed"].numpy().argmax(axis=1))
+        logits.append(answer[record.MASK].numpy().ravel())
+        masks.append(targets[record.MASK].numpy().ravel())
     probability, label = np.concatenate(probabilities), np.concatenate(labels)
     dog = probability @ is_dog
     threshold = trainer.best_mask_threshold(serving, data, mirror)
@@ -195,14 +196,14 @@ def results(flags: argparse.Namespace, known: set[tuple[str, int]]) -> Iterator[
     """What is not known yet, one result at a time."""
     base = dataclasses.replace(pets_config(), weights=flags.weights)
     examples = pathlib.Path(flags.examples)
-    splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (pets.TRAIN, pets.EVAL)]
+    splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (record.TRAIN, record.EVAL)]
     variants = {name: VARIANTS[flags.model][name] for name in flags.only or VARIANTS[flags.model]}
     for seed in flags.seeds:
         model, seconds = None, 0.0
         for name, variant in variants.items():
             if (name, seed) in known or (not variant.retrain and model is None):
                 continue
-            config = dataclasses.replace(base.trainer(flags.model), seed=seed)
+            config = dataclasses.replace(base.trainer(flags.model, SPEC), seed=seed)
             whole = shrunk(config.recipe, flags.epochs, flags.largest_size)
             recipe = variant.recipe(whole)
             if not variant.retrain and recipe == whole:  # shrunk, it is served at the training size anyway
@@ -241,7 +242,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", required=True, help="output of ExampleGen: has Split-train and Split-eval")
-    parser.add_argument("--model", choices=pets.MODELS, default="dcnn")
+    parser.add_argument("--model", choices=sorted(pets_config().contestants), default="dcnn")
     parser.add_argument("--weights", default="none", help="as the config's field")
     parser.add_argument("--epochs", type=int, default=0, help="about so many in all; 0: the recipe's")
     parser.add_argument("--largest-size", type=int, default=0, help="in pixels, of any phase; 0: the recipe's")

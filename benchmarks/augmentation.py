@@ -67,7 +67,7 @@ def main() -> None:
     size = parser.parse_args().size
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    settings, picture = pets_config().mobilenet.augmentation, pictures()
+    settings, picture = pets_config().contestants["mobilenet_v3_small"].augmentation, pictures()
 
     def timed(augment: Callable[..., Pictures]) -> Callable[[int], float]:
         graph = tf.function(lambda seed: augment(picture, size, settings, seed))

@@ -20,7 +20,7 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import keras
 import numpy as np
 
-from schema import pets
+from schema import dataset_spec, record
 from trainer_module import training
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model, dcnn, heads
@@ -51,17 +51,19 @@ def images_per_second(model: keras.Model, batch: tuple, steps: int = STEPS) -> f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=pets.MODELS, default="dcnn")
+    parser.add_argument("--model", choices=sorted(pets_config().contestants), default="dcnn")
     parser.add_argument("--size", type=int, default=96, help="side of the network's input, in pixels")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    config = dataclasses.replace(pets_config(), weights="none").trainer(flags.model).at_size(flags.size)
+    given = dataclasses.replace(pets_config(), weights="none", label="breed")
+    spec = dataset_spec.shipped("oxford_iiit_pet")
+    config = given.trainer(flags.model, spec).at_size(flags.size)
     generator, count = np.random.default_rng(0), config.recipe.batch_size
     image = generator.uniform(-1, 1, (count, flags.size, flags.size, 3)).astype(np.float32)
-    classes = len(pets.CLASSES[config.label])
+    classes = len(spec.label(config.label).classes)
     targets = {
         config.label: np.eye(classes, dtype=np.float32)[np.arange(count) % classes],
-        pets.MASK: generator.integers(0, 2, (count, flags.size, flags.size, 1)).astype(np.float32),
+        record.MASK: generator.integers(0, 2, (count, flags.size, flags.size, 1)).astype(np.float32),
     }
     ours = compiled(config)
     with with_keras_layer():

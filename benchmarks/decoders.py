@@ -25,7 +25,7 @@ import drawings
 import keras
 from keras import layers
 
-from schema import pets
+from schema import dataset_spec, record
 from trainer_module import inputs, training
 from trainer_module.callbacks import History
 from trainer_module.config import Phase, TrainerConfig
@@ -33,7 +33,7 @@ from trainer_module.models import BACKBONES, heads
 from trainer_module.models.norm import BatchNormalization
 
 Tensors = Sequence[keras.KerasTensor]
-Decoder = Callable[[Tensors, int, str], keras.KerasTensor]
+Decoder = Callable[[Tensors, int, int, str], keras.KerasTensor]
 Up = Callable[[keras.KerasTensor, int, str], keras.KerasTensor]
 
 SPEED_STEPS, SPEED_ROUNDS = 8, 3
@@ -56,19 +56,19 @@ def bilinear(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTenso
     return layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_spread")(x)
 
 
-def decoder(channels: Sequence[int], up: Up = separable, skips: bool = True, full_size: bool = False) -> Decoder:
+def decoder(widths: Sequence[int], up: Up = separable, skips: bool = True, full_size: bool = False) -> Decoder:
     """A decoder in the shape of `heads.mask_logits`.
 
     Args:
-        channels: of the bottleneck, then of each step that doubles the map.
+        widths: channels of the bottleneck, then of each step that doubles the map.
         up: the layer that doubles it.
         skips: adds the backbone's maps.
         full_size: learned steps go on to the input's size; else one strided transpose does the rest.
     """
 
-    def logits(features: Tensors, size: int, name: str) -> keras.KerasTensor:
+    def logits(features: Tensors, size: int, channels: int, name: str) -> keras.KerasTensor:
         *shallow, deepest = features
-        bottleneck, *steps = channels
+        bottleneck, *steps = widths
         stride = size // shallow[0].shape[1]
         x = _norm_relu(layers.Conv2D(bottleneck, 1, use_bias=False, name=f"{name}_bottleneck")(deepest), name, "first")
         for step, count in enumerate(steps[: len(shallow) + (round(math.log2(stride)) if full_size else 0)]):
@@ -78,9 +78,9 @@ def decoder(channels: Sequence[int], up: Up = separable, skips: bool = True, ful
                 x = layers.Add(name=f"{name}_add{step}")([x, skip])
             x = _norm_relu(x, name, str(step))
         if full_size:
-            x = layers.Conv2D(1, 1, name=f"{name}_logits")(x)
+            x = layers.Conv2D(channels, 1, name=f"{name}_logits")(x)
         else:
-            x = layers.Conv2DTranspose(1, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
+            x = layers.Conv2DTranspose(channels, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
         return layers.Activation("linear", dtype="float32", name=name)(x)
 
     return logits
@@ -106,9 +106,9 @@ def network(logits: Decoder, config: TrainerConfig) -> keras.Model:
     """As `models.build_model`, with a mask head alone, made by `logits`."""
     keras.utils.set_random_seed(config.seed)
     size = config.recipe.input_size
-    image = keras.Input((size, size, 3), name=pets.IMAGE)
-    features = BACKBONES[config.model](config.recipe, config.weights)(image)
-    return keras.Model(image, {pets.MASK: logits(features, size, pets.MASK)}, name=config.model)
+    image = keras.Input((size, size, 3), name=record.IMAGE)
+    features = BACKBONES[config.recipe.network](config.recipe, config.weights)(image)
+    return keras.Model(image, {record.MASK: logits(features, size, 1, record.MASK)}, name=config.model)
 
 
 def mask_f1(
@@ -138,13 +138,13 @@ def speeds(models: dict[str, keras.Model], batch: tuple, config: TrainerConfig) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", help="output of ExampleGen: a folder with Split-train and Split-eval")
-    parser.add_argument("--model", choices=pets.MODELS, default="mobilenet_v3_small")
+    parser.add_argument("--model", choices=sorted(pets_config().contestants), default="mobilenet_v3_small")
     parser.add_argument("--weights", default="none", help="as the config's field")
     parser.add_argument("--size", type=int, default=128, help="side of the network's input, in pixels")
     parser.add_argument("--epochs", type=int, default=3)
     flags = parser.parse_args()
     base = dataclasses.replace(pets_config(), task="segmentation", weights=flags.weights)
-    given = base.trainer(flags.model)
+    given = base.trainer(flags.model, dataset_spec.shipped("oxford_iiit_pet"))
     backbone_rate = 0.0 if given.weights != "none" else 1.0
     recipe = dataclasses.replace(
         given.recipe, input_size=flags.size, phases=(Phase(flags.epochs, 3e-3, backbone_rate),)
@@ -152,7 +152,7 @@ def main() -> None:
     config = dataclasses.replace(given, recipe=recipe)
     with tempfile.TemporaryDirectory() as folder:
         examples = pathlib.Path(flags.examples or drawings.write_splits(pathlib.Path(folder) / "drawn"))
-        splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (pets.TRAIN, pets.EVAL)]
+        splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (record.TRAIN, record.EVAL)]
         size, counts = base.data.image_size, [split.examples for split in splits]
         train = inputs.train_dataset(splits[0], config, size, f"{folder}/train")
         evaluation = inputs.eval_dataset(splits[1], config, size, f"{folder}/eval")

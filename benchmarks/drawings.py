@@ -8,22 +8,23 @@ import numpy as np
 import tensorflow as tf
 
 from components.datasets import pet_drawings
-from schema import pets
+from schema import dataset_spec, record
 
 
 def write_records(path: pathlib.Path, count: int, seed: int = 0) -> pathlib.Path:
     """Writes so many drawings with their masks into one file, as ExampleGen would; returns `path`."""
+    breeds = dataset_spec.shipped("synthetic_pets").label("breed").classes
     generator = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for index in range(count):
-            breed = index % len(pets.BREEDS)
-            image, trimap = pet_drawings.draw(pets.BREEDS[breed], generator)
+            breed = index % len(breeds)
+            image, trimap = pet_drawings.draw(breeds[breed], generator)
             mask = (trimap != 2).astype(np.uint8)[..., None]
             feature = {
-                pets.IMAGE: _bytes(tf.io.encode_jpeg(image).numpy()),
-                pets.MASK: _bytes(tf.io.encode_png(mask).numpy()),
-                pets.BREED: tf.train.Feature(int64_list=tf.train.Int64List(value=[breed])),
+                record.IMAGE: _bytes(tf.io.encode_jpeg(image).numpy()),
+                record.MASK: _bytes(tf.io.encode_png(mask).numpy()),
+                "breed": tf.train.Feature(int64_list=tf.train.Int64List(value=[breed])),
             }
             writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
     return path
@@ -31,7 +32,7 @@ def write_records(path: pathlib.Path, count: int, seed: int = 0) -> pathlib.Path
 
 def write_splits(folder: pathlib.Path, train: int = 1024, evaluation: int = 128) -> pathlib.Path:
     """Writes the splits train and eval in the layout of ExampleGen's output; returns `folder`."""
-    for seed, (split, count) in enumerate(((pets.TRAIN, train), (pets.EVAL, evaluation))):
+    for seed, (split, count) in enumerate(((record.TRAIN, train), (record.EVAL, evaluation))):
         write_records(folder / f"Split-{split}" / "drawn", count, seed)
     return folder
 

@@ -24,6 +24,7 @@ import tensorflow_model_analysis as tfma
 from tfx_bsl.public import tfxio
 
 from pipeline.evaluation import eval_config
+from schema import dataset_spec
 
 BATCH = 32
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -47,7 +48,8 @@ def bare_loop(model_path: str, pattern: str) -> int:
 
 
 def evaluator(model_path: str, pattern: str) -> None:
-    config = tfma.utils.update_eval_config_with_defaults(eval_config(pets(), baseline=False))
+    ours = eval_config(pets(), dataset_spec.shipped("oxford_iiit_pet"), baseline=False)
+    config = tfma.utils.update_eval_config_with_defaults(ours)
     source = tfxio.TFExampleRecord(
         pattern, raw_record_column_name=tfma.constants.ARROW_INPUT_COLUMN, telemetry_descriptors=["benchmark"]
     )

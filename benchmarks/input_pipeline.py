@@ -22,7 +22,7 @@ import drawings
 import keras
 import tensorflow as tf
 
-from schema import pets
+from schema import dataset_spec
 from trainer_module import inputs
 from trainer_module.config import Phase
 from trainer_module.models import build_model
@@ -40,12 +40,12 @@ def images_per_second(model: keras.Model, data: tf.data.Dataset, batch_size: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=pets.MODELS, default="mobilenet_v3_small")
+    parser.add_argument("--model", choices=sorted(pets_config().contestants), default="mobilenet_v3_small")
     parser.add_argument("--records", help="pattern of TFRecord files of ExampleGen")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
     config = pets_config()
-    training = config.trainer(flags.model)
+    training = config.trainer(flags.model, dataset_spec.shipped("oxford_iiit_pet"))
     with tempfile.TemporaryDirectory() as folder:
         records = flags.records or str(drawings.write_records(pathlib.Path(folder) / "drawn", _DRAWINGS))
         split = inputs.Split.of([records])

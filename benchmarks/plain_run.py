@@ -23,9 +23,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from components import datasets
 from pipeline import pipeline
 from pipeline.configs import Config
-from schema import pets
+from schema import record
+from schema.dataset_spec import Label
 from trainer_module import augmentation, probe
 from trainer_module.callbacks import KeepBest
 from trainer_module.config import TrainerConfig
@@ -34,7 +36,7 @@ from trainer_module.training import compile_for, rebuilt
 
 KEPT_SIZE = 1.25
 """Side of the pictures that are cached over the network's input: as much as the Trainer keeps."""
-LABELS = {pets.BREED: "label", pets.SPECIES_LABEL: "species"}
+LABELS = {"breed": "label", "species": "species"}
 TRAIN, EVAL = "train[:90%]", "train[90%:]"
 BACKGROUND = 2
 
@@ -54,21 +56,26 @@ class EpochSeconds(keras.callbacks.Callback):
         self.epochs.append({"phase": self.phase, "seconds": time.monotonic() - self._started})
 
 
-def pictures(builder: tfds.core.DatasetBuilder, split: str, size: int, label: str) -> tf.data.Dataset:
+def pictures(builder: tfds.core.DatasetBuilder, split: str, size: int, label: Label) -> tf.data.Dataset:
     """Decoded once: image uint8 [size, size, 3], mask uint8 [size, size, 1], one-hot label float32 [classes]."""
 
     def prepare(photo: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         image = tf.image.resize(photo["image"], [size, size], antialias=True)
         mask = tf.image.resize(photo["segmentation_mask"], [size, size], method="nearest") != BACKGROUND
-        classes = tf.one_hot(photo[LABELS[label]], len(pets.CLASSES[label]))
+        classes = tf.one_hot(photo[LABELS[label.name]], len(label.classes))
         return tf.cast(tf.round(image), tf.uint8), tf.cast(mask, tf.uint8), classes
 
     return builder.as_dataset(split=split).map(prepare, tf.data.AUTOTUNE).cache()
 
 
+def class_label(config: TrainerConfig) -> Label:
+    """What the class head names, or would if there were one: CutMix mixes the labels either way."""
+    return config.spec.label(config.label)
+
+
 def batches(data: tf.data.Dataset, config: TrainerConfig, augmented: bool) -> tf.data.Dataset:
     """Batches (image float32 in [-1, 1], {output: target}) as `fit` takes them."""
-    recipe = config.recipe
+    recipe, name = config.recipe, class_label(config).name
 
     def finish(image: tf.Tensor, mask: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         if augmented:
@@ -77,8 +84,8 @@ def batches(data: tf.data.Dataset, config: TrainerConfig, augmented: bool) -> tf
             image, mask = augmentation.augment(picture, recipe.input_size, recipe.augmentation, seeds[0])
             if recipe.augmentation.cutmix:
                 image, mask, label = augmentation.cutmix(image, mask, label, recipe.augmentation.cutmix, seeds[1])
-        targets = {config.label: label, pets.MASK: tf.cast(mask, tf.float32)}
-        return tf.cast(image, tf.float32) / 127.5 - 1.0, {name: targets[name] for name in config.outputs}
+        targets = {name: label, record.MASK: tf.cast(mask, tf.float32)}
+        return tf.cast(image, tf.float32) / 127.5 - 1.0, {output: targets[output] for output in config.outputs}
 
     if augmented:
         data = data.shuffle(len(data), config.seed)
@@ -90,9 +97,9 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
     """The trained network, and what each epoch took."""
     keras.utils.set_random_seed(config.seed)
     model = build_model(config)
-    recipe = config.recipe
+    recipe, label = config.recipe, class_label(config)
     examples = builder.info.splits[EVAL].num_examples
-    clock, best, probed, size = EpochSeconds(), KeepBest(config.label, examples), False, 0
+    clock, best, probed, size = EpochSeconds(), KeepBest(config, examples), False, 0
     for number, phase in enumerate(recipe.phases):
         stage = config.at_size(phase.input_size)
         if stage.recipe.input_size != size:
@@ -100,10 +107,10 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
             if model.input_shape[1] != size:
                 model = rebuilt(model, stage)
             kept = min(image_size, round(size * KEPT_SIZE))
-            train_data = batches(pictures(builder, TRAIN, kept, config.label), stage, augmented=True)
-            eval_data = batches(pictures(builder, EVAL, size, config.label), stage, augmented=False)
-        if recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not probed:
-            probe.fit_class_head(model, config.label, train_data, recipe.probe_passes)
+            train_data = batches(pictures(builder, TRAIN, kept, label), stage, augmented=True)
+            eval_data = batches(pictures(builder, EVAL, size, label), stage, augmented=False)
+        if recipe.probe_passes and label.name in config.outputs and phase.backbone_rate and not probed:
+            probe.fit_class_head(model, label.name, train_data, recipe.probe_passes)
             probed = True
         compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
         clock.phase = number
@@ -116,17 +123,17 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
 
 def evaluate(model: keras.Model, builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> dict[str, float]:
     """Accuracy and mask F1 on split test, at the size and with the mirror image that the recipe serves with."""
-    confusion = np.zeros([len(pets.CLASSES[config.label])] * 2, np.int64)
+    label = class_label(config)
+    confusion = np.zeros([len(label.classes)] * 2, np.int64)
     overlap = total = 0
-    for image, targets in batches(
-        pictures(builder, "test", config.recipe.input_size, config.label), config, augmented=False
-    ):
+    photos = pictures(builder, "test", config.recipe.input_size, label)
+    for image, targets in batches(photos, config, augmented=False):
         answer = _answer(model, image.numpy(), config.recipe.serving_mirror)
-        if config.label in answer:
-            labels = targets[config.label].numpy().argmax(axis=1)
-            np.add.at(confusion, (labels, answer[config.label].argmax(axis=1)), 1)
-        if pets.MASK in answer:
-            predicted, pet = answer[pets.MASK] > 0, targets[pets.MASK].numpy() > 0
+        if label.name in answer:
+            labels = targets[label.name].numpy().argmax(axis=1)
+            np.add.at(confusion, (labels, answer[label.name].argmax(axis=1)), 1)
+        if record.MASK in answer:
+            predicted, pet = answer[record.MASK] > 0, targets[record.MASK].numpy() > 0
             overlap += int(np.count_nonzero(predicted & pet))
             total += int(np.count_nonzero(predicted) + np.count_nonzero(pet))
     figures = {"accuracy": np.trace(confusion) / max(1, confusion.sum()), "mask_f1": 2 * overlap / max(1, total)}
@@ -137,8 +144,8 @@ def _answer(model: keras.Model, image: np.ndarray, mirror: bool) -> dict[str, np
     outputs = model.predict_on_batch(image)
     if mirror:
         mirrored = model.predict_on_batch(image[:, :, ::-1])
-        if pets.MASK in mirrored:
-            mirrored[pets.MASK] = mirrored[pets.MASK][:, :, ::-1]
+        if record.MASK in mirrored:
+            mirrored[record.MASK] = mirrored[record.MASK][:, :, ::-1]
         outputs = {name: (value + mirrored[name]) / 2 for name, value in outputs.items()}
     return outputs
 
@@ -146,12 +153,14 @@ def _answer(model: keras.Model, image: np.ndarray, mirror: bool) -> dict[str, np
 def run(config: Config, run_dir: pathlib.Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     data = config.data
-    source = pipeline.data_source(config, config.data_path())
+    source = pipeline.data_source(config.data, config.data_path())
+    if not isinstance(source, datasets.OxfordPets | datasets.PetDrawings):
+        sys.exit(f"data.source is {config.data.source}: give oxford_iiit_pet or synthetic_pets")
     source.prepare()
     builder = tfds.builder_from_directory(source.folder())
     results = {}
-    for name in pets.MODELS:
-        training = config.trainer(name)
+    for name in config.contestants:
+        training = config.trainer(name, source.spec())
         model, epochs = train(builder, training, data.image_size)
         serving = rebuilt(model, training.serving)
         serving.save(run_dir / f"{name}.keras")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from pipeline import configs
-from schema import pets
+from schema import dataset_spec
 from trainer_module.config import Phase, Recipe
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ def config(folder: pathlib.Path) -> configs.Config:
         data=dataclasses.replace(configs.pets().data, image_size=128),
         data_dir=str(folder / "data"),
         run_dir=str(folder / "run"),
-        dcnn=Recipe(64, (Phase(1, 1e-3),), width=0.5),
-        mobilenet=Recipe(64, (frozen, thawed), width=0.75, probe_passes=1),
+        contestants={
+            "dcnn": Recipe("dcnn", 64, (Phase(1, 1e-3),), width=0.5),
+            "mobilenet_v3_small": Recipe("mobilenet_v3_small", 64, (frozen, thawed), width=0.75, probe_passes=1),
+        },
         cache_mb=1,
     )
 
@@ -194,7 +196,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
-        per_breed = max(2, math.ceil(flags.photos / len(pets.BREEDS)))
+        per_breed = max(2, math.ceil(flags.photos / len(dataset_spec.shipped("synthetic_pets").label("breed").classes)))
         drawings = datasets.PetDrawings(per_breed, f"{root}/drawings")
         data = datasets.OxfordPets(flags.data_dir) if flags.data_dir else drawings
         data.prepare()

@@ -25,7 +25,7 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import keras
 import numpy as np
 
-from schema import pets
+from schema import dataset_spec, record
 from trainer_module import training
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model, heads
@@ -75,8 +75,8 @@ def twin_layer(layer: keras.layers.Layer) -> Callable[..., Any]:
         return nn.Dropout(layer.rate)
     if isinstance(layer, keras.layers.AveragePooling2D):
         return nn.AvgPool2d(layer.pool_size, layer.strides, ceil_mode=layer.padding == "same")
-    if isinstance(layer, heads.MeanOverPet):
-        return _mean_over_pet
+    if isinstance(layer, heads.MeanOverForeground):
+        return _mean_over_foreground
     functions: dict[type, Callable[..., Any]] = {
         keras.layers.ReLU: lambda x: functional.relu(x) if layer.max_value is None else functional.relu6(x),
         keras.layers.Add: lambda xs: sum(xs[1:], xs[0]),
@@ -101,7 +101,7 @@ def twin_layer(layer: keras.layers.Layer) -> Callable[..., Any]:
     raise ValueError(f"{layer.name} is a {type(layer).__name__}: say in torch_step.twin_layer what PyTorch calls it")
 
 
-def _mean_over_pet(inputs: list[torch.Tensor]) -> torch.Tensor:
+def _mean_over_foreground(inputs: list[torch.Tensor]) -> torch.Tensor:
     features, mask = inputs
     share = functional.avg_pool2d(mask.sigmoid().detach(), mask.shape[-1] // features.shape[-1])
     return (features * share).sum(dim=(2, 3)) / (share.sum(dim=(2, 3)) + 1e-3)
@@ -157,7 +157,7 @@ def torch_step(
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
         outputs = twin(image)
-        logits, mask = outputs[pets.MASK], targets[pets.MASK]
+        logits, mask = outputs[record.MASK], targets[record.MASK]
         class_loss = functional.cross_entropy(
             outputs[config.label], targets[config.label], label_smoothing=recipe.label_smoothing
         )
@@ -185,23 +185,23 @@ def images_per_second(step: Callable[[], object], batch: int, steps: int = STEPS
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=pets.MODELS, default="dcnn")
+    parser.add_argument("--model", choices=sorted(pets_config().contestants), default="dcnn")
     parser.add_argument("--size", type=int, default=224, help="side of the network's input, in pixels")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    config = dataclasses.replace(pets_config(), weights="none").trainer(flags.model)
+    spec = dataset_spec.shipped("oxford_iiit_pet")
+    config = dataclasses.replace(pets_config(), weights="none", label="breed").trainer(flags.model, spec)
     config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, input_size=flags.size))
     batch, size = config.recipe.batch_size, flags.size
     generator = np.random.default_rng(0)
     image = generator.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)
-    label = np.eye(len(pets.CLASSES[config.label]), dtype=np.float32)[
-        np.arange(batch) % len(pets.CLASSES[config.label])
-    ]
+    classes = len(spec.label(config.label).classes)
+    label = np.eye(classes, dtype=np.float32)[np.arange(batch) % classes]
     mask = generator.integers(0, 2, (batch, size, size, 1)).astype(np.float32)
 
     model = build_model(config)
     training.compile_for(model, Phase(1, 1e-4), steps=100, config=config, probed=False)
-    targets = {config.label: label, pets.MASK: mask}
+    targets = {config.label: label, record.MASK: mask}
 
     twin = Twin(model).train()
     for parameter in twin.parameters():

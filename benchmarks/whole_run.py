@@ -20,8 +20,7 @@ import time
 
 from pipeline import flags, pipeline
 from pipeline.configs import Config
-from schema import pets
-from trainer_module.config import Phase
+from schema import record
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -32,9 +31,9 @@ Epochs = dict[str, list[dict]]
 def shortened(config: Config, epochs: int) -> list[str]:
     """Flags that cut every longer phase to so many epochs."""
     return [
-        f"--{network}.phases.{number}.epochs={epochs}"
-        for network in ("dcnn", "mobilenet")
-        for number, phase in enumerate(getattr(config, network).phases)
+        f"--{name}.phases.{number}.epochs={epochs}"
+        for name, recipe in config.contestants.items()
+        for number, phase in enumerate(recipe.phases)
         if 0 < epochs < phase.epochs
     ]
 
@@ -47,8 +46,9 @@ def seconds(script: pathlib.Path, arguments: list[str], run_dir: pathlib.Path) -
     return time.perf_counter() - start
 
 
-def pipeline_epochs(run_dir: pathlib.Path) -> Epochs:
-    histories = {name: run_dir.glob(f"pipeline/Trainer_{name}/model_run/*/{pets.HISTORY_FILE}") for name in pets.MODELS}
+def pipeline_epochs(run_dir: pathlib.Path, config: Config) -> Epochs:
+    pattern = f"model_run/*/{record.HISTORY_FILE}"
+    histories = {name: run_dir.glob(f"pipeline/Trainer_{name}/{pattern}") for name in config.contestants}
     return {name: json.loads(next(paths).read_text())["epochs"] for name, paths in histories.items()}
 
 
@@ -56,8 +56,7 @@ def missing_seconds(epochs: Epochs, config: Config) -> float:
     """What the epochs of the config that were left out would have taken."""
     total = 0.0
     for name, ran in epochs.items():
-        phases: tuple[Phase, ...] = config.trainer(name).recipe.phases
-        for number, phase in enumerate(phases):
+        for number, phase in enumerate(config.contestants[name].phases):
             times = [epoch["seconds"] for epoch in ran if epoch["phase"] == number]
             total += (phase.epochs - len(times)) * times[-1]
     return total
@@ -75,19 +74,19 @@ def main() -> None:
     own, rest = parser.parse_known_args()
     config = flags.parse(rest, "whole_run.py", "Compares a run of the pipeline with a plain script.")
     arguments = [*rest, *shortened(config, own.epochs)]
-    pipeline.data_source(config, config.data_path()).prepare()
+    pipeline.data_source(config.data, config.data_path()).prepare()
     with tempfile.TemporaryDirectory() as folder:
         ours, plain = pathlib.Path(folder) / "ours", pathlib.Path(folder) / "plain"
         plain_seconds = seconds(ROOT / "benchmarks" / "plain_run.py", arguments, plain)
         our_seconds = seconds(ROOT / "local_runner.py", arguments, ours)
         plain_results = json.loads((plain / "plain.json").read_text())
         plain_epochs: Epochs = {name: result["epochs"] for name, result in plain_results.items()}
-        our_epochs = pipeline_epochs(ours)
+        our_epochs = pipeline_epochs(ours, config)
         our_results = json.loads((ours / "report" / "metrics.json").read_text())["models"]
-    for name in pets.MODELS:
+    for name in config.contestants:
         overall = our_results[name]["metrics"]["overall"]
-        for head, metric, theirs in (("class", "accuracy", "accuracy"), ("mask", "f1", "mask_f1")):
-            if head in overall:
+        for head, metric, theirs in (("classification", "accuracy", "accuracy"), ("segmentation", "f1", "mask_f1")):
+            if overall[head]:
                 value = overall[head][metric]["value"]
                 print(f"{name} {theirs}: pipeline {value:.3f}, plain script {plain_results[name][theirs]:.3f}")
     print(

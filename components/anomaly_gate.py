@@ -22,7 +22,7 @@ def AnomalyGate(
 ) -> None:
     """Lets the run go on if no split has an anomaly; nodes that must wait for it name it with `add_upstream_node`.
 
-    `passed` lists, as JSON, the features that each split was held against: {"train": ["breed", ...], ...}.
+    `passed` lists, as JSON, the features that each split was held against: {"train": ["kind", ...], ...}.
     """
     passed.value = json.dumps(check(anomalies.uri))  # type: ignore[attr-defined]
 
@@ -45,7 +45,7 @@ def check(uri: str) -> dict[str, list[str]]:
     if not checked:
         raise FileNotFoundError(f"{uri} holds no Split-*/SchemaDiff.pb of an ExampleValidator")
     if found:
-        raise AnomaliesFound("the data does not fit schema/schema.pbtxt: " + "; ".join(found))
+        raise AnomaliesFound("the data does not fit the schema of its description: " + "; ".join(found))
     return checked
 
 

@@ -11,11 +11,12 @@ from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
 from components.comparison.lineage import component_of
+from schema.dataset_spec import Heads
 from trainer_module.config import TrainerConfig
 
 
 class EarlierBlessedModel(ResolverStrategy):
-    """Picks, among the models older than the candidate, the latest with the same outputs that its Evaluator blessed.
+    """Picks, among the models older than the candidate, the latest with the same heads that its Evaluator blessed.
 
     TFX's own `LatestBlessedModelStrategy` would pick the candidate itself when a run is repeated, and so change the
     Evaluator's inputs and miss its cache.
@@ -34,7 +35,8 @@ class EarlierBlessedModel(ResolverStrategy):
                 model_id = blessing.get_int_custom_property("current_model_id")
                 blessed[model_id] = blessing.get_int_custom_property("blessed") == 1
         earlier = [model for model in input_dict["model"] if model.id < candidate.id and blessed.get(model.id)]
-        comparable = [model for model in earlier if _outputs(store, model.id) == _outputs(store, candidate.id)]
+        heads = _heads(store, candidate.id)
+        comparable = [model for model in earlier if _heads(store, model.id) == heads]
         latest = max(comparable, key=lambda model: model.id, default=None)
         return {"candidate": [candidate], "model": [latest] if latest else [], "blessing": []}
 
@@ -45,11 +47,17 @@ def _producer(store: mlmd.MetadataStore, artifact_id: int) -> int:
     return min(event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT)
 
 
-def _outputs(store: mlmd.MetadataStore, model_id: int) -> tuple[str, ...]:
-    """Names of the outputs of a Trainer's model: one that lacks a head cannot be compared."""
+def _heads(store: mlmd.MetadataStore, model_id: int) -> Heads | None:
+    """What a Trainer's model answers: one with another head or other classes cannot be compared.
+
+    None where the Trainer's config is one of an earlier version of this project.
+    """
     [execution] = store.get_executions_by_id([_producer(store, model_id)])
     custom_config = json.loads(execution.custom_properties["custom_config"].string_value)
-    return TrainerConfig.from_json(custom_config["config"]).outputs
+    try:
+        return TrainerConfig.from_json(custom_config["config"]).heads
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def earlier_blessed_model(candidate: tfx.types.BaseChannel, evaluator_id: str) -> tfx.types.BaseChannel:

@@ -1,4 +1,4 @@
-"""Named configs: `sample()` (the default), `pets()` and `debug()` each return one frozen `Config`.
+"""Named configs: `sample()` (the default), `pets()`, `own()` and `debug()` each return one frozen `Config`.
 
 Every field is a flag of both runners (`--help` prints them); variants derive with `dataclasses.replace`.
 Importing this module imports nothing heavy.
@@ -9,47 +9,62 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import typing
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pipeline.beam import Beam
+from schema.dataset_spec import DatasetSpec
 from schema.ranges import FOLDER, LINE, Checked, Number, Text
-from trainer_module.config import MAX_SIZE, Augmentation, CacheMb, Label, Phase, Recipe, Seed, Task, TrainerConfig
+from trainer_module.config import (
+    MAX_SIZE,
+    Augmentation,
+    CacheMb,
+    NetworkName,
+    Phase,
+    Recipe,
+    Seed,
+    TrainerConfig,
+)
 
-IMAGENET_WIDTHS = (0.75, 1.0)
-"""MobileNetV3Small's, for which Keras has weights."""
+NETWORK_NAMES = typing.get_args(NetworkName)
+
+CONTESTANT = Text(r"[a-z][a-z0-9_]*", "lower-case letters, digits and '_', a letter first")
+"""A contestant's name is part of components' ids and inputs, on Kubeflow too."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Data(Checked):
-    """Where the examples come from and how their masks are prepared."""
+    """Where the examples come from and how they are prepared; `--data-dir` says where they lie."""
 
-    dataset: Literal["synthetic_pets", "oxford_iiit_pet"]
-    """`synthetic_pets` is drawn by this project and needs no network; `oxford_iiit_pet` is the real one."""
+    source: Literal["synthetic_pets", "oxford_iiit_pet", "folder", "coco", "tfds"]
+    """One of `components.datasets.DATASETS`; docs/own-data.md shows what each reads."""
+    spec: Annotated[str, LINE] = ""
+    """The file that describes the data set (schema/dataset_spec.py); empty: the source's own, or what it derives."""
+    masks: Annotated[str, LINE] = ""
+    """folder: a folder of masks in parallel to the photos'; empty: where convention has them."""
+    metadata: Annotated[str, LINE] = ""
+    """folder: a .csv or .jsonl file with `file_name` and further columns; empty: `metadata.*` in the folder, if any."""
+    labels: tuple[Annotated[str, LINE], ...] = ()
+    """folder: the columns of the metadata that are labels, the primary one first; empty: those with a known name."""
+    annotations: tuple[Annotated[str, LINE], ...] = ()
+    """coco: JSON files, each as FILE or SPLIT=FILE."""
+    name: Annotated[str, LINE] = ""
+    """tfds: the data set's name, such as `caltech_birds2011`."""
+    features: tuple[Annotated[str, LINE], ...] = ()
+    """tfds: PART=FEATURE of image, label and mask, where the features are not named so."""
     manual_dir: Annotated[str, LINE] = ""
-    """A folder with the official `images.tar.gz` and `annotations.tar.gz`, where TFDS cannot download them."""
-    examples_per_breed: Annotated[int, Number(ge=0, le=10_000)] = 0
-    """Size of the synthetic set: so many drawings a breed for training, and half as many for the test."""
-    border: Literal["pet", "background", "ignore"] = "pet"
-    """What a trimap's border (its value 3) counts as; ignored pixels have weight 0 in losses and metrics."""
-    min_speck: Annotated[float, Number(ge=0, lt=1)] = 0.001
-    """Connected areas of pet or background smaller than this share of the picture are dropped from a mask."""
-    eval_fraction: Annotated[float, Number(gt=0, lt=1)] = 0.1
-    """Share of each breed's training photos that is held out as split `eval`."""
+    """oxford_iiit_pet: a folder with the official archives, where TFDS cannot download them."""
+    drawings: Annotated[int, Number(ge=0, le=10_000)] = 0
+    """synthetic_pets: so many drawings a class for training, and half as many for the test."""
+    min_speck: Annotated[float, Number(ge=0, lt=1)] = 0.0
+    """Connected areas smaller than this share of the picture are dropped from a mask; 0: none is."""
     max_quarantined: Annotated[float, Number(ge=0, le=1)] = 0.01
     """Share of a split's records that may be unusable (they go to quarantine) before the run stops."""
     max_megapixels: Annotated[int, Number(ge=1, le=10_000)] = 100
     """Photos with more millions of pixels, by their header, are not opened but go to quarantine."""
     image_size: Annotated[int, Number(ge=32, le=MAX_SIZE)] = 256
     """Side of the square that Transform resizes every picture to, in pixels; masks are judged at this size."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError: a field is out of its range, or the synthetic set would leave a split without a breed."""
-        super().__post_init__()
-        if self.dataset == "synthetic_pets" and self.examples_per_breed < 2:
-            raise ValueError(
-                f"examples_per_breed is {self.examples_per_breed}: it must be at least 2, since train and eval each "
-                "need one drawing of every breed"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +73,16 @@ class Thresholds(Checked):
 
     accuracy: Annotated[float, Number(ge=0, le=1)] = 0.0
     """Smallest accuracy of the class head."""
+    gain_over_majority: Annotated[float, Number(ge=-1, le=1)] = 0.0
+    """By how much accuracy must exceed the share of the most frequent class, which always naming that class has."""
+    macro_f1: Annotated[float, Number(ge=0, le=1)] = 0.0
+    """Smallest mean F1 of the classes, in which rare ones weigh as much as frequent ones."""
+    worst_class_f1: Annotated[float, Number(ge=0, le=1)] = 0.0
+    """Smallest F1 of any class that has test examples."""
     mask_f1: Annotated[float, Number(ge=0, le=1)] = 0.0
-    """Smallest F1 of the mask head, over all pixels."""
+    """Smallest F1 of the mask head, over all pixels; of several mask classes their mean."""
+    slices: tuple[Annotated[str, Text(r".+=.+:\w+=[\d.]+", "LABEL=CLASS:FIGURE=NUMBER")], ...] = ()
+    """What one slice must reach, such as `kind=crack,size=small:mask_f1=0.8`."""
     max_drop: Annotated[float, Number(ge=-1, le=1)] = 0.01
     """How much worse than the latest blessed model either figure may be; below 0: how much better it must be."""
 
@@ -71,21 +94,21 @@ class Config(Checked):
     name: Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "letters, digits, '.', '_' and '-'")]
     """Names the run: `runs/NAME`, and the pipeline on Kubeflow."""
     data: Data
-    dcnn: Recipe
-    mobilenet: Recipe
+    contestants: dict[Annotated[str, CONTESTANT], Recipe]
+    """What is trained, evaluated and compared, by name; `--contestants` adds and drops."""
     data_dir: Annotated[str, FOLDER] = ""
-    """A TFDS data_dir, prepared or to be prepared; empty: `runs/data` for the synthetic set, else TFDS' own default."""
+    """Where the data lies: a folder of photos or TFDS' data_dir; empty: `runs/data` for drawings, or TFDS' default."""
     run_dir: Annotated[str, FOLDER] = ""
     """Everything the run writes; empty: `runs/NAME`."""
     weights: Annotated[str, LINE] = "none"
-    """MobileNetV3Small's start: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file."""
-    label: Label = "breed"
-    """What the class head names: one of 37 breeds or one of 2 species."""
-    task: Task = "both"
-    """Which heads the networks have."""
+    """Start of the backbones whose recipes name none: `imagenet` (downloaded by Keras), `none`, or a weights file."""
+    label: Annotated[str, LINE] = ""
+    """What the class head names: one of the data set's labels; empty: its first."""
+    task: Literal["", "both", "classification", "segmentation"] = ""
+    """Which heads the networks have; empty: all that the data can train."""
     thresholds: Thresholds = Thresholds()
-    champion: Literal["mean", "accuracy", "mask_f1"] = "mean"
-    """What decides between blessed models: accuracy, mask F1 or their mean; ties go to the smaller model."""
+    champion: Literal["mean", "accuracy", "macro_f1", "mask_f1"] = "mean"
+    """What decides between blessed models; `mean`: of accuracy and mask F1; ties go to the smaller model."""
     uncached: tuple[Annotated[str, Text(r"\w+", "a component's id, or all")], ...] = ()
     """Components that run anew though nothing changed, such as `Trainer_dcnn`, or `all`."""
     beam: Beam = dataclasses.field(default_factory=Beam)
@@ -95,17 +118,14 @@ class Config(Checked):
     """Of everything random: initial weights, order of the examples, augmentation."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError: a field is out of its range, or there are no such weights."""
+        """Raises ValueError: a field is out of its range, or there is no contestant."""
         super().__post_init__()
-        if self.weights == "imagenet" and self.mobilenet.width not in IMAGENET_WIDTHS:
-            raise ValueError(
-                f"weights is 'imagenet' and mobilenet.width is {self.mobilenet.width}: Keras has these weights for "
-                f"{' and '.join(map(str, IMAGENET_WIDTHS))} alone"
-            )
+        if not self.contestants:
+            raise ValueError("contestants is empty: name one network or more")
 
     def data_path(self) -> str:
-        """The TFDS data_dir to use: `data_dir`, or what it stands for when it is empty."""
-        path = self.data_dir or ("runs/data" if self.data.dataset == "synthetic_pets" else "")
+        """Where the data lies: `data_dir`, or what it stands for when it is empty."""
+        path = self.data_dir or ("runs/data" if self.data.source == "synthetic_pets" else "")
         # One spelling of one place: what is made of the data is cached by it.
         return path if not path or "://" in path else os.path.realpath(os.path.expanduser(path))
 
@@ -116,63 +136,129 @@ class Config(Checked):
             del fields[name]
         return json.dumps(fields, sort_keys=True)
 
-    def trainer(self, model: str) -> TrainerConfig:
-        """The Trainer's config for one of `schema.pets.MODELS`."""
-        recipe, weights = {"dcnn": (self.dcnn, "none"), "mobilenet_v3_small": (self.mobilenet, self.weights)}[model]
-        return TrainerConfig(model, recipe, self.label, self.task, weights, self.cache_mb, self.seed)
+    def trainer(self, name: str, spec: DatasetSpec) -> TrainerConfig:
+        """The Trainer's config for one of the contestants, on data of this description."""
+        recipe = self.contestants[name]
+        task, weights = self.task or spec.task, recipe.weights or self.weights
+        return TrainerConfig(name, recipe, spec.essence(), self.label, task, weights, self.cache_mb, self.seed)
+
+
+def with_contestants(config: Config, names: Sequence[str]) -> Config:
+    """The same config with these contestants alone.
+
+    Args:
+        config: of which the recipes are taken.
+        names: each the name of a contestant of `config`, or a network, or NAME=NETWORK. A network takes the recipe of
+            the contestant that has it, else that of the last one, at width 1 and with the run's weights.
+
+    Raises:
+        ValueError: there is no such contestant or network.
+    """
+    chosen: dict[str, Recipe] = {}
+    for text in names:
+        name, _, network = text.strip().rpartition("=")
+        name, network = name or network, network
+        if name == network and name in config.contestants:
+            chosen[name] = config.contestants[name]
+            continue
+        if network not in NETWORK_NAMES:
+            raise ValueError(
+                f"contestants names {text!r}: give one of {', '.join(config.contestants)}, or NAME=NETWORK with one of "
+                f"{', '.join(NETWORK_NAMES)}"
+            )
+        recipes = [recipe for recipe in config.contestants.values() if recipe.network == network]
+        like = list(config.contestants.values())[-1]
+        made = dataclasses.replace(like, network=typing.cast(NetworkName, network), width=1.0, weights="")
+        chosen[name] = recipes[0] if recipes else made
+    return dataclasses.replace(config, contestants=chosen)
 
 
 def sample() -> Config:
-    """The first run: synthetic pets, no network, a few minutes on two cores."""
+    """The first run: drawings, no network, a few minutes on two cores."""
     augmentation = Augmentation(min_scale=0.7, rotation=0.0)
     return Config(
         name="sample",
-        data=Data("synthetic_pets", examples_per_breed=30, image_size=128),
-        dcnn=Recipe(64, (Phase(12, 3e-3),), augmentation=augmentation),
-        mobilenet=Recipe(96, (Phase(8, 2e-3),), augmentation=augmentation),
+        data=Data("synthetic_pets", drawings=30, min_speck=0.001, image_size=128),
+        contestants={
+            "dcnn": Recipe("dcnn", 64, (Phase(12, 3e-3),), weights="none", augmentation=augmentation),
+            "mobilenet_v3_small": Recipe("mobilenet_v3_small", 96, (Phase(8, 2e-3),), augmentation=augmentation),
+        },
         thresholds=Thresholds(accuracy=0.3, mask_f1=0.7),
     )
 
 
 def pets() -> Config:
-    """The real thing: Oxford-IIIT Pet, both networks, official test split.
+    """The benchmark: Oxford-IIIT Pet, both networks, official test split.
 
     Seen with weights of alpha 0.75, on photos of 256 x 256 (means of three seeds; the README has the commands): DCNN
-    67.9 % of breeds and mask F1 0.935, MobileNetV3Small 88.1 % and 0.954.
+    67.9 % of the classes and mask F1 0.935, MobileNetV3Small 88.1 % and 0.954.
     """
     return Config(
         name="pets",
-        data=Data("oxford_iiit_pet"),
-        dcnn=Recipe(
-            128,
-            (
-                Phase(55, 3e-3, final_rate=0.3, input_size=96),
-                Phase(24, 1.5e-3, final_rate=0.2),
-                Phase(10, 3e-4, input_size=160),
+        data=Data("oxford_iiit_pet", min_speck=0.001),
+        contestants={
+            "dcnn": Recipe(
+                "dcnn",
+                128,
+                (
+                    Phase(55, 3e-3, final_rate=0.3, input_size=96),
+                    Phase(24, 1.5e-3, final_rate=0.2),
+                    Phase(10, 3e-4, input_size=160),
+                ),
+                weights="none",
+                weight_decay=0.05,
+                coarser_loss_weight=1.0,
+                mask_loss_weight=8.0,
+                ema=0.98,
+                augmentation=Augmentation(cutmix=0.5),
+                serving_size=192,
+                serving_mirror=True,
             ),
-            weight_decay=0.05,
-            species_loss_weight=1.0,
-            mask_loss_weight=8.0,
-            ema=0.98,
-            augmentation=Augmentation(cutmix=0.5),
-            serving_size=192,
-            serving_mirror=True,
-        ),
-        mobilenet=Recipe(
-            256,
-            (Phase(2, 3e-3, backbone_rate=0.0), Phase(8, 1.5e-3, backbone_rate=0.1)),
-            width=0.75,
-            probe_passes=4,
-            weight_decay=0.01,
-            species_loss_weight=1.0,
-            mask_loss_weight=4.0,
-            ema=0.98,
-            augmentation=Augmentation(min_scale=0.6),
-            serving_size=320,
-            serving_mirror=True,
-        ),
+            "mobilenet_v3_small": Recipe(
+                "mobilenet_v3_small",
+                256,
+                (Phase(2, 3e-3, backbone_rate=0.0), Phase(8, 1.5e-3, backbone_rate=0.1)),
+                width=0.75,
+                probe_passes=4,
+                weight_decay=0.01,
+                coarser_loss_weight=1.0,
+                mask_loss_weight=4.0,
+                ema=0.98,
+                augmentation=Augmentation(min_scale=0.6),
+                serving_size=320,
+                serving_mirror=True,
+            ),
+        },
         weights="imagenet",
         thresholds=Thresholds(accuracy=0.5, mask_f1=0.8),
+    )
+
+
+def own() -> Config:
+    """Photos of one's own, from a folder: a fine-tuned MobileNetV3Small, in steps, as fit 100 photos and 100,000.
+
+    docs/own-data.md leads from a folder to a pushed model.
+    """
+    return Config(
+        name="own",
+        data=Data("folder"),
+        contestants={
+            "mobilenet_v3_small": Recipe(
+                "mobilenet_v3_small",
+                256,
+                (Phase(1, 3e-3, backbone_rate=0.0, steps=100), Phase(1, 1.5e-3, backbone_rate=0.3, steps=700)),
+                width=0.75,
+                probe_passes=2,
+                weight_decay=0.01,
+                class_balance=0.5,
+                mask_loss_weight=4.0,
+                ema=0.98,
+                augmentation=Augmentation(min_scale=0.6),
+                serving_mirror=True,
+            ),
+        },
+        weights="imagenet",
+        champion="macro_f1",
     )
 
 
@@ -180,19 +266,24 @@ def debug() -> Config:
     """Every branch in a minute, on a handful of drawings; its figures mean nothing."""
     return Config(
         name="debug",
-        data=Data("synthetic_pets", examples_per_breed=4, image_size=64),
-        dcnn=Recipe(32, (Phase(1, 1e-3),), width=0.5),
-        mobilenet=Recipe(
-            32,
-            (Phase(1, 1e-3, backbone_rate=0.0), Phase(1, 1e-3, backbone_rate=0.1)),
-            width=0.75,
-            probe_passes=1,
-            ema=0.9,
-            serving_size=64,
-            serving_mirror=True,
-        ),
+        data=Data("synthetic_pets", drawings=4, min_speck=0.001, image_size=64),
+        contestants={
+            "dcnn": Recipe("dcnn", 32, (Phase(1, 1e-3),), weights="none", width=0.5),
+            "mobilenet_v3_small": Recipe(
+                "mobilenet_v3_small",
+                32,
+                (Phase(1, 1e-3, backbone_rate=0.0), Phase(1, 1e-3, backbone_rate=0.1)),
+                width=0.75,
+                probe_passes=1,
+                ema=0.9,
+                serving_size=64,
+                serving_mirror=True,
+            ),
+        },
+        # In a few steps a model learns nothing, and the steps after it shall run all the same.
+        thresholds=Thresholds(gain_over_majority=-1.0),
         cache_mb=1,
     )
 
 
-CONFIGS = {"sample": sample, "pets": pets, "debug": debug}
+CONFIGS = {"sample": sample, "pets": pets, "own": own, "debug": debug}

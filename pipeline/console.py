@@ -107,22 +107,22 @@ def component_line(name: str, state: str, seconds: float) -> Text:
 
 
 def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
-    """Prints both models' figures on split test.
+    """Prints the models' figures on split test.
 
     Args:
         console: where to.
         metrics: `metrics.json` of the model comparison.
     """
     table = Table(title="Results on the test split", title_justify="left")
-    for heading in ("model", "accuracy", "mask F1", "mask IoU", "blessed", ""):
+    for heading in ("model", "accuracy", "macro F1", "mask F1", "blessed", ""):
         table.add_column(heading, justify="left" if heading in ("model", "") else "right")
     for model, figures in metrics["models"].items():
         overall = figures["metrics"]["overall"]
         table.add_row(
             model,
-            _figure(overall, "class", "accuracy"),
-            _figure(overall, "mask", "f1"),
-            _figure(overall, "mask", "iou"),
+            _figure(overall, "classification", "accuracy"),
+            _figure(overall, "classification", "macro_f1"),
+            _figure(overall, "segmentation", "f1"),
             "yes" if figures["blessed"] else "no",
             ("champion" if figures["blessed"] else "best") if model == metrics["champion"] else "",
         )
@@ -134,7 +134,7 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
 
 
 def _figure(overall: Mapping[str, Any], head: str, metric: str) -> str:
-    return f"{overall[head][metric]['value']:.3f}" if head in overall else "-"
+    return f"{overall[head][metric]['value']:.3f}" if overall[head] else "-"
 
 
 def _duration(seconds: float) -> str:

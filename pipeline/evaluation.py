@@ -3,84 +3,178 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 # A plain `import tensorflow_model_analysis` lacks EvalConfig.
 from tensorflow_model_analysis.proto import config_pb2 as tfma
 
 from components.metrics import classification, segmentation, summed
 from pipeline import fingerprint
-from pipeline.configs import Config
-from schema import pets
-
-SLICES = ((), (pets.SPECIES_NAME,), (pets.BREED_NAME,), (pets.SPECIES_NAME, pets.SIZE))
-"""Features whose values name the slices; () is all examples."""
+from pipeline.configs import Config, Thresholds
+from schema import record
+from schema.dataset_spec import SIZE, DatasetSpec
 
 _METRICS_CODE = (summed, classification, segmentation)
 
+_CLASS_FIGURES = {
+    "accuracy": classification.ClassificationAccuracy,
+    "macro_f1": classification.MacroF1,
+    "worst_class_f1": classification.WorstClassF1,
+    "gain_over_majority": classification.GainOverMajority,
+}
+_MASK_FIGURES = {"mask_f1": segmentation.PixelF1}
+"""Fields of `Thresholds`, which are also what `thresholds.slices` may bound, and the metrics that they bound."""
 
-def eval_config(config: Config, *, baseline: bool) -> tfma.EvalConfig:
-    """Metrics of the heads that `config.task` trains, with 95 % jackknife intervals, on `SLICES`.
+_ANY_GAIN = 1e-9
 
-    The thresholds hold for all examples only, not for each slice.
+_FIGURES_THAT_MUST_NOT_DROP = (classification.ClassificationAccuracy, segmentation.PixelF1)
+
+
+class Bound(NamedTuple):
+    """The least that one figure must reach on some examples."""
+
+    figure: str
+    """A field of `Thresholds`."""
+    lowest: float
+    slice: Mapping[str, str]
+    """Feature of the record -> its value; empty: all examples."""
+
+
+def eval_config(config: Config, spec: DatasetSpec, *, baseline: bool) -> tfma.EvalConfig:
+    """Metrics of the run's heads, with 95 % jackknife intervals, on all examples and on the spec's slices.
 
     Args:
         config: Says which heads there are and what they must reach.
+        spec: Of the data.
         baseline: Compare with the Evaluator's `baseline_model` too. TFMA drops that check in a run without one.
 
     Returns:
         The config of one candidate model. Its metrics carry a fingerprint of their code, so that TFX's cache does
         not serve results of other code.
+
+    Raises:
+        ValueError: A threshold is set for a head, or names a slice, that there is not.
     """
-    thresholds = config.thresholds
-    heads: list[tuple[str, list[tfma.MetricConfig]]] = []
-    if config.task != "segmentation":
-        bound = _threshold(thresholds.accuracy, thresholds.max_drop if baseline else None)
-        heads.append((config.label, _class_metrics(config.label, bound)))
-    if config.task != "classification":
-        bound = _threshold(thresholds.mask_f1, thresholds.max_drop if baseline else None)
-        heads.append((pets.MASK, _mask_metrics(bound)))
+    heads = spec.heads(config.label, config.task)
+    bounds = threshold_bounds(config.thresholds, spec)
+    _check_heads(bounds, heads.outputs)
+    max_drop = config.thresholds.max_drop if baseline else None
+    metrics_specs = [tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount")])]
+    if heads.label:
+        few = len(heads.label.classes) <= 5
+        of_classes = [m for m in classification.METRICS if not (few and m is classification.Top5Accuracy)]
+        metrics_specs.append(_metrics(heads.label.name, of_classes, _CLASS_FIGURES, bounds, max_drop))
+    if heads.mask:
+        metrics_specs.append(_metrics(record.MASK, segmentation.METRICS, _MASK_FIGURES, bounds, max_drop))
+    features = [tuple(record.slice_feature(name) for name in names) for names in spec.slices]
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(
                 signature_name="serving_default",
                 preprocessing_function_names=["transform_features"],
-                label_keys={output: output for output, _ in heads},
+                label_keys={output: output for output in heads.outputs},
             )
         ],
-        slicing_specs=[tfma.SlicingSpec(feature_keys=features) for features in SLICES],
-        metrics_specs=[
-            tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount")]),
-            *(tfma.MetricsSpec(output_names=[output], metrics=metrics) for output, metrics in heads),
-        ],
+        slicing_specs=[tfma.SlicingSpec(feature_keys=keys) for keys in ((), *features)],
+        metrics_specs=metrics_specs,
     )
 
 
-def _class_metrics(label: str, accuracy: tfma.MetricThreshold) -> list[tfma.MetricConfig]:
-    few_classes = len(pets.CLASSES[label]) <= 5
-    return [
-        _metric(metric, accuracy if metric is classification.ClassificationAccuracy else None)
-        for metric in classification.METRICS
-        if not (few_classes and metric is classification.Top5Accuracy)
-    ]
+def threshold_bounds(thresholds: Thresholds, spec: DatasetSpec) -> list[Bound]:
+    """The bounds that are set: of all examples, and those of `thresholds.slices`.
+
+    Raises:
+        ValueError: a text of `thresholds.slices` is wrong; it is shown with the form that it should have.
+    """
+    names = [name for name in (*_CLASS_FIGURES, *_MASK_FIGURES) if name != "gain_over_majority"]
+    overall = {name: getattr(thresholds, name) for name in names}
+    bounds = [Bound(name, lowest, {}) for name, lowest in overall.items() if lowest]
+    if spec.labels:
+        # A bound is met by what equals it, and a gain of 0 is none.
+        gain = thresholds.gain_over_majority
+        bounds.append(Bound("gain_over_majority", max(gain, _ANY_GAIN) if gain >= 0 else gain, {}))
+    return bounds + [_slice_bound(text, spec) for text in thresholds.slices]
 
 
-def _mask_metrics(f1: tfma.MetricThreshold) -> list[tfma.MetricConfig]:
-    return [_metric(metric, f1 if metric is segmentation.PixelF1 else None) for metric in segmentation.METRICS]
+def _slice_bound(text: str, spec: DatasetSpec) -> Bound:
+    """Reads `kind=crack,size=small:mask_f1=0.5`."""
+    try:
+        which, bound = text.rsplit(":", 1)
+        values = dict(pair.split("=", 1) for pair in which.split(","))
+        figure, lowest = bound.split("=")
+        number = float(lowest)
+    except ValueError:
+        raise ValueError(
+            f"thresholds.slices has {text!r}: give LABEL=CLASS:FIGURE=NUMBER, such as kind=crack:accuracy=0.5"
+        ) from None
+    if figure not in (*_CLASS_FIGURES, *_MASK_FIGURES) or not 0 <= number <= 1:
+        known = ", ".join((*_CLASS_FIGURES, *_MASK_FIGURES))
+        raise ValueError(f"thresholds.slices has {text!r}: figures are {known}, each in [0, 1]")
+    if set(values) not in [set(names) for names in spec.slices]:
+        slices = "; ".join(", ".join(names) for names in spec.slices) or "none"
+        raise ValueError(f"thresholds.slices has {text!r}: the slices of {spec.title} are by {slices}")
+    for name, value in values.items():
+        classes: Sequence[str] = record.SIZES if name == SIZE else spec.label(name).classes
+        if value not in classes:
+            raise ValueError(f"thresholds.slices has {text!r}: {name} is one of {', '.join(classes)}")
+    return Bound(figure, number, {record.slice_feature(name): value for name, value in values.items()})
 
 
-def _threshold(lowest: float, max_drop: float | None) -> tfma.MetricThreshold:
-    threshold = tfma.MetricThreshold(value_threshold={"lower_bound": {"value": lowest}})
-    if max_drop is not None:
-        threshold.change_threshold.absolute.value = -max_drop
-        threshold.change_threshold.direction = tfma.HIGHER_IS_BETTER
-    return threshold
+def _check_heads(bounds: Sequence[Bound], outputs: Sequence[str]) -> None:
+    has_mask, has_label = record.MASK in outputs, outputs != (record.MASK,)
+    for bound in bounds:
+        if bound.figure == "gain_over_majority" and not bound.slice:
+            continue  # set by default
+        if not (has_mask if bound.figure in _MASK_FIGURES else has_label):
+            head = "mask" if bound.figure in _MASK_FIGURES else "class"
+            raise ValueError(f"thresholds.{bound.figure} is set, but the networks of this run have no {head} head")
 
 
-def _metric(metric: type[summed.SummedMetric], threshold: tfma.MetricThreshold | None = None) -> tfma.MetricConfig:
+def _metrics(
+    output: str,
+    metrics: Sequence[type[summed.SummedMetric]],
+    figures: Mapping[str, type[summed.SummedMetric]],
+    bounds: Sequence[Bound],
+    max_drop: float | None,
+) -> tfma.MetricsSpec:
+    configs = []
+    for metric in metrics:
+        config = _metric(metric)
+        overall = _overall_threshold(metric, figures, bounds, max_drop)
+        if overall:
+            config.per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=overall)
+        for bound in bounds:
+            if bound.slice and figures.get(bound.figure) is metric:
+                of_slice = tfma.SlicingSpec(feature_values=bound.slice)
+                config.per_slice_thresholds.add(slicing_specs=[of_slice], threshold=_at_least(bound.lowest))
+        configs.append(config)
+    return tfma.MetricsSpec(output_names=[output], metrics=configs)
+
+
+def _overall_threshold(
+    metric: type[summed.SummedMetric],
+    figures: Mapping[str, type[summed.SummedMetric]],
+    bounds: Sequence[Bound],
+    max_drop: float | None,
+) -> tfma.MetricThreshold | None:
+    """Of all examples alone: MetricConfig.threshold would hold for every slice."""
+    lowest = [bound.lowest for bound in bounds if not bound.slice and figures.get(bound.figure) is metric]
+    if metric in _FIGURES_THAT_MUST_NOT_DROP:
+        # The Evaluator blesses only where there is a threshold, so there is one in any case.
+        threshold = _at_least(*lowest or [0.0])
+        if max_drop is not None:
+            threshold.change_threshold.absolute.value = -max_drop
+            threshold.change_threshold.direction = tfma.HIGHER_IS_BETTER
+        return threshold
+    return _at_least(*lowest) if lowest else None
+
+
+def _at_least(lowest: float) -> tfma.MetricThreshold:
+    return tfma.MetricThreshold(value_threshold={"lower_bound": {"value": lowest}})
+
+
+def _metric(metric: type[summed.SummedMetric]) -> tfma.MetricConfig:
     code = fingerprint.of_code(*(module.__name__ for module in _METRICS_CODE))
     parameters = {"interval": True, "code": code}
-    config = tfma.MetricConfig(class_name=metric.__name__, module=metric.__module__, config=json.dumps(parameters))
-    if threshold:
-        # MetricConfig.threshold would hold for every slice.
-        config.per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
-    return config
+    return tfma.MetricConfig(class_name=metric.__name__, module=metric.__module__, config=json.dumps(parameters))

@@ -13,7 +13,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 from tyro.constructors._struct_spec_dataclass import dataclass_rule
 
-from pipeline.configs import CONFIGS, Config
+from pipeline.configs import CONFIGS, NETWORK_NAMES, Config, with_contestants
 from schema import ranges
 
 T = TypeVar("T")
@@ -28,7 +28,8 @@ class _Refused:
 
 
 def parse(arguments: Sequence[str], program: str, description: str) -> Config:
-    """Reads `--config NAME`, then every field of that config as a flag; exits with a message on a bad one.
+    """Reads `--config NAME` and `--contestants A,B`, then every field of that config as a flag; exits with a message on
+    a bad one.
 
     Args:
         arguments: the command line without the program's name.
@@ -52,14 +53,23 @@ def parse_with(
     """
     names = argparse.ArgumentParser(prog=program, add_help=False, allow_abbrev=False)
     names.add_argument("--config", choices=sorted(CONFIGS), default="sample")
+    names.add_argument("--contestants", default="")
     chosen, rest = names.parse_known_args(arguments)
+    config = CONFIGS[chosen.config]()
+    if chosen.contestants:
+        try:
+            config = with_contestants(config, chosen.contestants.split(","))
+        except ValueError as error:
+            names.error(str(error))
     return command_of(
         rest,
         program,
         command,
-        default(CONFIGS[chosen.config]()),
+        default(config),
         f"{description}\n\n`--config NAME` chooses the config that the other flags change: "
-        f"{', '.join(CONFIGS)} (default: sample). The defaults below are those of `{chosen.config}`.",
+        f"{', '.join(CONFIGS)} (default: sample). The defaults below are those of `{chosen.config}`.\n\n"
+        f"`--contestants A,B` says which networks are trained and compared, of {', '.join(config.contestants)} and "
+        f"NAME=NETWORK with a NETWORK of {', '.join(NETWORK_NAMES)}; the flags of each begin with its name.",
     )
 
 
@@ -110,22 +120,32 @@ def _checked(info: StructTypeInfo) -> StructConstructorSpec | None:
         except ValueError as error:
             return _Refused(str(error))
 
-    return StructConstructorSpec(instantiate, tuple(map(_with_range, spec.fields)))
+    return StructConstructorSpec(instantiate, tuple(_with_range(_unprefixed(field)) for field in spec.fields))
 
 
 def _refused(prefix: str, value: Any) -> _Refused | None:
     """The first `_Refused` in a field's value, its reason with the field's prefix."""
     if isinstance(value, _Refused):
         return _Refused(prefix + value.reason)
-    numbered = enumerate(value) if isinstance(value, tuple) else ()
+    numbered = enumerate(value) if isinstance(value, tuple) else value.items() if isinstance(value, dict) else ()
     return next((found for number, of in numbered if (found := _refused(f"{prefix}{number}.", of))), None)
 
 
 def _prefix(command: type, field: str) -> str:
-    """Of the flags of a field that is a dataclass itself: none where `tyro.conf.arg(name="")` says so."""
+    """Of the flags of a field that is a dataclass itself: none for a dict or where `tyro.conf.arg(name="")` says so."""
     hint = ranges.hints(command)[field]
+    if typing.get_origin(ranges.plain(hint)) is dict:
+        return ""
     unnamed = any(getattr(extra, "name", None) == "" for extra in getattr(hint, "__metadata__", ()))
     return "" if unnamed else f"{field}."
+
+
+def _unprefixed(field: StructFieldSpec) -> StructFieldSpec:
+    """What stands in a dict has a name of its own: `--dcnn.dropout`, not `--contestants.dcnn.dropout`."""
+    if typing.get_origin(ranges.plain(field.type)) is not dict:
+        return field
+    unprefixed: Any = Annotated[field.type, tyro.conf.arg(name="")]
+    return dataclasses.replace(field, type=unprefixed)
 
 
 def _with_range(field: StructFieldSpec) -> StructFieldSpec:

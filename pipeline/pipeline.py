@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable
 
 import tensorflow_data_validation as tfdv
@@ -11,14 +10,16 @@ from tfx import v1 as tfx
 
 from components import datasets
 from components.anomaly_gate import AnomalyGate
+from components.comparison.champion import check_rule
 from components.comparison.component import ModelComparison
+from components.dataset_schema import DatasetSchema
+from components.datasets.source import Source
 from components.example_gen.component import ExampleGen
 from components.pusher import Pusher
 from pipeline import beam, evaluation, fingerprint
-from pipeline.configs import Config
-from schema import pets
-
-SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(pets.__file__)), "schema.pbtxt")
+from pipeline.configs import Config, Data
+from schema import record
+from trainer_module.config import TrainerConfig
 
 Baseline = Callable[[tfx.types.BaseChannel, str], tfx.types.BaseChannel | None]
 
@@ -30,7 +31,6 @@ def create_pipeline(
     data_dir: str,
     baseline: Baseline | None = None,
     metadata_connection_config: tfx.orchestration.metadata.ConnectionConfigType | None = None,
-    schema_file: str = SCHEMA_FILE,
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline that `config` describes.
 
@@ -38,21 +38,22 @@ def create_pipeline(
         config: what to run.
         pipeline_root: where artifacts go.
         serving_dir: where a blessed champion is pushed to, as `serving_dir/VERSION/`.
-        data_dir: the TFDS data_dir that holds the data set or will hold it.
+        data_dir: where the data lies, or will lie.
         baseline: gives, for a trained model's channel and its Evaluator's id, the model to beat's channel or None.
         metadata_connection_config: the metadata store; None where the runner has its own.
-        schema_file: the schema's path on the machine that runs the pipeline.
 
     Raises:
-        ValueError: `config.beam` lacks a field, or its workers could not reach `data_dir`.
+        ValueError: a field of `config` contradicts another or the data; `config.beam` lacks a field, or its workers
+            could not reach `data_dir`; the source cannot find its data.
     """
     beam_pipeline_args = beam.pipeline_args(config.beam)
     beam.check_folder(config.beam, "data_dir", data_dir)
-    source = data_source(config, data_dir)
+    source = data_source(config.data, data_dir)
     spec = source.spec()
+    check_rule(config.champion, spec.heads(config.label, config.task))
     example_gen = ExampleGen(
         source=source,
-        spec=dataclasses.replace(spec, splits=dataclasses.replace(spec.splits, eval=config.data.eval_fraction)),
+        spec=spec,
         min_speck=config.data.min_speck,
         max_megapixels=config.data.max_megapixels,
         max_quarantined=config.data.max_quarantined,
@@ -60,9 +61,9 @@ def create_pipeline(
     # Statistics of labels and names; image bytes have none worth the pass.
     statistics_gen = tfx.components.StatisticsGen(
         examples=example_gen.outputs["examples"],
-        stats_options=tfdv.StatsOptions(feature_allowlist=list(pets.DESCRIBED_FEATURES)),
+        stats_options=tfdv.StatsOptions(feature_allowlist=record.described_features(spec)),
     )
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=schema_file)
+    schema_gen = DatasetSchema(spec=spec.essence().to_json(), code=fingerprint.of_code("schema"))
     validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
@@ -74,6 +75,7 @@ def create_pipeline(
         preprocessing_fn="trainer_module.preprocessing.preprocessing_fn",
         custom_config={
             "image_size": config.data.image_size,
+            "labels": [label.name for label in spec.labels],
             "code": fingerprint.of_code("trainer_module.preprocessing", "schema"),
         },
         # Decoded images as floats take forty times the JPEG's space: nothing is written, Trainers run the functions.
@@ -84,10 +86,10 @@ def create_pipeline(
 
     nodes: list[tfx.types.BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform]
     trainers, evaluators = {}, {}
-    for model in pets.MODELS:
-        trainers[model] = _trainer(config, model, example_gen, transform)
+    for model in config.contestants:
+        trainers[model] = _trainer(config.trainer(model, spec), example_gen, transform)
         nodes.append(trainers[model])
-    for model in pets.MODELS:
+    for model in config.contestants:
         evaluator_id = f"Evaluator_{model}"
         candidate = trainers[model].outputs["model"]
         baseline_model = baseline(candidate, evaluator_id) if baseline else None
@@ -95,8 +97,8 @@ def create_pipeline(
             examples=example_gen.outputs["examples"],
             model=candidate,
             baseline_model=baseline_model,
-            example_splits=[pets.TEST],
-            eval_config=evaluation.eval_config(config, baseline=baseline_model is not None),
+            example_splits=[record.TEST],
+            eval_config=evaluation.eval_config(config, spec, baseline=baseline_model is not None),
         ).with_id(evaluator_id)
         if baseline_model is not None:
             nodes.append(baseline_model.producer_component)  # type: ignore[attr-defined]
@@ -109,9 +111,12 @@ def create_pipeline(
         blessings={model: evaluator.outputs["blessing"] for model, evaluator in evaluators.items()},
         examples=example_gen.outputs["examples"],
         anomalies=validator.outputs["anomalies"],
+        spec=spec,
+        label=config.label,
+        task=config.task,
         rule=config.champion,
         config_json=config.to_json(),
-        fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report"),
+        fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report", "schema"),
     )
     pusher = Pusher(
         model=comparison.outputs["champion"],
@@ -146,16 +151,36 @@ def uncached(config: Config, nodes: Iterable[tfx.types.BaseNode]) -> set[str]:
     return {*config.uncached, "Pusher"}
 
 
-def data_source(config: Config, data_dir: str) -> datasets.OxfordPets | datasets.PetDrawings:
-    """Where the examples come from."""
-    data = config.data
-    if data.dataset == "synthetic_pets":
-        return datasets.PetDrawings(data.examples_per_breed, data_dir, data.border)
-    return datasets.OxfordPets(data_dir, data.manual_dir, data.border)
+def data_source(data: Data, data_dir: str) -> Source:
+    """Where the examples come from: the source that `data` names, told those fields of it that it reads.
+
+    Raises:
+        ValueError: a field is set that the source does not read, or one is missing; or the source refuses a value.
+    """
+    kind = datasets.DATASETS[data.source]
+    given = {
+        "data_dir": data_dir,
+        "dir": data_dir,
+        "spec_file": data.spec,
+        "drawings": data.drawings,
+        **{name: getattr(data, name) for name in _OF_SOURCES},
+    }
+    read = {field.name for field in dataclasses.fields(kind)}
+    for name in (*_OF_SOURCES, "drawings"):
+        if given[name] and name not in read:
+            raise ValueError(f"data.{name} is set, and data.source {data.source} does not read it: leave it out")
+    if "dir" in read and not data_dir:
+        raise ValueError(f"data_dir is missing: data.source {data.source} needs the folder of the photos")
+    source: Source = kind(**{name: value for name, value in given.items() if name in read})
+    return source
+
+
+_OF_SOURCES = ("masks", "metadata", "labels", "annotations", "name", "features", "manual_dir")
+"""Fields of `Data` that some sources read, under these names."""
 
 
 def _trainer(
-    config: Config, model: str, example_gen: ExampleGen, transform: tfx.components.Transform
+    config: TrainerConfig, example_gen: ExampleGen, transform: tfx.components.Transform
 ) -> tfx.components.Trainer:
     return tfx.components.Trainer(
         # A dotted path of the installed package: workers find it, and no wheel is built for each run.
@@ -163,11 +188,11 @@ def _trainer(
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
         # The recipe's epochs decide; a number of steps would be a second way to say it.
-        train_args=tfx.proto.TrainArgs(splits=[pets.TRAIN]),
-        eval_args=tfx.proto.EvalArgs(splits=[pets.EVAL]),
+        train_args=tfx.proto.TrainArgs(splits=[record.TRAIN]),
+        eval_args=tfx.proto.EvalArgs(splits=[record.EVAL]),
         custom_config={
-            "config": config.trainer(model).to_json(),
+            "config": config.to_json(),
             "code": fingerprint.of_code("trainer_module", "schema"),
-            "weights": fingerprint.of_weights(config.trainer(model).weights),
+            "weights": fingerprint.of_weights(config.weights),
         },
-    ).with_id(f"Trainer_{model}")
+    ).with_id(f"Trainer_{config.model}")

@@ -13,14 +13,21 @@ import tempfile
 import urllib.error
 import urllib.request
 
-from pipeline.configs import IMAGENET_WIDTHS, Config
+from pipeline.configs import Config
 from schema import ranges
+from trainer_module.config import Recipe
 
 _RUN_MB = 700
 """Of a run without its pictures: two networks, their evaluations, the report and the log (debug: 40 MB), and 200 MB of
 Beam's and TensorFlow's temporary files, which lie in its folder too."""
 _PETS_MB = 2500
 """Of Oxford-IIIT Pet where it is prepared: 811 MB of archives, the same unpacked, and TFDS' records of them."""
+
+_PREPARED_BY_TFDS = ("synthetic_pets", "oxford_iiit_pet")
+_KNOWN_BY_SHAPE = "mobilenet_v3_small"
+"""The network whose widths can be told apart by the shapes in a file without building it."""
+IMAGENET_WIDTHS = (0.75, 1.0)
+"""Its widths that Keras has weights of."""
 
 _ARCHIVES = ("images.tar.gz", "annotations.tar.gz")
 _KERAS_WEIGHTS = "weights_mobilenet_v3_small_224_{width}_float_no_top_v2.h5"
@@ -43,10 +50,12 @@ def check(config: Config, run_dir: pathlib.Path) -> None:
     _check_writable("run_dir", run_dir)
     needed = _RUN_MB + _check_data(config)
     _check_room("run_dir", run_dir, needed, "artifacts, models and a copy of the pictures")
-    if config.weights == "imagenet":
-        _check_imagenet(config.mobilenet.width)
-    elif config.weights != "none":
-        _check_weights_file(config.weights, config.mobilenet.width)
+    for name, recipe in config.contestants.items():
+        weights = recipe.weights or config.weights
+        if weights == "imagenet":
+            _check_imagenet(name, recipe)
+        elif weights != "none":
+            _check_weights_file(weights, name, recipe)
 
 
 def _check_writable(name: str, folder: pathlib.Path) -> None:
@@ -75,7 +84,9 @@ def _check_data(config: Config) -> int:
     if "://" in config.data_path():
         return 0
     ranges.check("data_dir", str(folder), ranges.hints(Config)["data_dir"])
-    prepared = list(folder.glob(f"{config.data.dataset}/**/dataset_info.json"))
+    if config.data.source not in _PREPARED_BY_TFDS:
+        return 0
+    prepared = list(folder.glob(f"{config.data.source}/**/dataset_info.json"))
     if prepared:
         records = [file for info in prepared for file in info.parent.iterdir() if file.is_file()]
         unreadable = next((file for file in records if not os.access(file, os.R_OK)), None)
@@ -83,7 +94,7 @@ def _check_data(config: Config) -> int:
             raise ValueError(f"data_dir is {str(folder)!r}, where {unreadable} cannot be read: let this user read it")
         return max(_size_mb(info.parent) for info in prepared)
     _check_writable("data_dir", folder)
-    if config.data.dataset == "synthetic_pets":
+    if config.data.source == "synthetic_pets":
         return 0
     if config.data.manual_dir:
         _check_archives(pathlib.Path(config.data.manual_dir).expanduser())
@@ -114,10 +125,16 @@ def _check_room(name: str, folder: pathlib.Path, needed_mb: int, what: str) -> N
         )
 
 
-def _check_imagenet(width: float) -> None:
+def _check_imagenet(name: str, recipe: Recipe) -> None:
     """Raises ValueError unless Keras has the weights already, or their host answers."""
+    mobilenet = recipe.network == _KNOWN_BY_SHAPE
+    if mobilenet and recipe.width not in IMAGENET_WIDTHS:
+        raise ValueError(
+            f"weights is 'imagenet' and {name}.width is {recipe.width}: Keras has these weights for "
+            f"{' and '.join(map(str, IMAGENET_WIDTHS))} alone"
+        )
     home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    if (home / "models" / _KERAS_WEIGHTS.format(width=width)).is_file():
+    if mobilenet and (home / "models" / _KERAS_WEIGHTS.format(width=recipe.width)).is_file():
         return
     try:
         urllib.request.urlopen(urllib.request.Request(_KERAS_HOST, method="HEAD"), timeout=_SECONDS)
@@ -130,8 +147,8 @@ def _check_imagenet(width: float) -> None:
         ) from error
 
 
-def _check_weights_file(path: str, width: float) -> None:
-    """Raises ValueError unless the file holds weights of MobileNetV3Small of that width, as its shapes show."""
+def _check_weights_file(path: str, name: str, recipe: Recipe) -> None:
+    """Raises ValueError unless the file holds weights, of MobileNetV3Small those of that width, as its shapes show."""
     if not pathlib.Path(path).is_file():
         raise ValueError(f"weights is {path!r}, which is no file: give 'imagenet', 'none' or a .weights.h5 file")
     import h5py
@@ -142,10 +159,11 @@ def _check_weights_file(path: str, width: float) -> None:
             file.visititems(lambda _, of: shapes.append(of.shape) if isinstance(of, h5py.Dataset) else None)
     except OSError as error:
         raise ValueError(f"weights is {path!r}, which is no HDF5 file: give a .weights.h5 file") from error
-    if last_kernel(width) not in shapes:
+    if recipe.network == _KNOWN_BY_SHAPE and last_kernel(recipe.width) not in shapes:
         fitting = [str(other) for other in (*IMAGENET_WIDTHS, 0.5) if last_kernel(other) in shapes]
-        advice = f"give --mobilenet.width {fitting[0]}" if fitting else "give one of MobileNetV3Small without top"
-        raise ValueError(f"weights is {path!r}, which does not fit mobilenet.width {width}: {advice}")
+        flag = name.replace("_", "-")
+        advice = f"give --{flag}.width {fitting[0]}" if fitting else "give one of MobileNetV3Small without top"
+        raise ValueError(f"weights is {path!r}, which does not fit {name}.width {recipe.width}: {advice}")
 
 
 def last_kernel(width: float) -> tuple[int, int, int, int]:

@@ -21,7 +21,7 @@ Everything downstream is a function of it: heads, losses, metrics, slices, repor
 
 `labels` or `mask` may be missing: then the networks have the other head alone. The first label is the one that a model
 is trained for unless the config names another. `size` in a slice is the share of the picture that the mask covers, in
-thirds. Importing this module imports nothing heavy.
+thirds. Importing this module imports nothing heavy, not even YAML.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
-
-import yaml
 
 SIZE = "size"
 RESERVED = frozenset({"image", "mask", SIZE, "file_name", "class"})
@@ -79,6 +77,19 @@ class Splits:
 
     eval: float = 0.1
     test: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Heads:
+    """What the networks of a run answer: one of the data's labels, its mask, or both."""
+
+    label: Label | None
+    mask: Mask | None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of a network's outputs: the label's, `mask`, or both."""
+        return (*([self.label.name] if self.label else []), *(["mask"] if self.mask else []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,9 +149,34 @@ class DatasetSpec:
         known = ", ".join(label.name for label in self.labels) or "none"
         raise ValueError(f"label is {name!r}: {self.title} has {known}")
 
+    def heads(self, label: str = "", task: Task | Literal[""] = "") -> Heads:
+        """What a network of this data answers.
+
+        Args:
+            label: the label that the class head names; empty: the first.
+            task: which heads there are; empty: all that the data can train.
+
+        Raises:
+            ValueError: the data has no such label, or nothing to train the head with.
+        """
+        task = task or self.task
+        if task != "segmentation" and not self.labels:
+            raise ValueError(f"task is {task!r}, but {self.title} has no labels: leave task out, or `segmentation`")
+        if task != "classification" and not self.mask:
+            raise ValueError(f"task is {task!r}, but {self.title} has no masks: leave task out, or `classification`")
+        return Heads(
+            self.label(label) if task != "segmentation" else None, self.mask if task != "classification" else None
+        )
+
     def coarser(self, name: str) -> tuple[Label, ...]:
         """The labels that follow from label `name`."""
         return tuple(label for label in self.labels if label.of == name)
+
+    def essence(self) -> DatasetSpec:
+        """The same without what changes no network: how things are called for a person, slices, splits."""
+        return dataclasses.replace(
+            self, title=self.name, about="", licence="", example="photo", slices=(), splits=Splits()
+        )
 
     def to_json(self) -> str:
         """The same in one line, for the parameters of components; `from_json` reads it."""
@@ -173,6 +209,8 @@ class DatasetSpec:
             }
         content["slices"] = [list(features) for features in self.slices]
         content["splits"] = dataclasses.asdict(self.splits)
+        import yaml
+
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
 
     def _mask_classes(self) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
@@ -195,6 +233,8 @@ def load(path: str | pathlib.Path) -> DatasetSpec:
     Raises:
         ValueError: it is no such file, or a field is wrong; the message names file and field.
     """
+    import yaml
+
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -207,6 +247,11 @@ def load(path: str | pathlib.Path) -> DatasetSpec:
     except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"the data set's description {path} is wrong: {reason}") from error
+
+
+def shipped(name: str) -> DatasetSpec:
+    """A description that lies beside this module."""
+    return load(pathlib.Path(__file__).with_name(f"{name}.yaml"))
 
 
 _FIELDS = {field.name for field in dataclasses.fields(DatasetSpec)}

@@ -40,6 +40,9 @@ SIZES = ("small", "medium", "large")
 TRAIN, EVAL, TEST = "train", "eval", "test"
 SPLITS = (TRAIN, EVAL, TEST)
 
+HISTORY_FILE = "history.json"
+"""In a Trainer's `model_run` artifact: what it measured, see `trainer_module.callbacks.History`."""
+
 
 def name_feature(label: str) -> str:
     """The feature that holds the name of a label's class."""

@@ -25,7 +25,7 @@ def augment(picture: tf.Tensor, size: int, settings: Augmentation, seed: tf.Tens
     """Crops, turns, mirrors and resizes image and mask together, then changes the image's colours.
 
     Args:
-        picture: uint8 [B, h, w, 4], red, green, blue and the mask of `schema.pets.MASK_*`: OpenCV warps four channels
+        picture: uint8 [B, h, w, 4], red, green, blue and the mask of `schema.record`: OpenCV warps four channels
             in less than half of the time of three.
         size: side of the result, in pixels.
         settings: how much of each change.

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from schema import pets
+from schema import record
 from trainer_module.config import TrainerConfig
 
 # A person reads this logger: the local runner shows its records, a container prints them.
@@ -48,8 +48,8 @@ class History(keras.callbacks.Callback):
     def restore(self, epochs: Sequence[dict[str, float]], seconds: float) -> None:
         """Goes on from the records of an interrupted training's epochs, which took so many seconds."""
         self._started = time.monotonic() - seconds
-        for record in epochs:
-            self._append(record)
+        for epoch in epochs:
+            self._append(epoch)
         progress.info("%s  resumed after epoch %d of %d", self._config.model, len(epochs), len(self._costs))
 
     def say_interrupted(self, done: int) -> None:
@@ -82,25 +82,25 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         seconds = time.monotonic() - self._epoch_started
         steps = self.params["steps"] or 0
-        record = {
+        measured = {
             "epoch": len(self.epochs),
             "phase": self._phase,
             "seconds": seconds,
             "images_per_second": steps * self._batch_size() / max(self._train_seconds, 1e-9),
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            **_plain_names(logs or {}, self._config.label),
+            **_plain_names(logs or {}, self._config),
         }
-        self._require_finite(record)
-        progress.info("%s", self._line(record))
-        self._append(record)
+        self._require_finite(measured)
+        progress.info("%s", self._line(measured))
+        self._append(measured)
 
-    def _append(self, record: dict[str, float]) -> None:
-        self.epochs.append(record)
+    def _append(self, measured: dict[str, float]) -> None:
+        self.epochs.append(measured)
         for name, prefix in (("train", ""), ("validation", "val_")):
-            with self._writers[name].as_default(step=record["epoch"]):
+            with self._writers[name].as_default(step=measured["epoch"]):
                 for figure in ("loss", "class_loss", "mask_loss", "accuracy", "mask_f1"):
-                    if prefix + figure in record:
-                        tf.summary.scalar(figure, record[prefix + figure])
+                    if prefix + figure in measured:
+                        tf.summary.scalar(figure, measured[prefix + figure])
 
     def write(self, model: keras.Model, mask_threshold: float) -> None:
         """Writes `history.json` into the model run's directory."""
@@ -113,11 +113,11 @@ class History(keras.callbacks.Callback):
             "mask_threshold": mask_threshold,
             "epochs": self.epochs,
         }
-        with tf.io.gfile.GFile(f"{self._directory}/{pets.HISTORY_FILE}", "w") as file:
+        with tf.io.gfile.GFile(f"{self._directory}/{record.HISTORY_FILE}", "w") as file:
             json.dump(history, file, indent=1)
 
-    def _require_finite(self, record: dict[str, float]) -> None:
-        losses = {name: record[name] for name in ("loss", "val_loss") if name in record}
+    def _require_finite(self, measured: dict[str, float]) -> None:
+        losses = {name: measured[name] for name in ("loss", "val_loss") if name in measured}
         if not np.isfinite(list(losses.values())).all():
             rate = self._config.recipe.phases[self._phase].learning_rate
             raise ValueError(
@@ -131,34 +131,44 @@ class History(keras.callbacks.Callback):
     def _title(self) -> str:
         return f"{self._config.model}  epoch {len(self.epochs) + 1}/{len(self._costs)}"
 
-    def _line(self, record: dict[str, float]) -> str:
-        left = record["seconds"] * sum(self._costs[len(self.epochs) + 1 :]) / self._costs[len(self.epochs)]
-        parts = [self._title(), f"{record['images_per_second']:.0f} images/s", f"loss {record['loss']:.3f}"]
-        if "val_accuracy" in record:
-            parts.append(f"accuracy {record['accuracy']:.3f}, eval {record['val_accuracy']:.3f}")
-        if "val_mask_f1" in record:
-            parts.append(f"mask F1 {record['mask_f1']:.3f}, eval {record['val_mask_f1']:.3f}")
+    def _line(self, measured: dict[str, float]) -> str:
+        left = measured["seconds"] * sum(self._costs[len(self.epochs) + 1 :]) / self._costs[len(self.epochs)]
+        parts = [self._title(), f"{measured['images_per_second']:.0f} images/s", f"loss {measured['loss']:.3f}"]
+        if "val_accuracy" in measured:
+            parts.append(f"accuracy {measured['accuracy']:.3f}, eval {measured['val_accuracy']:.3f}")
+        if "val_mask_f1" in measured:
+            parts.append(f"mask F1 {measured['mask_f1']:.3f}, eval {measured['val_mask_f1']:.3f}")
         parts.append(f"ETA {int(left // 60)}:{int(left % 60):02d}")
         return "  ".join(parts)
 
 
-def _plain_names(logs: dict[str, float], label: str) -> dict[str, float]:
-    """Keras' names to the history's: with one output Keras leaves the output's name out."""
+def _plain_names(logs: dict[str, float], config: TrainerConfig) -> dict[str, float]:
+    """Keras' names to the history's.
+
+    With one output Keras leaves the output's name out, and logs no loss beside the sum, which is the output's own with
+    its weight.
+    """
+    heads = config.heads
+    label = heads.label.name if heads.label else ""
     names = {
         "loss": "loss",
         f"{label}_loss": "class_loss",
-        f"{pets.MASK}_loss": "mask_loss",
+        f"{record.MASK}_loss": "mask_loss",
         f"{label}_accuracy": "accuracy",
         "accuracy": "accuracy",
-        f"{pets.MASK}_f1": "mask_f1",
+        f"{record.MASK}_f1": "mask_f1",
         "f1": "mask_f1",
     }
-    return {
+    plain = {
         prefix + new: float(logs[prefix + old])
         for prefix in ("", "val_")
         for old, new in names.items()
         if prefix + old in logs
     }
+    if len(heads.outputs) == 1:
+        only, weight = ("class_loss", 1.0) if heads.label else ("mask_loss", config.recipe.mask_loss_weight)
+        plain |= {prefix + only: plain[f"{prefix}loss"] / weight for prefix in ("", "val_") if f"{prefix}loss" in plain}
+    return plain
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -170,10 +180,10 @@ class KeepBest(keras.callbacks.Callback):
     has long been overfitted is further off than that.
     """
 
-    def __init__(self, label: str, examples: int) -> None:
-        """Judges by accuracy on so many `examples` of the class output `label`."""
+    def __init__(self, config: TrainerConfig, examples: int) -> None:
+        """Judges by the heads of `config`, on so many `examples`."""
         super().__init__()
-        self._label = label
+        self._config = config
         self._examples = examples
         self._best = -np.inf
         self._error = 0.0
@@ -189,7 +199,7 @@ class KeepBest(keras.callbacks.Callback):
         self._best, self._error, self.weights = scores["best"], scores["error"], weights
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        plain = _plain_names(logs or {}, self._label)
+        plain = _plain_names(logs or {}, self._config)
         scores = [plain[name] for name in ("val_accuracy", "val_mask_f1") if name in plain]
         score = float(np.mean(scores))
         if score > self._best:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import math
 from typing import Annotated, Literal
 
+from schema.dataset_spec import DatasetSpec, Heads, Task
 from schema.ranges import LINE, Checked, Number
 
-Task = Literal["both", "classification", "segmentation"]
-Label = Literal["breed", "species"]
+NetworkName = Literal[
+    "dcnn",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_v2_b0",
+    "efficientnet_b0",
+    "resnet50_v2",
+    "convnext_tiny",
+    "densenet121",
+]
+"""Keys of `trainer_module.models.NETWORKS`."""
+
 CacheMb = Annotated[int, Number(ge=0, le=100_000_000)]
 Seed = Annotated[int, Number(ge=0, le=2**32 - 1)]  # what NumPy takes
 
@@ -24,7 +37,7 @@ class Phase(Checked):
     """One stretch of training at one set of trainable layers."""
 
     epochs: Annotated[int, Number(ge=1, le=100_000)]
-    """Passes over the train split."""
+    """Passes over the train split, more if `steps` asks for them."""
     learning_rate: Annotated[float, Number(gt=0)]
     """Peak rate of AdamW; it warms up linearly, then falls along a cosine."""
     backbone_rate: Annotated[float, Number(ge=0, le=1)] = 1.0
@@ -33,6 +46,8 @@ class Phase(Checked):
     """Share of `learning_rate` at which the cosine ends; more where the next phase goes on from there."""
     input_size: Annotated[int, Number(ge=0, le=MAX_SIZE, multiple_of=STRIDE)] = 0
     """Side of the picture in this phase, in pixels; small first is fast and regularises; 0: the recipe's."""
+    steps: Annotated[int, Number(ge=0, le=10_000_000)] = 0
+    """The least number of training steps: a small split is passed over as often as they need."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +72,14 @@ class Augmentation(Checked):
 class Recipe(Checked):
     """How one network is built and trained."""
 
+    network: NetworkName
+    """What is trained."""
     input_size: Annotated[int, Number(ge=STRIDE, le=MAX_SIZE, multiple_of=STRIDE)]
     """Side of the square picture that the network sees, in pixels; it halves it five times."""
     phases: tuple[Phase, ...]
     """Trained one after the other."""
+    weights: Annotated[str, LINE] = ""
+    """The backbone's start: `imagenet`, `none`, or a file; empty: what the run's own `weights` says."""
     width: Annotated[float, Number(ge=0.1, le=10)] = 1.0
     """Width multiplier of the backbone: MobileNetV3's alpha, the DCNN's channels."""
     dropout: Annotated[float, Number(ge=0, lt=1)] = 0.2
@@ -73,8 +92,10 @@ class Recipe(Checked):
     """Passes over the training split to whose frozen features the class head is fitted before the backbone thaws."""
     label_smoothing: Annotated[float, Number(ge=0, lt=1)] = 0.1
     """Share of the class target that is spread over all classes."""
-    species_loss_weight: Annotated[float, Number(ge=0, le=1_000)] = 0.0
-    """Weight of the cross-entropy of the species, their breeds' probabilities summed, beside the breeds' 1."""
+    coarser_loss_weight: Annotated[float, Number(ge=0, le=1_000)] = 0.0
+    """Weight of the cross-entropy of a coarser label, its classes' probabilities summed, beside the label's own 1."""
+    class_balance: Annotated[float, Number(ge=0, le=1)] = 0.0
+    """How much more rare classes weigh in the loss: their frequency to the power of minus this; 0: no more."""
     mask_loss_weight: Annotated[float, Number(ge=0, le=1_000)] = 1.0
     """Weight of the mask's loss beside the class's 1."""
     ema: Annotated[float, Number(ge=0, lt=1)] = 0.0
@@ -94,22 +115,38 @@ class Recipe(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class TrainerConfig(Checked):
-    """Everything that `trainer_module.trainer.run_fn` reads, for one of `schema.pets.MODELS`."""
+    """Everything that `trainer_module.trainer.run_fn` reads, for one contestant."""
 
     model: Annotated[str, LINE]
+    """The contestant's name."""
     recipe: Recipe
-    label: Label
+    spec: DatasetSpec
+    label: Annotated[str, LINE]
+    """That the class head names; empty: the spec's first."""
     task: Task
     weights: Annotated[str, LINE]
     """Start of the backbone: `imagenet` (downloaded by Keras), `none` (random), or the path of a weights file."""
     cache_mb: CacheMb
     seed: Seed
 
+    @functools.cached_property
+    def heads(self) -> Heads:
+        """What the network answers."""
+        return self.spec.heads(self.label, self.task)
+
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of the network's outputs: the label, `mask`, or both."""
-        heads = {"classification": (self.label,), "segmentation": ("mask",), "both": (self.label, "mask")}
-        return heads[self.task]
+        """Names of the network's outputs: the label's, `mask`, or both."""
+        return self.heads.outputs
+
+    def for_examples(self, examples: int) -> TrainerConfig:
+        """The same config with the epochs that each phase's steps need on a train split of so many examples."""
+        steps = max(1, examples // min(self.recipe.batch_size, examples))
+        phases = (
+            dataclasses.replace(phase, epochs=max(phase.epochs, math.ceil(phase.steps / steps)))
+            for phase in self.recipe.phases
+        )
+        return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, phases=tuple(phases)))
 
     @property
     def serving(self) -> TrainerConfig:
@@ -135,4 +172,5 @@ class TrainerConfig(Checked):
         recipe["phases"] = tuple(Phase(**phase) for phase in recipe["phases"])
         recipe["augmentation"] = Augmentation(**recipe["augmentation"])
         fields["recipe"] = Recipe(**recipe)
+        fields["spec"] = DatasetSpec.from_json(json.dumps(fields["spec"]))
         return cls(**fields)

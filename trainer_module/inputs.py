@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from schema import pets
+from schema import record
 from trainer_module import augmentation, preprocessing
 from trainer_module.config import TrainerConfig
 
@@ -15,7 +16,7 @@ from trainer_module.config import TrainerConfig
 # own resolution, so that warping neither blurs nor aliases.
 _KEPT_SIZE = 1.25
 
-_PICTURE = "picture"
+_PICTURE, _CLASS = "picture", "class"
 
 Batch = tuple[tf.Tensor, dict[str, tf.Tensor]]
 
@@ -100,35 +101,55 @@ def _without_tuner(data: tf.data.Dataset) -> tf.data.Dataset:
     return data.with_options(options)
 
 
+def class_counts(split: Split, config: TrainerConfig) -> tuple[int, ...]:
+    """Examples of each class of the label that is trained."""
+    label = config.heads.label
+    assert label is not None
+    spec = record.parsing_spec(label.name, spec=config.spec)
+    counts = np.zeros(len(label.classes), np.int64)
+    for serialized in _records(split.files).batch(256):
+        found = tf.io.parse_example(serialized, spec)[label.name].numpy()
+        counts += np.bincount(found[found >= 0], minlength=len(counts))
+    return tuple(counts.tolist())
+
+
 def _one_hot(picture: dict[str, tf.Tensor], config: TrainerConfig) -> tf.Tensor:
-    return tf.one_hot(picture[config.label], len(pets.CLASSES[config.label]))
+    """float32 [B, classes]; all 0 where the class is unknown. [B, 0] without a class head."""
+    label = config.heads.label
+    return tf.one_hot(picture[_CLASS], len(label.classes) if label else 0)
 
 
 def _targets(label: tf.Tensor, mask: tf.Tensor, config: TrainerConfig) -> dict[str, tf.Tensor]:
-    """What the heads of `config.task` should say.
+    """What the heads should say.
 
-    Classes as shares float32 [B, classes], the mask float32 [B, S, S, 1] of 0, 1 and -1.
+    Classes as shares float32 [B, classes], the mask float32 [B, S, S, 1] of class indices, -1 unknown.
     """
-    targets = {config.label: label, pets.MASK: preprocessing.mask_label(mask)}
+    targets = {record.MASK: preprocessing.mask_label(mask)}
+    if config.heads.label:
+        targets[config.heads.label.name] = label
     return {output: targets[output] for output in config.outputs}
 
 
 def _kept_pictures(
     split: Split, config: TrainerConfig, image_size: int, kept_size: int, cache_file: str
 ) -> tf.data.Dataset:
-    """Decodes every record once: the label int64 [], image and mask as one uint8 [k, k, 4] (see `augment`)."""
-    features = {
-        pets.IMAGE: tf.io.FixedLenFeature([], tf.string),
-        pets.MASK: tf.io.FixedLenFeature([], tf.string),
-        config.label: tf.io.FixedLenFeature([], tf.int64),
-    }
+    """Decodes every record once: the class int64 [], image and mask as one uint8 [k, k, 4] (see `augment`).
 
-    def decode(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        example = tf.io.parse_single_example(record, features)
-        image = preprocessing.decode_image(example[pets.IMAGE], image_size)
-        mask = preprocessing.decode_mask(example[pets.MASK], image_size)
-        image, mask = preprocessing.resize_image(image, kept_size), preprocessing.resize_mask(mask, kept_size)
-        return {_PICTURE: tf.concat([image, mask], axis=-1), config.label: example[config.label]}
+    Without a mask head the fourth channel is 0, without a class head the class is unknown.
+    """
+    heads = config.heads
+    label = [heads.label.name] if heads.label else []
+    features = record.parsing_spec(record.IMAGE, *([record.MASK] if heads.mask else []), *label, spec=config.spec)
+
+    def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        example = tf.io.parse_single_example(serialized, features)
+        image = preprocessing.decode_image(example[record.IMAGE], image_size)
+        image = preprocessing.resize_image(image, kept_size)
+        mask = tf.zeros_like(image[..., :1])
+        if heads.mask:
+            mask = preprocessing.resize_mask(preprocessing.decode_mask(example[record.MASK], image_size), kept_size)
+        known = example[label[0]] if label else tf.constant(record.UNKNOWN_CLASS, tf.int64)
+        return {_PICTURE: tf.concat([image, mask], axis=-1), _CLASS: known}
 
     pictures = _records(split.files).map(decode, tf.data.AUTOTUNE, deterministic=True)
     fits = split.examples * _picture_bytes(kept_size) <= config.cache_mb * 2**20

@@ -11,20 +11,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from schema import pets
+from schema import record
 
 
-def decode_image(jpeg: tf.Tensor, size: int) -> tf.Tensor:
+def decode_image(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """Decodes one photo and stretches it to a square.
 
     Args:
-        jpeg: string [], JPEG (or PNG, BMP, GIF) bytes.
+        encoded: string [], JPEG (or PNG, BMP, GIF) bytes.
         size: side of the square, in pixels.
 
     Returns:
         uint8 [size, size, 3], RGB.
     """
-    image = tf.io.decode_image(jpeg, channels=3, expand_animations=False)
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image.set_shape([None, None, 3])
     return resize_image(image, size)
 
@@ -38,7 +38,7 @@ def resize_image(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def decode_mask(png: tf.Tensor, size: int) -> tf.Tensor:
-    """Decodes one prepared mask (string [], PNG) to uint8 [size, size, 1] of `schema.pets.MASK_*`."""
+    """Decodes one prepared mask (string [], PNG) to uint8 [size, size, 1] as `schema.record` describes it."""
     return resize_mask(tf.io.decode_png(png, channels=1), size)
 
 
@@ -53,36 +53,36 @@ def normalise_image(image: tf.Tensor) -> tf.Tensor:
 
 
 def mask_label(mask: tf.Tensor) -> tf.Tensor:
-    """Maps uint8 [...] of `schema.pets.MASK_*` to float32 [...]: 0 background, 1 pet, -1 ignored."""
-    ignored = tf.equal(mask, pets.MASK_IGNORED)
-    return tf.where(ignored, pets.IGNORED_LABEL, tf.cast(mask, tf.float32))
+    """Maps uint8 [...] of a record's mask to float32 [...]: 0 background, k the k-th class, -1 unknown."""
+    unknown = tf.equal(mask, record.MASK_IGNORED)
+    return tf.where(unknown, record.IGNORED_LABEL, tf.cast(mask, tf.float32))
 
 
 def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
     """Transform's graph over a batch of raw features.
 
     Args:
-        inputs: raw features as `schema/schema.pbtxt` describes them, each [B].
-        custom_config: `image_size`, the side of the square that pictures are resized to, in pixels.
+        inputs: raw features as `schema.record` describes them, each [B].
+        custom_config: `image_size`, the side of the square that pictures are resized to, in pixels, and `labels`, the
+            names of the data set's labels.
 
     Returns:
-        `image` float32 [B, H, W, 3] in [-1, 1]; `mask` float32 [B, H, W, 1] of 0, 1 and -1 (ignored);
-        `breed` and `species` int64 [B].
+        `image` float32 [B, H, W, 3] in [-1, 1]; `mask` float32 [B, H, W, 1] of 0 background, k the k-th class, -1
+        unknown, where the records have masks; each label's class int64 [B], -1 unknown.
     """
     size = custom_config["image_size"]
+    outputs = {name: tf.identity(inputs[name]) for name in custom_config["labels"]}
     image = tf.map_fn(
-        lambda jpeg: decode_image(jpeg, size),
-        inputs[pets.IMAGE],
+        lambda encoded: decode_image(encoded, size),
+        inputs[record.IMAGE],
         fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
     )
-    mask = tf.map_fn(
-        lambda png: decode_mask(png, size),
-        inputs[pets.MASK],
-        fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
-    )
-    return {
-        pets.IMAGE: normalise_image(image),
-        pets.MASK: mask_label(mask),
-        pets.BREED: tf.identity(inputs[pets.BREED]),
-        pets.SPECIES_LABEL: tf.identity(inputs[pets.SPECIES_LABEL]),
-    }
+    outputs[record.IMAGE] = normalise_image(image)
+    if record.MASK in inputs:
+        mask = tf.map_fn(
+            lambda png: decode_mask(png, size),
+            inputs[record.MASK],
+            fn_output_signature=tf.TensorSpec([size, size, 1], tf.uint8),
+        )
+        outputs[record.MASK] = mask_label(mask)
+    return outputs

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from schema import pets
+from schema import record
 from trainer_module import checkpoint, distribution, inputs, signatures
 from trainer_module.callbacks import History
 from trainer_module.config import TrainerConfig
@@ -31,8 +31,9 @@ def run_fn(fn_args: FnArgs) -> None:
     """
     config = TrainerConfig.from_json(fn_args.custom_config["config"])
     transform = tft.TFTransformOutput(fn_args.transform_output)
-    image_size = transform.transformed_feature_spec()[pets.IMAGE].shape[0]
+    image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
     train, evaluation = inputs.Split.of(fn_args.train_files), inputs.Split.of(fn_args.eval_files)
+    config = config.for_examples(train.examples)
     kept = _checkpoint(fn_args, image_size, [*train.files, *evaluation.files])
     keras.utils.set_random_seed(config.seed)
 
@@ -48,14 +49,15 @@ def run_fn(fn_args: FnArgs) -> None:
         history = History(config, fn_args.model_run_dir, train.examples, evaluation.examples)
         with _training_precision(), distribution.strategy(config.recipe.batch_size).scope():
             try:
-                model = fit(build_model(config), data, config, history, kept)
+                counts = inputs.class_counts(train, config) if config.recipe.class_balance else ()
+                model = fit(build_model(config), data, config, history, kept, counts)
             except KeyboardInterrupt:
                 history.say_interrupted(kept.epochs)
                 raise
         with _precision("float32"):  # a server's CPU computes float16 slowly
             serving = rebuilt(model, config.serving)
         threshold = 0.5
-        if pets.MASK in config.outputs:
+        if config.heads.mask and len(config.heads.mask.classes) == 1:
             serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
             threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
     history.write(serving, threshold)
@@ -89,19 +91,19 @@ def _precision(policy: str) -> Iterator[None]:
 
 
 def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset, mirror: bool) -> float:
-    """The pet probability in (0, 1) at which the mask's F1 over all pixels of `eval_data` is highest.
+    """The foreground probability in (0, 1) at which the mask's F1 over all pixels of `eval_data` is highest.
 
     Of equal ones the nearest to 0.5. `mirror` as in `signatures.answer`.
     """
-    overlap, predicted_pixels, pet_pixels = np.zeros(len(_THRESHOLDS)), np.zeros(len(_THRESHOLDS)), 0.0
+    overlap, predicted_pixels, true_pixels = np.zeros(len(_THRESHOLDS)), np.zeros(len(_THRESHOLDS)), 0.0
     for image, targets in eval_data:
-        mask = targets[pets.MASK].numpy()
-        probability = tf.sigmoid(signatures.answer(model, image, mirror)[pets.MASK]).numpy()[mask >= 0]
-        pet = mask[mask >= 0] > 0
-        pet_pixels += np.count_nonzero(pet)
+        mask = targets[record.MASK].numpy()
+        probability = tf.sigmoid(signatures.answer(model, image, mirror)[record.MASK]).numpy()[mask >= 0]
+        foreground = mask[mask >= 0] > 0
+        true_pixels += np.count_nonzero(foreground)
         for index, threshold in enumerate(_THRESHOLDS):
             predicted = probability > threshold
-            overlap[index] += np.count_nonzero(predicted & pet)
+            overlap[index] += np.count_nonzero(predicted & foreground)
             predicted_pixels[index] += np.count_nonzero(predicted)
-    f1 = 2 * overlap / np.maximum(predicted_pixels + pet_pixels, 1)
+    f1 = 2 * overlap / np.maximum(predicted_pixels + true_pixels, 1)
     return float(min(_THRESHOLDS[f1 == f1.max()], key=lambda threshold: abs(threshold - 0.5)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from schema import pets
+from schema import record
+from schema.dataset_spec import Label
 from trainer_module import checkpoint, distribution, inputs, losses, metrics, probe, schedule
 from trainer_module.callbacks import AfterEachEpoch, History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
@@ -30,6 +31,7 @@ def fit(
     config: TrainerConfig,
     history: History,
     kept: checkpoint.Checkpoint | None = None,
+    class_counts: Sequence[int] = (),
 ) -> keras.Model:
     """Runs the phases of `config.recipe`; returns the network of the last one with the weights of the epoch that
     `KeepBest` chose on eval.
@@ -44,8 +46,9 @@ def fit(
         config: the recipe.
         history: is told of every epoch.
         kept: where the state goes after every epoch, and an interrupted training goes on from; None: nowhere.
+        class_counts: training examples of each class, where the recipe balances them.
     """
-    training = _Training(model, data, config, history, kept)
+    training = _Training(model, data, config, history, kept, class_counts)
     for number in range(training.phase, len(config.recipe.phases)):
         training.run(number)
     training.best.restore(training.model)
@@ -62,9 +65,12 @@ class _Training:
         config: TrainerConfig,
         history: History,
         kept: checkpoint.Checkpoint | None,
+        class_counts: Sequence[int],
     ) -> None:
+        self._class_counts = class_counts
         self.model, self._data, self._config, self._history, self._kept = model, data, config, history, kept
-        self.best = KeepBest(config.label, history.eval_examples)
+        self._label = config.heads.label.name if config.heads.label else ""
+        self.best = KeepBest(config, history.eval_examples)
         self.phase = self._epoch = self._iterations = self._size = 0
         self._probed = False
         self._optimizer: list[np.ndarray] = []
@@ -76,12 +82,12 @@ class _Training:
         config, recipe = self._config, self._config.recipe
         phase = recipe.phases[number]
         self._begin_size(config.at_size(phase.input_size))
-        if recipe.probe_passes and config.label in config.outputs and phase.backbone_rate and not self._probed:
-            probe.fit_class_head(self.model, config.label, self._train_data, recipe.probe_passes)
+        if recipe.probe_passes and self._label and phase.backbone_rate and not self._probed:
+            probe.fit_class_head(self.model, self._label, self._train_data, recipe.probe_passes)
             self._iterations += recipe.probe_passes
             self._probed = True
         steps = phase.epochs * len(self._train_data)
-        compile_for(self.model, phase, steps, config, self._probed)
+        compile_for(self.model, phase, steps, config, self._probed, self._class_counts)
         first, before = self._epoch, self._iterations
         if first:
             self.model.optimizer.build(self.model.trainable_variables)
@@ -159,17 +165,25 @@ def rebuilt(model: keras.Model, config: TrainerConfig) -> keras.Model:
     return other
 
 
-def compile_for(model: keras.Model, phase: Phase, steps: int, config: TrainerConfig, probed: bool) -> None:
+def compile_for(
+    model: keras.Model,
+    phase: Phase,
+    steps: int,
+    config: TrainerConfig,
+    probed: bool,
+    class_counts: Sequence[int] = (),
+) -> None:
     """Compiles `model` for one phase of so many steps; a `probed` class head learns as slowly as the backbone."""
-    recipe = config.recipe
+    recipe, heads = config.recipe, config.heads
     backbone = backbone_of(model)
     backbone.trainable = phase.backbone_rate > 0
     if config.weights != "none":
         _fix_norms(backbone)
     shares = list(schedule.backbone_shares(backbone, phase.backbone_rate))
-    if probed:
-        model.get_layer(f"{config.label}_norm").trainable = False  # its statistics are the probe's
-        shares += [(variable, phase.backbone_rate) for variable in model.get_layer(config.label).trainable_variables]
+    if probed and heads.label:
+        model.get_layer(f"{heads.label.name}_norm").trainable = False  # its statistics are the probe's
+        head = model.get_layer(heads.label.name)
+        shares += [(variable, phase.backbone_rate) for variable in head.trainable_variables]
     optimizer = schedule.LayerwiseAdamW(
         shares,
         learning_rate=schedule.learning_rate(phase, steps),
@@ -178,11 +192,11 @@ def compile_for(model: keras.Model, phase: Phase, steps: int, config: TrainerCon
         use_ema=recipe.ema > 0,
         ema_momentum=recipe.ema or 0.99,
     )
-    heads = {
-        config.label: (_class_loss(config), 1.0, _accuracy()),
-        pets.MASK: (losses.mask_loss, recipe.mask_loss_weight, metrics.MaskF1()),
-    }
-    used = {output: heads[output] for output in config.outputs}
+    used: dict[str, tuple[losses.Loss, float, keras.metrics.Metric]] = {}
+    if heads.label:
+        used[heads.label.name] = _class_loss(config, heads.label, class_counts), 1.0, metrics.Accuracy()
+    if heads.mask:
+        used[record.MASK] = losses.mask_loss, recipe.mask_loss_weight, metrics.MaskF1(len(heads.mask.classes))
     model.compile(
         optimizer,
         loss={output: loss for output, (loss, _, _) in used.items()},
@@ -198,12 +212,14 @@ def _fix_norms(backbone: keras.Model) -> None:
             layer.trainable = False
 
 
-def _class_loss(config: TrainerConfig) -> losses.Loss:
-    classes, recipe = len(pets.CLASSES[config.label]), config.recipe
-    if config.label != pets.BREED:
-        return losses.class_loss(classes, recipe.label_smoothing)
-    return losses.class_loss(classes, recipe.label_smoothing, pets.SPECIES_OF_BREED, recipe.species_loss_weight)
-
-
-def _accuracy() -> keras.metrics.Metric:
-    return keras.metrics.CategoricalAccuracy(name="accuracy")
+def _class_loss(config: TrainerConfig, label: Label, counts: Sequence[int]) -> losses.Loss:
+    recipe = config.recipe
+    coarser = config.spec.coarser(label.name)
+    return losses.class_loss(
+        len(label.classes),
+        recipe.label_smoothing,
+        groups=coarser[0].parents if coarser else (),
+        group_weight=recipe.coarser_loss_weight if coarser else 0.0,
+        class_weights=losses.balanced(counts, recipe.class_balance) if recipe.class_balance else (),
+        optional=label.optional,
+    )

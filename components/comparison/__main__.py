@@ -31,11 +31,11 @@ def main() -> None:
             with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
                 inputs, seconds = lineage.last_inputs(handle), lineage.component_seconds(handle)
             with tempfile.TemporaryDirectory() as made:
-                winner = comparison.compare(inputs, made)
+                compared = comparison.compare(inputs, made)
                 path = publish(made, str(folder / "report"), seconds)
     except (LookupError, run_dir.Unusable) as error:
         sys.exit(str(error))
-    print(f"{winner.sentence}\n{path}")
+    print(f"{compared.decision.sentence}\n{path}")
     if arguments.open:
         webbrowser.open(pathlib.Path(path).as_uri())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,18 @@ from scipy.cluster import hierarchy
 from scipy.spatial import distance
 
 Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two classes that a model mixes up, by their indices."""
+
+    a: int
+    b: int
+    a_as_b: int
+    """Examples of the first named as the second; at least as many as `b_as_a`."""
+    b_as_a: int
+
 
 PAIRS = 10
 MASK_CASES = 3
@@ -37,26 +50,27 @@ def lookalike_order(confusion: Array) -> list[int]:
     return hierarchy.leaves_list(tree).tolist()
 
 
-def confused_pairs(confusion: Array) -> list[dict[str, int]]:
+def confused_pairs(confusion: Array) -> list[Pair]:
     """The `PAIRS` pairs of classes mixed up most often, both ways taken together, the worst first.
 
-    Each is `{"a", "b": classes, "a_as_b", "b_as_a": photos of the first named as the second}`; a_as_b >= b_as_a.
+    Args:
+      confusion: Counts [C, C], rows are true.
     """
     pairs = []
     for one, other in zip(*np.triu_indices(len(confusion), 1), strict=True):
         a, b = (one, other) if confusion[one, other] >= confusion[other, one] else (other, one)
-        pairs.append({"a": a, "b": b, "a_as_b": confusion[a, b], "b_as_a": confusion[b, a]})
-    pairs.sort(key=lambda pair: -(pair["a_as_b"] + pair["b_as_a"]))
-    return [{key: int(value) for key, value in pair.items()} for pair in pairs[:PAIRS] if pair["a_as_b"]]
+        pairs.append(Pair(int(a), int(b), int(confusion[a, b]), int(confusion[b, a])))
+    pairs.sort(key=lambda pair: -(pair.a_as_b + pair.b_as_a))
+    return [pair for pair in pairs[:PAIRS] if pair.a_as_b]
 
 
 def mask_cases(image_f1: Array) -> dict[str, list[int]]:
-    """The photos with the best, typical (nearest the median) and worst masks: up to `MASK_CASES` each, none twice.
+    """The examples with the best, typical (nearest the median) and worst masks: up to `MASK_CASES` each, none twice.
 
     Args:
-      image_f1: float [N], F1 of each photo's mask.
+      image_f1: float [N], F1 of each example's mask; NaN where there is none to compare with.
     """
-    order = np.argsort(-image_f1, kind="stable")
+    order = np.argsort(-image_f1, kind="stable")[: np.count_nonzero(~np.isnan(image_f1))]
     each = min(MASK_CASES, len(order) // 3) or 1
     middle = (len(order) - each) // 2
     chosen = {
@@ -68,22 +82,22 @@ def mask_cases(image_f1: Array) -> dict[str, list[int]]:
 
 
 def wrong_cases(probabilities: Array, labels: Array) -> list[int]:
-    """The wrongly named photos of which the model was surest: up to `WRONG_CASES`, the surest first.
+    """The wrongly named examples of which the model was surest: up to `WRONG_CASES`, the surest first.
 
     Args:
       probabilities: float [N, C].
-      labels: int [N].
+      labels: int [N]; negative where the class is unknown.
     """
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    wrong = np.flatnonzero((probabilities.argmax(axis=1) != labels) & (labels >= 0))
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:WRONG_CASES].tolist()
 
 
 def portraits(probabilities: Array, labels: Array) -> dict[int, int]:
-    """For each class with a photo, the one in which the models are surest of it.
+    """For each class with an example, the one in which the models are surest of it.
 
     Args:
       probabilities: float [N, C], averaged over the models.
-      labels: int [N].
+      labels: int [N]; negative where the class is unknown.
     """
     own = probabilities[np.arange(len(labels)), labels]
-    return {int(label): int(np.argmax(np.where(labels == label, own, -1))) for label in np.unique(labels)}
+    return {int(k): int(np.argmax(np.where(labels == k, own, -1))) for k in np.unique(labels[labels >= 0])}

@@ -6,7 +6,19 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-Rule = Literal["mean", "accuracy", "mask_f1"]
+from schema.dataset_spec import Heads
+
+Rule = Literal["mean", "accuracy", "macro_f1", "mask_f1"]
+
+_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "mask_f1": "mask F1"}
+
+
+def check_rule(rule: Rule, heads: Heads) -> None:
+    """Raises ValueError where a rule looks at a head that the models do not have."""
+    if rule == "mask_f1" and not heads.mask:
+        raise ValueError("champion is 'mask_f1', but the networks of this run have no mask head: choose another")
+    if rule in ("accuracy", "macro_f1") and not heads.label:
+        raise ValueError(f"champion is {rule!r}, but the networks of this run have no class head: choose another")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,20 +30,23 @@ class Candidate:
     parameters: int
     accuracy: float | None
     """Of the class head over split `test`, in [0, 1]; None if the model has no such head."""
+    macro_f1: float | None
+    """Likewise: the mean of the classes' F1, in which rare classes weigh as much as frequent ones."""
     mask_f1: float | None
     """Of the mask head over all pixels of split `test`, in [0, 1]; None if the model has no such head."""
 
     def deciding(self, rule: Rule) -> dict[str, float]:
-        """The figures that the rule looks at, by name: both for `mean`, and for an absent head the other's.
+        """The figures that the rule looks at, by name: for `mean` accuracy and mask F1, or the one that there is.
 
         Raises:
-          ValueError: The model has neither figure.
+          ValueError: The model has none of them.
         """
-        heads = {"accuracy": ("accuracy", self.accuracy), "mask_f1": ("mask F1", self.mask_f1)}
-        present = {key: (name, figure) for key, (name, figure) in heads.items() if figure is not None}
+        looked_at = ("accuracy", "mask_f1") if rule == "mean" else (rule,)
+        figures = {_NAMES[key]: getattr(self, key) for key in looked_at}
+        present = {name: figure for name, figure in figures.items() if figure is not None}
         if not present:
-            raise ValueError(f"{self.name} has neither accuracy nor mask F1: its evaluation holds no examples")
-        return dict([present[rule]] if rule in present else present.values())
+            raise ValueError(f"champion is {rule!r}, but {self.name} has no {' and no '.join(figures)}: choose another")
+        return present
 
     def score(self, rule: Rule) -> float:
         """The figure that decides, in [0, 1]: the mean of `deciding`."""

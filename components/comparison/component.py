@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, channel_utils, component_spec, standard_artifacts
@@ -10,26 +12,29 @@ from tfx.types.experimental import simple_artifacts
 
 from components.comparison import executor
 from components.comparison.champion import Rule
-from schema import pets
+from schema.dataset_spec import DatasetSpec
 
-
-def _per_model(suffix: str, artifact_type: type) -> dict[str, component_spec.ChannelParameter]:
-    return {f"{name}_{suffix}": component_spec.ChannelParameter(type=artifact_type) for name in pets.MODELS}
+_OF_EACH_MODEL = {
+    "model": standard_artifacts.Model,
+    "evaluation": standard_artifacts.ModelEvaluation,
+    "blessing": standard_artifacts.ModelBlessing,
+    "run": standard_artifacts.ModelRun,
+}
 
 
 class ModelComparisonSpec(component_spec.ComponentSpec):
-    """Inputs `{model}_model`, `{model}_evaluation`, `{model}_blessing` and `{model}_run` for each of `pets.MODELS`."""
+    """What every comparison has; `_spec_of` adds the inputs `{model}_model`, `{model}_evaluation` … of its models."""
 
     PARAMETERS = {  # noqa: RUF012 - TFX reads the class attribute
+        "contestants": component_spec.ExecutionParameter(type=str),
+        "dataset_spec": component_spec.ExecutionParameter(type=str),
+        "label": component_spec.ExecutionParameter(type=str),
+        "task": component_spec.ExecutionParameter(type=str),
         "rule": component_spec.ExecutionParameter(type=str),
         "config_json": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
     }
-    INPUTS = {  # noqa: RUF012
-        **_per_model("model", standard_artifacts.Model),
-        **_per_model("evaluation", standard_artifacts.ModelEvaluation),
-        **_per_model("blessing", standard_artifacts.ModelBlessing),
-        **_per_model("run", standard_artifacts.ModelRun),
+    INPUTS: dict[str, component_spec.ChannelParameter] = {  # noqa: RUF012
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
     }
@@ -41,8 +46,19 @@ class ModelComparisonSpec(component_spec.ComponentSpec):
     }
 
 
+def _spec_of(names: Sequence[str]) -> type[ModelComparisonSpec]:
+    """TFX declares a component's inputs on a class; these follow from the names of the models."""
+    per_model = {
+        f"{name}_{suffix}": component_spec.ChannelParameter(type=artifact_type)
+        for name in names
+        for suffix, artifact_type in _OF_EACH_MODEL.items()
+    }
+    inputs = {**per_model, **ModelComparisonSpec.INPUTS}
+    return type(ModelComparisonSpec.__name__, (ModelComparisonSpec,), {"INPUTS": inputs})
+
+
 class ModelComparison(base_component.BaseComponent):
-    """Chooses between the trained models and shows how each of them does on split `test`.
+    """Chooses between any number of trained models and shows how each of them does on split `test`.
 
     Outputs:
       champion: `Model`, a copy of the champion's SavedModel; custom property `model` is its name.
@@ -60,49 +76,56 @@ class ModelComparison(base_component.BaseComponent):
         blessings: Mapping[str, BaseChannel],
         runs: Mapping[str, BaseChannel],
         examples: BaseChannel,
+        spec: DatasetSpec,
         rule: Rule,
         config_json: str,
         fingerprint: str,
+        label: str = "",
+        task: str = "",
         anomalies: BaseChannel | None = None,
     ):
         """Wires the component.
 
         Args:
-          models: `Model` channel of each of `pets.MODELS`, by its name; the same names in the next three.
+          models: `Model` channels by the models' names; the same names in the next three.
           evaluations: `ModelEvaluation` channels, of split `test`.
           blessings: `ModelBlessing` channels; a model that is not blessed is not pushed.
-          runs: `ModelRun` channels; each holds `pets.HISTORY_FILE`.
+          runs: `ModelRun` channels; each holds `history.json`.
           examples: `Examples` with split `test`; every split is counted for the report.
+          spec: Of the data.
           rule: What decides between blessed models, see `champion.choose`.
           config_json: The run's config, shown in the report.
           fingerprint: Of the code that runs here, so that changed code never meets a stale cache.
+          label: That the models' class head names; empty: the spec's first.
+          task: Which heads the models have; empty: all that the data can train.
           anomalies: `ExampleAnomalies`, listed in the report.
 
         Raises:
-          ValueError: A mapping lacks one of `pets.MODELS` or names another one.
+          ValueError: A mapping lacks a model or names another one.
         """
-        inputs: dict[str, BaseChannel] = {}
-        for suffix, channels in {
-            "model": models,
-            "evaluation": evaluations,
-            "blessing": blessings,
-            "run": runs,
-        }.items():
-            if set(channels) != set(pets.MODELS):
+        inputs: dict[str, Any] = {}
+        given = {"model": models, "evaluation": evaluations, "blessing": blessings, "run": runs}
+        for suffix, channels in given.items():
+            if set(channels) != set(models):
                 raise ValueError(
-                    f"{suffix} channels are given for {sorted(channels)}: give one for each of {pets.MODELS}"
+                    f"{suffix} channels are given for {sorted(channels)}: give one for each of {sorted(models)}"
                 )
             inputs.update({f"{name}_{suffix}": channel for name, channel in channels.items()})
         if anomalies is not None:
             inputs["anomalies"] = anomalies
-        spec = ModelComparisonSpec(
-            rule=rule,
-            config_json=config_json,
-            fingerprint=fingerprint,
-            examples=examples,
-            champion=channel_utils.as_channel([standard_artifacts.Model()]),
-            blessing=channel_utils.as_channel([standard_artifacts.ModelBlessing()]),
-            report=channel_utils.as_channel([simple_artifacts.File()]),
-            **inputs,
+        super().__init__(
+            spec=_spec_of(list(models))(
+                contestants=json.dumps(list(models)),
+                dataset_spec=spec.to_json(),
+                label=label,
+                task=task,
+                rule=rule,
+                config_json=config_json,
+                fingerprint=fingerprint,
+                examples=examples,
+                champion=channel_utils.as_channel([standard_artifacts.Model()]),
+                blessing=channel_utils.as_channel([standard_artifacts.ModelBlessing()]),
+                report=channel_utils.as_channel([simple_artifacts.File()]),
+                **inputs,
+            )
         )
-        super().__init__(spec=spec)

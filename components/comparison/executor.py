@@ -16,7 +16,8 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.comparison import comparison
-from schema import pets
+from schema.dataset_spec import DatasetSpec
+from schema.record import HISTORY_FILE
 
 progress = logging.getLogger("progress")
 
@@ -35,15 +36,18 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> compa
         name: comparison.ModelInputs(
             saved_model=path_utils.serving_model_path(uri(f"{name}_model")),
             evaluation=uri(f"{name}_evaluation"),
-            history=os.path.join(uri(f"{name}_run"), pets.HISTORY_FILE),
+            history=os.path.join(uri(f"{name}_run"), HISTORY_FILE),
             blessed=model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict[f"{name}_blessing"])),
         )
-        for name in pets.MODELS
+        for name in json.loads(exec_properties["contestants"])
     }
+    spec = DatasetSpec.from_json(exec_properties["dataset_spec"])
     return comparison.Inputs(
         models=models,
         splits={split: _record_files(artifact_utils.get_split_uri(examples, split)) for split in splits},
         anomalies=uri("anomalies") if input_dict.get("anomalies") else None,
+        spec=spec,
+        heads=spec.heads(exec_properties["label"], exec_properties["task"]),
         rule=exec_properties["rule"],
         config=json.loads(exec_properties["config_json"]),
         fingerprint=exec_properties["fingerprint"],
@@ -63,18 +67,19 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         inputs = read_inputs(input_dict, exec_properties)
         with tempfile.TemporaryDirectory() as folder:
-            winner = comparison.compare(inputs, folder)
+            compared = comparison.compare(inputs, folder)
             io_utils.copy_dir(folder, artifact_utils.get_single_uri(output_dict["report"]))
 
-        source = artifact_utils.get_single_instance(input_dict[f"{winner.name}_model"])
+        name, decision = compared.champion, compared.decision
+        source = artifact_utils.get_single_instance(input_dict[f"{name}_model"])
         champion = artifact_utils.get_single_instance(output_dict["champion"])
-        io_utils.copy_dir(inputs.models[winner.name].saved_model, path_utils.serving_model_path(champion.uri))
-        champion.set_string_custom_property("model", winner.name)
-        _write_blessing(artifact_utils.get_single_instance(output_dict["blessing"]), source, winner.blessed)
-        if winner.blessed:
-            progress.info("champion: %s", winner.sentence)
+        io_utils.copy_dir(inputs.models[name].saved_model, path_utils.serving_model_path(champion.uri))
+        champion.set_string_custom_property("model", name)
+        _write_blessing(artifact_utils.get_single_instance(output_dict["blessing"]), source, decision.blessed)
+        if decision.blessed:
+            progress.info("champion: %s", decision.sentence)
         else:
-            progress.warning("no model is blessed, so none is pushed; best: %s", winner.sentence)
+            progress.warning("no model is blessed, so none is pushed; best: %s", decision.sentence)
 
 
 def _write_blessing(blessing: Artifact, model: Artifact, blessed: bool) -> None:

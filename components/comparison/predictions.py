@@ -1,181 +1,172 @@
-"""Runs the exported models over split `test` and keeps what the report needs: probabilities, masks as bits, counts.
+"""Runs the exported models over split `test`, once, and keeps what the report needs: probabilities, masks, counts.
 
-A mask of 256² as bits is 8 kB: truth and two models' predictions of 3,669 photos fit into 120 MB.
+A mask is kept as PNG, one or two kB each: those of 3,669 photos and eight models fit into 60 MB.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from schema import pets
+from components.metrics import segmentation
+from schema import record
+from schema.dataset_spec import DatasetSpec, Heads
 
 BATCH = 32
 THRESHOLD = 0.5
-"""A pixel is pet where its probability is larger; `components.metrics.segmentation` counts by the same."""
+"""A pixel is foreground where its probability is larger; `components.metrics.segmentation` counts by the same."""
 
 Array = npt.NDArray[Any]
 Signature = Callable[..., dict[str, tf.Tensor]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Masks:
-    """Binary masks [N, H, W], eight pixels to a byte."""
+class Masks(list[bytes]):
+    """Masks uint8 [H, W] of class indices, 0 background, `record.MASK_IGNORED` unknown; kept as PNG."""
 
-    bits: Array
-    """uint8 [N, ceil(H * W / 8)], of `numpy.packbits`."""
-    height: int
-    width: int
+    def append_masks(self, masks: Array) -> None:
+        """Appends uint8 [N, H, W]."""
+        self.extend(cv2.imencode(".png", mask)[1].tobytes() for mask in masks)
 
-    @classmethod
-    def pack(cls, masks: Array) -> Masks:
-        """From bool [N, H, W]."""
-        count, height, width = masks.shape
-        return cls(np.packbits(masks.reshape(count, -1), axis=1), height, width)
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Masks]) -> Masks:
-        sizes = {(part.height, part.width) for part in parts}
-        if len(sizes) != 1:
-            raise ValueError(f"masks have the sizes {sorted(sizes)}: Transform must give one size")
-        return cls(np.concatenate([part.bits for part in parts]), parts[0].height, parts[0].width)
-
-    def __getitem__(self, index: int) -> Array:
-        """Mask `index`, bool [H, W]."""
-        flat = np.unpackbits(self.bits[index], count=self.height * self.width)
-        return flat.reshape(self.height, self.width).astype(bool)
+    def mask(self, index: int) -> Array:
+        """Mask `index`, uint8 [H, W]."""
+        return np.asarray(cv2.imdecode(np.frombuffer(self[index], np.uint8), cv2.IMREAD_UNCHANGED))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Truth:
-    """What people said about each photo of split `test`."""
+    """What people said about each example of split `test`."""
 
-    file_names: list[str]
-    labels: dict[str, Array]
-    """int64 [N] under `breed` and `species`."""
-    masks: Masks
-    """1 where the pet is."""
-    counted: Masks
-    """1 where the truth is known: all but `pets.MASK_IGNORED`."""
+    file_names: list[str] = dataclasses.field(default_factory=list)
+    labels: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    """Class of each example, by label; `record.UNKNOWN_CLASS` where it is unknown."""
+    masks: Masks = dataclasses.field(default_factory=Masks)
+    """Empty without a mask head."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Predictions:
-    """What one model says about the same photos, in the same order."""
+    """What one model says about the same examples, in the same order; what its heads do not give is empty."""
 
-    label: str | None
-    """The class head's output, a key of `pets.CLASSES`; None without that head."""
-    probabilities: Array | None
-    """float32 [N, C]."""
-    masks: Masks | None
-    """1 where the pet's probability exceeds `THRESHOLD`; None without that head."""
-    counts: Array | None
-    """int64 [N, 4]: true positive, false positive, false negative, true negative pixels of each photo."""
-    images_per_second: float
-    """From encoded photo to answer, in batches of `BATCH`, the first batch's tracing left out."""
+    probabilities: list[Array] = dataclasses.field(default_factory=list)
+    """float32 [C] each."""
+    masks: Masks = dataclasses.field(default_factory=Masks)
+    pixels: list[Array] = dataclasses.field(default_factory=list)
+    """int64 [K + 1, K + 1] each, see `segmentation.count_pixels`."""
+    image_f1: list[float] = dataclasses.field(default_factory=list)
+    """NaN where no pixel's truth is known."""
+    seconds: float = 0.0
 
-
-def read_truth(transform: Signature, files: Sequence[str]) -> Truth:
-    """The labels as the examples hold them and the masks as the model's own `transform_features` gives them."""
-    names: list[str] = []
-    labels: dict[str, list[Array]] = {label: [] for label in pets.CLASSES}
-    pet: list[Masks] = []
-    counted: list[Masks] = []
-    for serialized in batches(files):
-        features = _parse(serialized)
-        names += [name.decode() for name in features[pets.FILE_NAME].numpy()]
-        for label in labels:
-            labels[label].append(features[label].numpy())
-        mask_bhw = _call(transform, serialized)[pets.MASK].numpy()[..., 0]
-        pet.append(Masks.pack(mask_bhw == 1))
-        counted.append(Masks.pack(mask_bhw != pets.IGNORED_LABEL))
-    if not names:
-        raise ValueError(f"split {pets.TEST!r} holds no examples: {list(files)}")
-    return Truth(
-        names,
-        {label: np.concatenate(parts) for label, parts in labels.items()},
-        Masks.concatenate(pet),
-        Masks.concatenate(counted),
-    )
+    @property
+    def images_per_second(self) -> float:
+        """From encoded photo to answer, in batches of `BATCH`, the first batch's tracing left out."""
+        return max(len(self.probabilities), len(self.masks)) / self.seconds
 
 
-def predict(serve: Signature, files: Sequence[str], truth: Truth) -> Predictions:
-    """Runs `serving_default` over the photos of `truth`.
+def predict(
+    models: Mapping[str, str], files: Sequence[str], spec: DatasetSpec, heads: Heads
+) -> tuple[Truth, dict[str, Predictions]]:
+    """Runs every model's `serving_default` over the records, batch by batch, and compares it with the truth.
+
+    Labels are as the examples hold them, masks as a model's own `transform_features` gives them: every model carries
+    the same Transform graph, so one of them tells the truth for all.
 
     Args:
-      serve: The signature: serialized `tf.Example`s [B] to `breed` or `species` [B, C] and/or `mask` [B, H, W, 1].
+      models: Folder of the SavedModel, by name.
       files: Record files of split `test`.
-      truth: From `read_truth` of the same files.
+      spec: Of the data.
+      heads: Of the models.
+
+    Raises:
+      ValueError: The split holds no examples, or a model lacks a head.
     """
-    probabilities: list[Array] = []
-    masks: list[Masks] = []
-    seconds = 0.0
-    _call(serve, next(batches(files)))
-    label = None
-    for serialized in batches(files):
-        start = time.perf_counter()
-        outputs = {name: value.numpy() for name, value in _call(serve, serialized).items()}
-        seconds += time.perf_counter() - start
-        label = next((name for name in pets.CLASSES if name in outputs), None)
-        if label:
-            probabilities.append(outputs[label].astype(np.float32))
-        if pets.MASK in outputs:
-            masks.append(Masks.pack(outputs[pets.MASK][..., 0] > THRESHOLD))
-    predicted = Masks.concatenate(masks) if masks else None
-    return Predictions(
-        label=label,
-        probabilities=np.concatenate(probabilities) if probabilities else None,
-        masks=predicted,
-        counts=None if predicted is None else count_pixels(truth, predicted),
-        images_per_second=len(truth.file_names) / seconds,
+    signatures = {name: tf.saved_model.load(folder).signatures for name, folder in models.items()}
+    transform = next(iter(signatures.values()))["transform_features"]
+    truth = Truth(labels={label.name: [] for label in spec.labels})
+    predictions = {name: Predictions() for name in models}
+    for number, serialized in enumerate(batches(files)):
+        masks = _add_truth(truth, transform, serialized, spec, heads)
+        for name, found in predictions.items():
+            serve = signatures[name]["serving_default"]
+            if number == 0:
+                _call(serve, serialized)
+            start = time.perf_counter()
+            outputs = {output: value.numpy() for output, value in _call(serve, serialized).items()}
+            found.seconds += time.perf_counter() - start
+            missing = set(heads.outputs) - set(outputs)
+            if missing:
+                raise ValueError(f"{name} does not answer {', '.join(missing)}, only {', '.join(outputs)}")
+            if heads.label:
+                found.probabilities += list(outputs[heads.label.name].astype(np.float32))
+            if masks is not None:
+                _add_masks(found, masks, outputs[record.MASK])
+    if not truth.file_names:
+        raise ValueError(f"split {record.TEST!r} holds no examples: {list(files)}")
+    return truth, predictions
+
+
+def _add_truth(
+    truth: Truth, transform: Signature, serialized: tf.Tensor, spec: DatasetSpec, heads: Heads
+) -> Array | None:
+    features = tf.io.parse_example(
+        serialized, record.parsing_spec(record.FILE_NAME, *(label.name for label in spec.labels), spec=spec)
     )
+    truth.file_names += [name.decode() for name in features[record.FILE_NAME].numpy()]
+    for label, classes in truth.labels.items():
+        classes += features[label].numpy().tolist()
+    if not heads.mask:
+        return None
+    masks = _call(transform, serialized)[record.MASK].numpy()
+    truth.masks.append_masks(np.where(masks < 0, record.MASK_IGNORED, masks)[..., 0].astype(np.uint8))
+    return masks
 
 
-def count_pixels(truth: Truth, predicted: Masks) -> Array:
-    """int64 [N, 4]: true positive, false positive, false negative, true negative pixels; ignored ones are in none."""
-    if (predicted.height, predicted.width) != (truth.masks.height, truth.masks.width):
-        raise ValueError(
-            f"the model's masks are {predicted.height} x {predicted.width}, "
-            f"the transformed ones {truth.masks.height} x {truth.masks.width}: export masks of Transform's size"
-        )
-    pet, guess, counted = truth.masks.bits, predicted.bits, truth.counted.bits
-    parts = (pet & guess, ~pet & guess, pet & ~guess, ~pet & ~guess)
-    return np.stack([np.bitwise_count(part & counted).sum(axis=1, dtype=np.int64) for part in parts], axis=1)
+def _add_masks(found: Predictions, truth: Array, probabilities: Array) -> None:
+    """Adds a batch: truth float32 [B, H, W, 1], probabilities float32 [B, H, W, 1] or [B, H, W, K + 1]."""
+    several = probabilities.shape[-1] > 1
+    predicted = probabilities.argmax(axis=-1) if several else probabilities[..., 0] > THRESHOLD
+    found.masks.append_masks(predicted.astype(np.uint8))
+    for label, prediction in zip(truth, probabilities, strict=True):
+        counts = segmentation.count_pixels(label, prediction, THRESHOLD)
+        found.pixels.append(counts["pixels"])
+        found.image_f1.append(counts["image_f1"] if counts["examples"] else np.nan)
 
 
-def image_f1(counts: Array) -> Array:
-    """F1 of each photo's mask, float64 [N] in [0, 1], from counts int64 [N, 4]; 1 where nothing was there nor found."""
-    hits, false_alarms, misses = counts[:, 0], counts[:, 1], counts[:, 2]
-    either = 2 * hits + false_alarms + misses
-    return np.divide(2.0 * hits, either, out=np.ones(len(counts)), where=either > 0)
-
-
-def read_photos(files: Sequence[str], wanted: Collection[str], height: int, width: int) -> dict[str, Array]:
-    """The photos of the file names `wanted`, stretched to the masks' size: uint8 [height, width, 3], RGB."""
+def read_photos(files: Sequence[str], wanted: Collection[str], size: tuple[int, int] | None) -> dict[str, Array]:
+    """The photos of the file names `wanted`, uint8 [H, W, 3], stretched to `size` (height, width) if it is given."""
     photos: dict[str, Array] = {}
-    keys = tf.constant(sorted(wanted))
+    keys = tf.constant(sorted(wanted), tf.string)
+    names_only = {record.FILE_NAME: tf.io.FixedLenFeature([], tf.string)}
     for serialized in batches(files):
-        names = _parse(serialized)[pets.FILE_NAME]
+        names = tf.io.parse_example(serialized, names_only)[record.FILE_NAME]
         chosen = tf.reduce_any(names[:, None] == keys[None, :], axis=1)
-        encoded = tf.io.parse_example(serialized[chosen], {pets.IMAGE: tf.io.FixedLenFeature([], tf.string)})
-        for name, photo in zip(names[chosen].numpy(), encoded[pets.IMAGE], strict=True):
-            pixels = tf.image.resize(tf.io.decode_image(photo, channels=3, expand_animations=False), [height, width])
-            photos[name.decode()] = tf.cast(tf.round(pixels), tf.uint8).numpy()
+        encoded = tf.io.parse_example(serialized[chosen], {record.IMAGE: tf.io.FixedLenFeature([], tf.string)})
+        for name, photo in zip(names[chosen].numpy(), encoded[record.IMAGE], strict=True):
+            pixels = tf.io.decode_image(photo, channels=3, expand_animations=False)
+            if size:
+                pixels = tf.cast(tf.round(tf.image.resize(pixels, size)), tf.uint8)
+            photos[name.decode()] = pixels.numpy()
     return photos
 
 
-def count_breeds(files: Sequence[str]) -> list[int]:
-    """How many examples of each of `pets.BREEDS` the record files hold."""
-    counts = np.zeros(len(pets.BREEDS), np.int64)
+def count_classes(files: Sequence[str], spec: DatasetSpec, label: str) -> tuple[int, dict[str, int]]:
+    """How many examples the record files hold, and how many of each class of `label` ("" for none)."""
+    names = [label] if label else []
+    classes = spec.label(label).classes if label else ()
+    counts = np.zeros(len(classes), np.int64)
+    examples = 0
     for serialized in batches(files, 256):
-        counts += np.bincount(_parse(serialized)[pets.BREED].numpy(), minlength=len(counts))
-    return counts.tolist()
+        examples += len(serialized)
+        for name in names:
+            found = tf.io.parse_example(serialized, record.parsing_spec(name, spec=spec))[name].numpy()
+            counts += np.bincount(found[found >= 0], minlength=len(classes))
+    return examples, dict(zip(classes, counts.tolist(), strict=True))
 
 
 def batches(files: Sequence[str], size: int = BATCH) -> Iterator[tf.Tensor]:
@@ -188,15 +179,6 @@ def batches(files: Sequence[str], size: int = BATCH) -> Iterator[tf.Tensor]:
         )
     )
     return iter(records.batch(size).prefetch(2))
-
-
-def _parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    spec = {
-        pets.FILE_NAME: tf.io.FixedLenFeature([], tf.string),
-        pets.BREED: tf.io.FixedLenFeature([], tf.int64),
-        pets.SPECIES_LABEL: tf.io.FixedLenFeature([], tf.int64),
-    }
-    return tf.io.parse_example(serialized, spec)
 
 
 def _call(signature: Signature, serialized: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -13,7 +13,7 @@ import pathlib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from etils import epath
 
@@ -24,17 +24,12 @@ from schema.dataset_spec import DatasetSpec
 
 _progress = logging.getLogger("progress")
 
-Border = Literal["pet", "background", "ignore"]
-
 NAME, VERSION = "oxford_iiit_pet", "4.*.*"
 PREPARED_SHARDS = 4
 """Shards a split of a data set that is prepared here: what can be read at once."""
 
-_SCHEMA = pathlib.Path(dataset_spec.__file__).parent
 _HOST = "thor.robots.ox.ac.uk"
 _ARCHIVES = ("images.tar.gz", "annotations.tar.gz")
-_BORDER = 3
-"""Value of a trimap's border; 1 is pet, 2 background."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,24 +37,23 @@ class OxfordPets:
     """The official photos with their trimaps: TFDS' split `train` is to be cut, `test` is given.
 
     Raises:
-        ValueError: `border` is none, or `data_dir` is the data set's own folder.
+        ValueError: `data_dir` is the data set's own folder.
     """
 
     data_dir: str = ""
     """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
     manual_dir: str = ""
     """A folder with the official images.tar.gz and annotations.tar.gz; empty to download them."""
-    border: Border = "pet"
-    """What a trimap's border counts as."""
+    spec_file: str = ""
+    """The description; empty: schema/oxford_iiit_pet.yaml, where the trimap's border (3) counts as pet."""
 
     def __post_init__(self) -> None:
-        check_border(self.border)
         object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
         if self.manual_dir:
             object.__setattr__(self, "manual_dir", tfds_folder.absolute(self.manual_dir))
 
     def spec(self) -> DatasetSpec:
-        return with_border(dataset_spec.load(_SCHEMA / f"{NAME}.yaml"), self.border)
+        return described(self.spec_file, NAME)
 
     def key(self) -> str:
         folder = None if "://" in self.data_dir else self._prepared()
@@ -118,20 +112,9 @@ class OxfordPets:
         return hashlib.sha256(checksums.read_bytes()).hexdigest()
 
 
-def check_border(border: str) -> None:
-    if border not in ("pet", "background", "ignore"):
-        raise ValueError(f"border is {border!r}; choose pet, background or ignore")
-
-
-def with_border(spec: DatasetSpec, border: Border) -> DatasetSpec:
-    """The description with the trimap's border counted so."""
-    assert spec.mask is not None
-    values = {"pet": (1,), "background": (2,), "ignore": ()}
-    values[border] = (*values[border], _BORDER)
-    mask = dataclasses.replace(
-        spec.mask, values=(values["pet"],), background=values["background"], ignored=values["ignore"]
-    )
-    return dataclasses.replace(spec, mask=mask)
+def described(spec_file: str, name: str) -> DatasetSpec:
+    """The description in the file, or the one that is shipped."""
+    return dataset_spec.load(spec_file) if spec_file else dataset_spec.shipped(name)
 
 
 def check_classes(folder: epath.Path, spec: DatasetSpec) -> None:
@@ -140,8 +123,10 @@ def check_classes(folder: epath.Path, spec: DatasetSpec) -> None:
     Raises:
         ValueError: they differ.
     """
-    for feature, label in (("label", "breed"), ("species", "species")):
-        found, expected = tfds_folder.class_names(folder, feature), spec.label(label).classes
+    for feature, name in (("label", "breed"), ("species", "species")):
+        if name not in {label.name for label in spec.labels}:
+            continue
+        found, expected = tfds_folder.class_names(folder, feature), spec.label(name).classes
         if found != expected:
             raise ValueError(f"{folder} has the {feature} names {found}, expected {expected}")
 

@@ -12,7 +12,6 @@ from etils import epath
 
 from components.datasets import pets, tfds_folder
 from components.datasets.source import RawRecord
-from schema import dataset_spec
 from schema.dataset_spec import DatasetSpec
 
 _progress = logging.getLogger("progress")
@@ -25,23 +24,22 @@ _DRAWN_BY = ("pet_drawings.py", "synthetic_pets_builder.py")
 class PetDrawings:
     """So many drawings a breed in TFDS' split `train`, and half as many, but at least two, in `test`."""
 
-    examples_per_breed: int
+    drawings: int
     """2 or more: train and eval each need one of every breed."""
     data_dir: str = ""
     """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
-    border: pets.Border = "pet"
-    """What a trimap's border counts as."""
+    spec_file: str = ""
+    """The description; empty: schema/synthetic_pets.yaml."""
 
     def __post_init__(self) -> None:
-        pets.check_border(self.border)
-        if self.examples_per_breed < 2:
-            raise ValueError(f"examples_per_breed is {self.examples_per_breed}: train and eval each need one")
+        if self.drawings < 2:
+            raise ValueError(
+                f"drawings is {self.drawings}: give 2 or more, since train and eval each need one of a class"
+            )
         object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
 
     def spec(self) -> DatasetSpec:
-        return pets.with_border(
-            dataset_spec.load(pathlib.Path(dataset_spec.__file__).with_name(f"{NAME}.yaml")), self.border
-        )
+        return pets.described(self.spec_file, NAME)
 
     def key(self) -> str:
         folder = None if "://" in self.data_dir else self._prepared()
@@ -52,7 +50,7 @@ class PetDrawings:
             from components.datasets.synthetic_pets_builder import SyntheticPets
 
             builder = SyntheticPets(
-                config_name=self._config(), examples_per_breed=self.examples_per_breed, data_dir=self.data_dir
+                config_name=self._config(), examples_per_breed=self.drawings, data_dir=self.data_dir
             )
             _progress.info("drawing %s in %s", NAME, self.data_dir)
             try:
@@ -79,9 +77,9 @@ class PetDrawings:
 
     def _config(self) -> str:
         """A folder's name, so that other counts and other drawings never meet."""
-        return f"{self.examples_per_breed}_per_breed_{self._drawings_key()[:8]}"
+        return f"{self.drawings}_per_breed_{self._drawings_key()[:8]}"
 
     def _drawings_key(self) -> str:
         folder = pathlib.Path(__file__).parent
         code = b"".join((folder / name).read_bytes() for name in _DRAWN_BY)
-        return hashlib.sha256(code + str(self.examples_per_breed).encode()).hexdigest()
+        return hashlib.sha256(code + str(self.drawings).encode()).hexdigest()

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.oxford_iiit_pet import oxford_iiit_pet_dataset_builder
 
 from components.datasets import pet_drawings
-from schema import pets
+from tests.drawn import BREEDS, SPECIES_OF_BREED
 
 _SEED = 37
 
@@ -60,8 +60,8 @@ def _draw_official_layout(root: pathlib.Path, numbers: range) -> tuple[str, str,
     images.mkdir()
     (annotations / "trimaps").mkdir(parents=True)
     lines = []
-    for label, breed in enumerate(pets.BREEDS):
-        species = pets.SPECIES_OF_BREED[label]
+    for label, breed in enumerate(BREEDS):
+        species = SPECIES_OF_BREED[label]
         for number in numbers:
             drawing = pet_drawings.draw(breed, np.random.default_rng((_SEED, label, number)))
             name = f"{breed}_{number}"

@@ -3,7 +3,7 @@
 A folder with `records.jsonl`, a line a record, in the order of the shards,
 
     {"file_name": "beagle_7.jpg", "split": "train", "what": "photo", "reason": "its photo cannot be used: it is empty",
-     "shard": "oxford_iiit_pet-train.tfrecord-00002-of-00008", "place": [2, 17], "labels": {"breed": 4},
+     "shard": "oxford_iiit_pet-train.tfrecord-00002-of-00008", "place": [2, 17], "labels": {"kind": 4},
      "photo": "files/00002-000017.jpg", "mask": "files/00002-000017-mask.png"}
 
 and in `files` the bytes as they were; `photo` and `mask` are null where the source had none.

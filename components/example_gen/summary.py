@@ -1,10 +1,10 @@
 """What ingestion counted: `summary.json` beside the splits, the lines on the console, and when a run must stop.
 
     {"dataset": "oxford_iiit_pet", "title": "Oxford-IIIT Pet",
-     "splits": {"train": {"read": 3313, "examples": 3312, "labels": {"breed": {"Abyssinian": 90, ...}, ...},
+     "splits": {"train": {"read": 3313, "examples": 3312, "labels": {"kind": {"crack": 90, ...}, ...},
                           "sizes": {"small": 1200, ...}, "without_mask": 0, "empty_masks": 0, "between_pixels": 0,
-                          "masks_with_specks": 310, "speck_pixels": {"pet": 5210}, "repaired": {"orientation": 4},
-                          "quarantined": {"photo": 1}, "duplicates": 2, "missing_classes": {"breed": []}}, ...}}
+                          "masks_with_specks": 310, "speck_pixels": {"defect": 5210}, "repaired": {"orientation": 4},
+                          "quarantined": {"photo": 1}, "duplicates": 2, "missing_classes": {"kind": []}}, ...}}
 
 `read` is `examples` and all of `quarantined`; `duplicates` are copies of photos within the split, beyond the first.
 """

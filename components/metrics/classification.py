@@ -19,13 +19,13 @@ def count_classes(label: np.ndarray, probabilities: np.ndarray) -> Sums:
     """Counts one example.
 
     Args:
-        label: The true class in [0, C): one integer.
+        label: The true class in [0, C): one integer; a negative one is unknown, and all counts are 0.
         probabilities: [C], each in [0, 1].
 
     Returns:
-        `confusion`: int64 [C, C], rows true, columns predicted; `ranks`: int64 [C], 1 at k if the true class is
-        the k-th most probable, from 0; `log_loss`: float; `bins`: float64 [CALIBRATION_BINS, 3], the columns
-        examples, right ones and confidence, by confidence in equal steps open on the left.
+        `examples`: int; `confusion`: int64 [C, C], rows true, columns predicted; `ranks`: int64 [C], 1 at k if the
+        true class is the k-th most probable, from 0; `log_loss`: float; `bins`: float64 [CALIBRATION_BINS, 3], the
+        columns examples, right ones and confidence, by confidence in equal steps open on the left.
 
     Raises:
         ValueError: The probabilities are not one vector, or the label is none of their indices.
@@ -33,12 +33,21 @@ def count_classes(label: np.ndarray, probabilities: np.ndarray) -> Sums:
     probabilities = probabilities.squeeze()
     classes = probabilities.size
     true = int(label.item())
-    if probabilities.ndim != 1 or not 0 <= true < classes:
+    if probabilities.ndim != 1 or true >= classes:
         raise ValueError(f"the label is {true} and the probabilities have shape {probabilities.shape}")
+    if true < 0:
+        return {
+            "examples": 0,
+            "confusion": np.zeros((classes, classes), np.int64),
+            "ranks": np.zeros(classes, np.int64),
+            "log_loss": 0.0,
+            "bins": np.zeros((CALIBRATION_BINS, 3)),
+        }
     # From the back of a stable sort, as scikit-learn's top_k_accuracy_score breaks ties.
     ranking = np.argsort(probabilities, kind="stable")[::-1]
     predicted = int(np.argmax(probabilities))
     counts: Sums = {
+        "examples": 1,
         "confusion": np.zeros((classes, classes), np.int64),
         "ranks": (ranking == true).astype(np.int64),
         "log_loss": _log_loss(probabilities[true]),
@@ -83,6 +92,16 @@ class _ClassMetric(SummedMetric):
         return count_classes
 
 
+class ClassCount(_ClassMetric):
+    """Examples whose class is known."""
+
+    default_name = "example_count"
+    has_interval = False
+
+    def result(self, sums: Sums) -> float:
+        return float(sums["examples"])
+
+
 class ClassificationAccuracy(_ClassMetric):
     """The share of examples whose most probable class is the true one."""
 
@@ -90,6 +109,26 @@ class ClassificationAccuracy(_ClassMetric):
 
     def result(self, sums: Sums) -> float:
         return ratio(np.trace(sums["confusion"]), sums["examples"])
+
+
+class MajorityShare(_ClassMetric):
+    """The share of the most frequent class: the accuracy of a model that always names it."""
+
+    default_name = "majority_share"
+    has_interval = False
+
+    def result(self, sums: Sums) -> float:
+        return ratio(sums["confusion"].sum(axis=1).max(), sums["examples"])
+
+
+class GainOverMajority(_ClassMetric):
+    """Accuracy less the most frequent class's share, in [-1, 1]: what the model adds to always naming that class."""
+
+    default_name = "gain_over_majority"
+
+    def result(self, sums: Sums) -> float:
+        confusion = sums["confusion"]
+        return ratio(np.trace(confusion) - confusion.sum(axis=1).max(), sums["examples"])
 
 
 class Top5Accuracy(_ClassMetric):
@@ -127,7 +166,7 @@ class ClassPrecision(_ClassMetric):
     """float64 [C]: of the examples predicted as a class, the share that is; 0 if there is none."""
 
     default_name = "class_precision"
-    is_number = False
+    has_interval = False
 
     def result(self, sums: Sums) -> np.ndarray:
         return _per_class(np.diag(sums["confusion"]), sums["confusion"].sum(axis=0))
@@ -137,7 +176,7 @@ class ClassRecall(_ClassMetric):
     """float64 [C]: of the examples of a class, the share that is found; 0 if there is none."""
 
     default_name = "class_recall"
-    is_number = False
+    has_interval = False
 
     def result(self, sums: Sums) -> np.ndarray:
         return _per_class(np.diag(sums["confusion"]), sums["confusion"].sum(axis=1))
@@ -147,7 +186,7 @@ class ClassF1(_ClassMetric):
     """float64 [C]: harmonic mean of precision and recall; 0 for a class neither true nor predicted."""
 
     default_name = "class_f1"
-    is_number = False
+    has_interval = False
 
     def result(self, sums: Sums) -> np.ndarray:
         return _f1(sums["confusion"])
@@ -157,7 +196,7 @@ class ClassSupport(_ClassMetric):
     """int64 [C]: examples of each class."""
 
     default_name = "class_support"
-    is_number = False
+    has_interval = False
 
     def result(self, sums: Sums) -> np.ndarray:
         return sums["confusion"].sum(axis=1)
@@ -173,6 +212,16 @@ class MacroF1(_ClassMetric):
         return ratio(_f1(sums["confusion"]).sum(), occurs.sum())
 
 
+class WorstClassF1(_ClassMetric):
+    """The smallest F1 of the classes that have an example in the slice; 0 if there is none."""
+
+    default_name = "worst_class_f1"
+
+    def result(self, sums: Sums) -> float:
+        supported = sums["confusion"].sum(axis=1) > 0
+        return float(_f1(sums["confusion"])[supported].min(initial=1.0)) if supported.any() else 0.0
+
+
 class WeightedF1(_ClassMetric):
     """The mean of the classes' F1, weighted by their support."""
 
@@ -186,17 +235,21 @@ class ClassConfusionMatrix(_ClassMetric):
     """int64 [C, C]: examples, rows true, columns predicted."""
 
     default_name = "confusion_matrix"
-    is_number = False
+    has_interval = False
 
     def result(self, sums: Sums) -> np.ndarray:
         return sums["confusion"]
 
 
 METRICS = (
+    ClassCount,
     ClassificationAccuracy,
+    MajorityShare,
+    GainOverMajority,
     Top5Accuracy,
     MacroF1,
     WeightedF1,
+    WorstClassF1,
     LogLoss,
     CalibrationError,
     ClassPrecision,

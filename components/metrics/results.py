@@ -1,42 +1,12 @@
-"""What an Evaluator wrote, as plain data: for the console's table, the report and `metrics.json`.
-
-`read_metrics(evaluation_uri)` returns `{slice name: {head: {metric: result}}}`, made of dicts, lists, ints,
-floats and None only, so `json.dump` writes it as it is. NaN becomes None.
-
-Slice names, in this order: `overall`, `species: Cat`, `breed: Siamese` (values of `schema.pets.SPECIES`
-and `BREEDS`), `Cat, small` (species, then one of `schema.pets.SIZES`). A slice without examples is absent.
-
-Heads: `class` (breeds or species, whichever label the model names) and `mask`; a model of one task has one.
-
-| head    | metric                                                          | result                     |
-|---------|-----------------------------------------------------------------|----------------------------|
-| both    | `example_count`                                                 | int                        |
-| `class` | `accuracy`, `top_5_accuracy` (breeds only), `macro_f1`,         | interval                   |
-|         | `weighted_f1`, `log_loss`, `calibration_error`                  | interval                   |
-|         | `class_precision`, `class_recall`, `class_f1`                   | [C] floats in [0, 1]       |
-|         | `class_support`                                                 | [C] ints                   |
-|         | `confusion_matrix`                                              | [C][C] ints, rows are true |
-| `mask`  | `precision`, `recall`, `f1`, `iou`, `accuracy`,                 | interval                   |
-|         | `mean_image_f1`, `mean_image_iou`                               | interval                   |
-|         | `true_positives`, `false_positives`, `false_negatives`,         | int                        |
-|         | `true_negatives` (pixels; ignored ones are in none of the four) | int                        |
-
-An interval is `{"value": float, "lower": float or None, "upper": float or None}`: the figure and the bounds of
-its 95 % confidence interval over examples (photos, not pixels); the bounds are None where none was computed.
-The classes C stand in the order of `schema.pets.CLASSES[label]`.
-
-`failed_thresholds(evaluation_uri)` returns one sentence for each check that the model failed, such as
-`breed accuracy is 0.4120: 0.0880 below the threshold 0.5` or
-`mask f1 fell by 0.0340 from the blessed model's 0.9010: at most 0.01 is allowed`; an empty list if it passed
-all. It raises FileNotFoundError where the Evaluator wrote no validation result.
-"""
+"""What an Evaluator wrote, as frozen dataclasses: for the console's table, the report and `metrics.json`."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -44,31 +14,110 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
-from schema import pets
-
-Metrics = dict[str, dict[str, dict[str, Any]]]
+from schema import record
+from schema.dataset_spec import SIZE, DatasetSpec
 
 OVERALL = "overall"
-CLASS_HEAD, MASK_HEAD = "class", "mask"
 
 
-def read_metrics(evaluation_uri: str) -> Metrics:
-    """The candidate model's metrics, as the module's docstring lays them out.
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % confidence interval over examples (photos, not pixels)."""
+
+    value: float | None
+    """None where it is no number: JSON has no NaN."""
+    lower: float | None = None
+    """None where no interval was computed."""
+    upper: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassFigures:
+    """The class head on one slice; arrays over the C classes in the spec's order."""
+
+    example_count: int
+    """Examples whose class is known."""
+    accuracy: Interval
+    majority_share: float
+    """Of the most frequent class: the accuracy of always naming it."""
+    gain_over_majority: Interval
+    macro_f1: Interval
+    weighted_f1: Interval
+    worst_class_f1: Interval
+    log_loss: Interval
+    calibration_error: Interval
+    top_5_accuracy: Interval | None = None
+    """None for five classes or fewer."""
+    class_precision: tuple[float, ...] = ()
+    class_recall: tuple[float, ...] = ()
+    class_f1: tuple[float, ...] = ()
+    class_support: tuple[int, ...] = ()
+    confusion_matrix: tuple[tuple[int, ...], ...] = ()
+    """[C, C], rows are true."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskFigures:
+    """The mask head on one slice; of several foreground classes the means of those that occur."""
+
+    example_count: int
+    """Examples of which a pixel is known."""
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    iou: Interval
+    accuracy: Interval
+    mean_image_f1: Interval
+    mean_image_iou: Interval
+    class_f1: tuple[float, ...]
+    """[K], of the foreground classes."""
+    class_iou: tuple[float, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    """Pixels [K + 1, K + 1], background first, rows are true; unknown ones are in none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceFigures:
+    """Both heads on the examples of one slice; the head that a model lacks is None."""
+
+    by: Mapping[str, str]
+    """The class of each label, and the size, that the slice's examples have; empty: all examples."""
+    examples: int
+    classification: ClassFigures | None
+    segmentation: MaskFigures | None
+
+
+Evaluation = dict[str, SliceFigures]
+"""By the slice's name: `overall`, `kind: crack`, `crack, small`; in the order of the spec's slices and classes."""
+
+Figures = TypeVar("Figures", ClassFigures, MaskFigures)
+
+
+def read_evaluation(evaluation_uri: str, spec: DatasetSpec) -> Evaluation:
+    """The candidate model's figures; a slice without examples is absent.
+
+    Arrays over classes are kept of all examples alone: a slice's own confusion matrix is the rows of its classes, and
+    so many copies would be most of `metrics.json`.
 
     Args:
         evaluation_uri: The Evaluator's `evaluation` artifact.
+        spec: Of the data.
 
     Raises:
         FileNotFoundError: The Evaluator wrote no metrics there.
     """
-    slices = [(*_place(record.slice_key), _heads(record)) for record in tfma.load_metrics(evaluation_uri)]
-    if not slices:
+    placed = [(_place(loaded.slice_key, spec), _figures(loaded, spec)) for loaded in tfma.load_metrics(evaluation_uri)]
+    if not placed:
         raise FileNotFoundError(f"no metrics in {evaluation_uri}: did the Evaluator finish, on a split with examples?")
-    return {name: heads for _, name, heads in sorted(slices, key=lambda placed: placed[0])}
+    placed.sort(key=lambda pair: pair[0])
+    return {_name(figures.by): figures for _, figures in placed}
 
 
-def failed_thresholds(evaluation_uri: str) -> list[str]:
-    """One sentence for each check that the model failed, see the module's docstring.
+def failed_thresholds(evaluation_uri: str) -> tuple[str, ...]:
+    """One sentence for each check that the model failed, none if it passed all.
+
+    Such as `kind accuracy is 0.4120: 0.0880 below the threshold 0.5` or `mask f1 fell by 0.0340 from the blessed
+    model's 0.9010: at most 0.01 is allowed`.
 
     Args:
         evaluation_uri: The Evaluator's `evaluation` artifact.
@@ -81,56 +130,88 @@ def failed_thresholds(evaluation_uri: str) -> list[str]:
     validation = tfma.load_validation_result(evaluation_uri)
     baseline = _baseline_values(evaluation_uri)
     sentences = [
-        _sentence(failure, baseline)
+        _sentence(failure, baseline, _slice_words(validated.slice_key))
         for validated in validation.metric_validations_per_slice
         for failure in validated.failures
     ]
-    if validation.missing_slices:
-        sentences.append("no example was evaluated: the split is empty")
-    return sentences
+    for missing in validation.missing_slices:
+        values = ", ".join(missing.feature_values.values())
+        sentences.append(f"no example was evaluated{' of ' + values if values else ''}: the split holds none")
+    return tuple(sentences)
 
 
-def _place(slice_key: metrics_for_slice_pb2.SliceKey) -> tuple[tuple[int, ...], str]:
-    """A slice's position among all slices and its name."""
+def _by(slice_key: metrics_for_slice_pb2.SliceKey, spec: DatasetSpec) -> dict[str, str]:
+    """The slice's values in the order of the spec's labels, then `size`."""
     values = {single.column: single.bytes_value.decode() for single in slice_key.single_slice_keys}
-    species, breed, size = (values.get(feature) for feature in (pets.SPECIES_NAME, pets.BREED_NAME, pets.SIZE))
-    if breed:
-        return (2, pets.BREEDS.index(breed)), f"breed: {breed}"
-    if species and size:
-        return (3, pets.SPECIES.index(species), pets.SIZES.index(size)), f"{species}, {size}"
-    if species:
-        return (1, pets.SPECIES.index(species)), f"species: {species}"
-    return (0,), OVERALL
+    names = [*(label.name for label in spec.labels), SIZE]
+    known = {name: values.get(record.slice_feature(name)) for name in names}
+    return {name: value for name, value in known.items() if value is not None}
 
 
-def _heads(record: metrics_for_slice_pb2.MetricsForSlice) -> dict[str, dict[str, Any]]:
+def _place(slice_key: metrics_for_slice_pb2.SliceKey, spec: DatasetSpec) -> tuple[int, ...]:
+    """A slice's position: all examples, then the spec's slices, each in the order of its classes."""
+    by = _by(slice_key, spec)
+    if not by:
+        return (-1,)
+    order = {label.name: (*label.classes, record.UNKNOWN_NAME) for label in spec.labels} | {SIZE: record.SIZES}
+    number = [set(features) for features in spec.slices].index(set(by))
+    return (number, *(order[name].index(value) for name, value in by.items()))
+
+
+def _name(by: Mapping[str, str]) -> str:
+    """Of one value with its label, since two labels may have classes of one name; several explain each other."""
+    if not by:
+        return OVERALL
+    if len(by) == 1:
+        return next(f"{name}: {value}" for name, value in by.items())
+    return ", ".join(by.values())
+
+
+def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -> SliceFigures:
     heads: dict[str, dict[str, Any]] = {}
     examples = 0
-    for measured in record.metric_keys_and_values:
+    by = _by(loaded.slice_key, spec)
+    for measured in loaded.metric_keys_and_values:
         key = measured.key
         if key.is_diff or key.model_name == constants.BASELINE_KEY:
             continue
-        if key.name == "example_count":
+        if not key.output_name:
             examples = int(measured.value.double_value.value)
-        elif key.output_name:
-            head = heads.setdefault(MASK_HEAD if key.output_name == pets.MASK else CLASS_HEAD, {})
-            head[key.name] = _result(measured)
-    if MASK_HEAD in heads:
-        (tn, fp), (fn, tp) = heads[MASK_HEAD].pop("confusion_matrix")
-        heads[MASK_HEAD] |= {"true_positives": tp, "false_positives": fp, "false_negatives": fn, "true_negatives": tn}
-    return {name: {"example_count": examples, **head} for name, head in sorted(heads.items())}
+            continue
+        head = heads.setdefault("mask" if key.output_name == record.MASK else "class", {})
+        head[key.name] = _result(measured)
+    if by:
+        for figures in heads.values():
+            per_class = [key for key, value in figures.items() if isinstance(value, tuple)]
+            for key in per_class if figures is heads.get("class") else ():
+                del figures[key]
+    return SliceFigures(
+        by,
+        examples,
+        _typed(ClassFigures, heads["class"]) if "class" in heads else None,
+        _typed(MaskFigures, heads["mask"]) if "mask" in heads else None,
+    )
+
+
+def _typed(kind: type[Figures], figures: Mapping[str, Any]) -> Figures:
+    plain = {"example_count": int, "majority_share": float}
+    return kind(**{key: plain[key](value.value) if key in plain else value for key, value in figures.items()})
 
 
 def _result(measured: metrics_for_slice_pb2.MetricKeyAndValue) -> Any:
-    """A list for an array, else an interval."""
+    """Tuples for an array, else an interval."""
     if measured.value.HasField("array_value"):
         array = measured.value.array_value
-        return np.reshape(array.int64_values or array.float64_values, array.shape).tolist()
-    interval = {"value": _number(measured.value), "lower": None, "upper": None}
+        return _tuples(np.reshape(array.int64_values or array.float64_values, array.shape).tolist())
+    bounds = {}
     if measured.HasField("confidence_interval"):
-        interval["lower"] = _number(measured.confidence_interval.lower_bound)
-        interval["upper"] = _number(measured.confidence_interval.upper_bound)
-    return interval
+        bounds["lower"] = _number(measured.confidence_interval.lower_bound)
+        bounds["upper"] = _number(measured.confidence_interval.upper_bound)
+    return Interval(_number(measured.value), **bounds)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _number(value: metrics_for_slice_pb2.MetricValue) -> float | None:
@@ -143,16 +224,24 @@ def _baseline_values(evaluation_uri: str) -> dict[tuple[str, str], float]:
     """What the blessed model reached over all examples, by output and metric; empty if there was none."""
     return {
         (measured.key.output_name, measured.key.name): measured.value.double_value.value
-        for record in tfma.load_metrics(evaluation_uri)
-        if not record.slice_key.single_slice_keys
-        for measured in record.metric_keys_and_values
+        for loaded in tfma.load_metrics(evaluation_uri)
+        if not loaded.slice_key.single_slice_keys
+        for measured in loaded.metric_keys_and_values
         if measured.key.model_name == constants.BASELINE_KEY
     }
 
 
-def _sentence(failure: validation_result_pb2.ValidationFailure, baseline: Mapping[tuple[str, str], float]) -> str:
+def _slice_words(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
+    values: Iterable[str] = (single.bytes_value.decode() for single in slice_key.single_slice_keys)
+    joined = ", ".join(values)
+    return f" of {joined}" if joined else ""
+
+
+def _sentence(
+    failure: validation_result_pb2.ValidationFailure, baseline: Mapping[tuple[str, str], float], of_slice: str
+) -> str:
     key, threshold = failure.metric_key, failure.metric_threshold
-    name = f"{key.output_name} {key.name}"
+    name = f"{key.output_name} {key.name.replace('_', ' ')}{of_slice}"
     if not failure.HasField("metric_value"):
         return f"{name} was not measured"
     value = failure.metric_value.double_value.value
@@ -160,4 +249,6 @@ def _sentence(failure: validation_result_pb2.ValidationFailure, baseline: Mappin
         blessed, allowed = baseline[key.output_name, key.name], -threshold.change_threshold.absolute.value
         return f"{name} fell by {-value:.4f} from the blessed model's {blessed:.4f}: at most {allowed:g} is allowed"
     lowest = threshold.value_threshold.lower_bound.value
+    if key.name == "gain_over_majority" and not of_slice and lowest < 1e-6:
+        return f"{key.output_name} accuracy does not beat always naming the most frequent class: {value:+.4f}"
     return f"{name} is {value:.4f}: {lowest - value:.4f} below the threshold {lowest:g}"

@@ -1,9 +1,11 @@
-"""TFMA metrics of a binary mask, over all pixels of a slice or as a mean over its images.
+"""TFMA metrics of a mask, over all pixels of a slice or as a mean over its images.
 
 Usable in any EvalConfig: `MetricConfig(class_name="PixelF1", module="components.metrics.segmentation")`, with
-`output_names` naming the mask where the model has several outputs. Label and prediction are arrays of one
-shape, such as float32 [H, W, 1]: the label 1 is foreground, 0 background, a negative one weighs nothing;
-a pixel is predicted as foreground if its probability is above `threshold`.
+`output_names` naming the mask where the model has several outputs. The label is float32 [H, W, 1]: 0 background, k the
+k-th of K foreground classes, a negative pixel weighs nothing. With one foreground class the prediction has the label's
+shape, and a pixel is predicted as foreground if its probability is above `threshold`; with more it is [H, W, K + 1],
+and the most probable class is predicted. Figures of several classes are means over the foreground classes that occur,
+as label or prediction.
 """
 
 from __future__ import annotations
@@ -20,36 +22,78 @@ def count_pixels(label: np.ndarray, prediction: np.ndarray, threshold: float = 0
     """Counts one image.
 
     Args:
-        label: 1 foreground, 0 background, negative ignored; any shape and numeric type.
-        prediction: Probabilities of foreground in [0, 1], of the label's shape.
-        threshold: A pixel counts as predicted foreground if its probability is above.
+        label: Index of the class, 0 background, negative unknown; any shape, the last dimension 1 for several classes.
+        prediction: Probabilities in [0, 1]: of the foreground, in the label's shape, or of all classes, in the last
+            dimension.
+        threshold: A pixel counts as predicted foreground if its probability is above; of one foreground class alone.
 
     Returns:
-        `pixels`: int64 [2, 2], rows true, columns predicted, background first, as scikit-learn's
-        `confusion_matrix`; `image_f1` and `image_iou`: the image's own F1 and IoU in [0, 1], which
-        are 1 where neither label nor prediction holds a foreground pixel.
+        `pixels`: int64 [C, C] of C = K + 1 classes, rows true, columns predicted, background first, as scikit-learn's
+        `confusion_matrix`; `image_f1` and `image_iou`: the image's own F1 and IoU in [0, 1], 1 where neither label nor
+        prediction holds a foreground pixel; `examples`: 0 for an image of which no pixel is known, else 1.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: The shapes do not fit.
     """
-    if label.shape != prediction.shape:
+    if label.shape == prediction.shape:
+        pixels = _count_two_classes(label, prediction > threshold)
+    elif label.shape[:-1] == prediction.shape[:-1] and label.shape[-1] == 1:
+        pixels = _count_classes(label[..., 0], prediction.argmax(axis=-1), prediction.shape[-1])
+    else:
         raise ValueError(f"the mask's label has shape {label.shape} and its prediction {prediction.shape}")
-    predicted = prediction > threshold
+    known = bool(pixels.any())
+    f1, iou = class_f1(pixels), class_iou(pixels)
+    occurs = occurring(pixels)
+    return {
+        "examples": int(known),
+        "pixels": pixels,
+        "image_f1": known * (float(f1.sum() / occurs.sum()) if occurs.any() else 1.0),
+        "image_iou": known * (float(iou.sum() / occurs.sum()) if occurs.any() else 1.0),
+    }
+
+
+def _count_two_classes(label: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     foreground = label > 0
     counted: int = label.size
     if label.size and label.min() < 0:
         weighed = label >= 0
-        predicted &= weighed
+        predicted = predicted & weighed
         counted = int(np.count_nonzero(weighed))
     true_positives = np.count_nonzero(predicted & foreground)
     false_positives = np.count_nonzero(predicted) - true_positives
     false_negatives = np.count_nonzero(foreground) - true_positives
-    union = true_positives + false_positives + false_negatives
-    return {
-        "pixels": np.array([[counted - union, false_positives], [false_negatives, true_positives]], np.int64),
-        "image_f1": 2 * true_positives / (union + true_positives) if union else 1.0,
-        "image_iou": true_positives / union if union else 1.0,
-    }
+    rest = counted - true_positives - false_positives - false_negatives
+    return np.array([[rest, false_positives], [false_negatives, true_positives]], np.int64)
+
+
+def _count_classes(label: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    known = label >= 0
+    places = label[known].astype(np.int64) * classes + predicted[known]
+    return np.bincount(places, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
+
+
+def occurring(pixels: np.ndarray) -> np.ndarray:
+    """bool [K]: which foreground classes occur, as label or prediction; `pixels` is a confusion matrix [C, C]."""
+    return (pixels.sum(axis=0) + pixels.sum(axis=1))[1:] > 0
+
+
+def class_f1(pixels: np.ndarray) -> np.ndarray:
+    """float64 [K]: 2 TP / (2 TP + FP + FN) of each foreground class, the Dice coefficient; 0 if it does not occur."""
+    return _quotients(2 * np.diag(pixels), pixels.sum(axis=0) + pixels.sum(axis=1))
+
+
+def class_iou(pixels: np.ndarray) -> np.ndarray:
+    """float64 [K]: TP / (TP + FP + FN) of each foreground class, the Jaccard index; 0 if it does not occur."""
+    return _quotients(np.diag(pixels), pixels.sum(axis=0) + pixels.sum(axis=1) - np.diag(pixels))
+
+
+def _quotients(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    of_classes = numerator[1:], denominator[1:]
+    return np.divide(*of_classes, out=np.zeros(len(numerator) - 1), where=of_classes[1] != 0)
+
+
+def _mean(of_classes: np.ndarray, pixels: np.ndarray) -> float:
+    return ratio(of_classes.sum(), occurring(pixels).sum())
 
 
 class _PixelMetric(SummedMetric):
@@ -72,14 +116,24 @@ class _PixelMetric(SummedMetric):
         return functools.partial(count_pixels, threshold=self._threshold)
 
 
+class MaskCount(_PixelMetric):
+    """Examples of which a pixel is known."""
+
+    default_name = "example_count"
+    has_interval = False
+
+    def result(self, sums: Sums) -> float:
+        return float(sums["examples"])
+
+
 class PixelPrecision(_PixelMetric):
     """TP / (TP + FP): how much of the predicted foreground is foreground; 0 if there is none."""
 
     default_name = "precision"
 
     def result(self, sums: Sums) -> float:
-        (_, fp), (_, tp) = sums["pixels"]
-        return ratio(tp, tp + fp)
+        pixels = sums["pixels"]
+        return _mean(_quotients(np.diag(pixels), pixels.sum(axis=0)), pixels)
 
 
 class PixelRecall(_PixelMetric):
@@ -88,8 +142,8 @@ class PixelRecall(_PixelMetric):
     default_name = "recall"
 
     def result(self, sums: Sums) -> float:
-        _, (fn, tp) = sums["pixels"]
-        return ratio(tp, tp + fn)
+        pixels = sums["pixels"]
+        return _mean(_quotients(np.diag(pixels), pixels.sum(axis=1)), pixels)
 
 
 class PixelF1(_PixelMetric):
@@ -98,8 +152,7 @@ class PixelF1(_PixelMetric):
     default_name = "f1"
 
     def result(self, sums: Sums) -> float:
-        (_, fp), (fn, tp) = sums["pixels"]
-        return ratio(2 * tp, 2 * tp + fp + fn)
+        return _mean(class_f1(sums["pixels"]), sums["pixels"])
 
 
 class PixelIoU(_PixelMetric):
@@ -108,12 +161,11 @@ class PixelIoU(_PixelMetric):
     default_name = "iou"
 
     def result(self, sums: Sums) -> float:
-        (_, fp), (fn, tp) = sums["pixels"]
-        return ratio(tp, tp + fp + fn)
+        return _mean(class_iou(sums["pixels"]), sums["pixels"])
 
 
 class PixelAccuracy(_PixelMetric):
-    """(TP + TN) / all pixels that are not ignored; 0 if all are."""
+    """Right pixels / all pixels that are known; 0 if none is."""
 
     default_name = "accuracy"
 
@@ -122,13 +174,33 @@ class PixelAccuracy(_PixelMetric):
 
 
 class PixelConfusionMatrix(_PixelMetric):
-    """Pixels as int64 [[TN, FP], [FN, TP]], the order of scikit-learn."""
+    """Pixels as int64 [C, C], background first; of one foreground class [[TN, FP], [FN, TP]], scikit-learn's order."""
 
     default_name = "confusion_matrix"
-    is_number = False
+    has_interval = False
 
     def result(self, sums: Sums) -> np.ndarray:
         return sums["pixels"]
+
+
+class MaskClassF1(_PixelMetric):
+    """float64 [K]: F1 of each foreground class over all pixels."""
+
+    default_name = "class_f1"
+    has_interval = False
+
+    def result(self, sums: Sums) -> np.ndarray:
+        return class_f1(sums["pixels"])
+
+
+class MaskClassIoU(_PixelMetric):
+    """float64 [K]: IoU of each foreground class over all pixels."""
+
+    default_name = "class_iou"
+    has_interval = False
+
+    def result(self, sums: Sums) -> np.ndarray:
+        return class_iou(sums["pixels"])
 
 
 class MeanImageF1(_PixelMetric):
@@ -150,12 +222,15 @@ class MeanImageIoU(_PixelMetric):
 
 
 METRICS = (
+    MaskCount,
     PixelPrecision,
     PixelRecall,
     PixelF1,
     PixelIoU,
     PixelAccuracy,
     PixelConfusionMatrix,
+    MaskClassF1,
+    MaskClassIoU,
     MeanImageF1,
     MeanImageIoU,
 )

@@ -29,7 +29,7 @@ Sums = dict[str, Any]
 """Named counts of some examples: integers, floats or arrays of them, that add up over examples."""
 
 CountFn = Callable[[np.ndarray, np.ndarray], Sums]
-"""(label, prediction) of one example -> its counts; `examples`, 1, is added to them."""
+"""(label, prediction) of one example -> its counts; `examples` among them is 0 where the label is unknown, else 1."""
 
 ResultFn = Callable[[Sums], float | np.ndarray]
 
@@ -41,7 +41,7 @@ class SummedMetric(metric_types.Metric, abc.ABC):
 
     Args:
         name: The metric's name in the results; by default `default_name`.
-        interval: Compute a 95 % confidence interval, where the metric is a number. The extracts must hold the
+        interval: Compute a 95 % confidence interval, where the metric is an estimate. The extracts must hold the
             serialized examples, as the Evaluator's do.
         code: A fingerprint of the code that computes the metric. It changes nothing but the EvalConfig, and by
             that TFX's cache key: an Evaluator runs again when the code has changed.
@@ -49,7 +49,8 @@ class SummedMetric(metric_types.Metric, abc.ABC):
     """
 
     default_name: ClassVar[str]
-    is_number: ClassVar[bool] = True
+    has_interval: ClassVar[bool] = True
+    """False for counts and arrays."""
 
     def __init__(self, name: str | None, interval: bool, code: str, **parameters: Any) -> None:
         name = name or self.default_name
@@ -58,7 +59,7 @@ class SummedMetric(metric_types.Metric, abc.ABC):
 
     @property
     def compute_confidence_interval(self) -> bool:
-        return self.is_number
+        return self.has_interval
 
     @abc.abstractmethod
     def sums_key(self) -> str:
@@ -70,7 +71,7 @@ class SummedMetric(metric_types.Metric, abc.ABC):
 
     @abc.abstractmethod
     def result(self, sums: Sums) -> float | np.ndarray:
-        """Reads the metric off the sums of a slice."""
+        """Reads the metric off the sums of a slice; no example at all adds up to zeros."""
 
     def _create_computations(
         self, model_names: list[str] | None = None, output_names: list[str] | None = None, **_: Any
@@ -87,7 +88,7 @@ class SummedMetric(metric_types.Metric, abc.ABC):
                 key = metric_types.MetricKey(self.name, model_name, output_name)
                 read = functools.partial(_read, key=key, sums_key=sums_key, result=self.result)
                 computations.append(metric_types.DerivedMetricComputation([key], read))
-                if self._groups > 1 and self.is_number:
+                if self._groups > 1 and self.has_interval:
                     # Not before TFMA has compared the number with the baseline's, for it cannot compare intervals.
                     estimate = functools.partial(_estimate, key=key, sums_key=sums_key, result=self.result)
                     computations.append(metric_types.CIDerivedMetricComputation([key], estimate))
@@ -148,7 +149,7 @@ class _Counter(metric_types.Preprocessor):
             _of_output(extracts[key], self._model_name, self._output_name, key)
             for key in (constants.LABELS_KEY, constants.PREDICTIONS_KEY)
         )
-        yield self._group(extracts), {"examples": 1, **self._count_fn(label, prediction)}
+        yield self._group(extracts), self._count_fn(label, prediction)
 
     def _group(self, extracts: Mapping[str, Any]) -> int:
         """By content: the same for every model and run, whatever the order."""

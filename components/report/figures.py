@@ -1,11 +1,11 @@
-"""What the report shows, drawn from `metrics.json` and the models' answers, under fixed names in the report's folder.
+"""What the report shows, drawn from a comparison and the models' answers, under fixed names in the report's folder.
 
 | name                                        | figure                                             |
 |---------------------------------------------|----------------------------------------------------|
 | `plots/curve-KEY`                           | learning curves of every model, see `plots.CURVES` |
 | `plots/confusion-MODEL`                     | confusion matrix of the classes                    |
 | `plots/slices-class`, `plots/slices-mask`   | accuracy and mask F1 with intervals                |
-| `portraits/CLASS.jpg`                       | one photo of the class                             |
+| `portraits/NUMBER.jpg`                      | one example of the class with that index           |
 | `gallery/MODEL/KIND-NUMBER-PANEL`           | one case, see `pictures.PANELS`                    |
 """
 
@@ -19,66 +19,89 @@ import numpy as np
 import numpy.typing as npt
 
 from components.comparison.predictions import Predictions, Truth
+from components.comparison.results import Comparison
+from components.metrics.results import OVERALL, Interval, SliceFigures
 from components.report import pictures, plots
 
 Array = npt.NDArray[Any]
-Metrics = Mapping[str, Any]
 
 PORTRAIT_SIDE = 128
-SLICE_FIGURES = {"class": ("accuracy", "Accuracy"), "mask": ("f1", "Mask F1")}
-"""The figure that `plots/slices-HEAD` shows of each head."""
+MANY_CLASSES = 10
+"""A label of more classes has its slices in the table alone."""
 
 
-def draw_plots(metrics: Metrics, folder: str) -> None:
+def draw_plots(compared: Comparison, folder: str) -> None:
     """Draws every plot that these models' heads allow."""
-    histories = {name: model["history"] for name, model in metrics["models"].items()}
+    histories = {name: model.history for name, model in compared.models.items()}
     for key in plots.CURVES:
         if any(key in epoch for history in histories.values() for epoch in history["epochs"]):
             plots.learning_curve(histories, key, os.path.join(folder, "plots", f"curve-{key}"))
-    if metrics["label"]:
-        for name, model in metrics["models"].items():
-            order = model["order"]
-            counts = np.array(model["metrics"]["overall"]["class"]["confusion_matrix"])[np.ix_(order, order)]
-            classes = [metrics["label"]["classes"][index].replace("_", " ") for index in order]
+    if compared.heads.label:
+        for name, model in compared.models.items():
+            overall = model.metrics[OVERALL].classification
+            assert overall is not None
+            order = list(model.order)
+            counts = np.array(overall.confusion_matrix)[np.ix_(order, order)]
+            classes = [compared.heads.label.classes[index].replace("_", " ") for index in order]
             plots.confusion(counts, classes, os.path.join(folder, "plots", f"confusion-{name}"))
-    for head, (figure, title) in SLICE_FIGURES.items():
-        rows = _slice_rows(metrics, head, figure)
+    for head, title in (("class", "Accuracy"), ("mask", "Mask F1")):
+        rows = _slice_rows(compared, head)
         if rows:
             plots.intervals(rows, title, os.path.join(folder, "plots", f"slices-{head}"))
 
 
-def _slice_rows(metrics: Metrics, head: str, figure: str) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Of the slices by species and size: thirty-seven breeds stand in the table."""
-    rows: dict[str, dict[str, dict[str, float | None]]] = {}
-    for name, model in metrics["models"].items():
-        for of_slice, heads in model["metrics"].items():
-            if head in heads and not of_slice.startswith("breed: "):
-                rows.setdefault(of_slice.removeprefix("species: "), {})[name] = heads[head][figure]
+def headline_figure(figures: SliceFigures, head: str) -> Interval | None:
+    """The figure that stands for a head: accuracy or mask F1."""
+    if head == "class":
+        return figures.classification.accuracy if figures.classification else None
+    return figures.segmentation.f1 if figures.segmentation else None
+
+
+def plotted_slice(compared: Comparison, figures: SliceFigures) -> bool:
+    """Whether a slice has a row in the plots: of a label with many classes the table tells."""
+    only = next(iter(figures.by)) if len(figures.by) == 1 else ""
+    return not any(label.name == only and len(label.classes) > MANY_CLASSES for label in compared.spec.labels)
+
+
+def _slice_rows(compared: Comparison, head: str) -> dict[str, dict[str, Interval]]:
+    rows: dict[str, dict[str, Interval]] = {}
+    for name, model in compared.models.items():
+        for of_slice, figures in model.metrics.items():
+            shown = headline_figure(figures, head)
+            if shown and plotted_slice(compared, figures):
+                title = ", ".join(figures.by.values()) or of_slice
+                rows.setdefault(title.replace("_", " "), {})[name] = shown
     return rows
 
 
-def classes_shown(metrics: Metrics) -> list[str]:
+def classes_shown(compared: Comparison) -> list[str]:
     """Classes whose portrait the report shows: those of the most confused pairs."""
-    if not metrics["label"]:
+    if not compared.heads.label:
         return []
-    classes = metrics["label"]["classes"]
-    numbers = {pair[side] for model in metrics["models"].values() for pair in model["pairs"] for side in "ab"}
-    return [classes[number] for number in sorted(numbers) if classes[number] in metrics["portraits"]]
+    classes = compared.heads.label.classes
+    numbers = {side for model in compared.models.values() for pair in model.pairs for side in (pair.a, pair.b)}
+    return [classes[number] for number in sorted(numbers) if classes[number] in compared.portraits]
 
 
-def photos_shown(metrics: Metrics) -> set[str]:
+def portrait_file(compared: Comparison, name: str) -> str:
+    """Where a class's portrait lies; by number, since a class's name may hold what no file's name may."""
+    assert compared.heads.label is not None
+    return f"portraits/{compared.heads.label.classes.index(name)}.jpg"
+
+
+def photos_shown(compared: Comparison) -> set[str]:
     """File names of all photos that the report shows."""
     gallery = {
-        case["file_name"]
-        for model in metrics["models"].values()
-        for kind_of_case in model["cases"].values()
+        case.file_name
+        for model in compared.models.values()
+        for kind_of_case in model.cases.values()
         for case in kind_of_case
     }
-    return gallery | {metrics["portraits"][name] for name in classes_shown(metrics)}
+    return gallery | {compared.portraits[name] for name in classes_shown(compared)}
 
 
 def write_pictures(
-    metrics: Metrics,
+    compared: Comparison,
     photos: Mapping[str, Array],
     truth: Truth,
     predictions: Mapping[str, Predictions],
@@ -87,24 +110,25 @@ def write_pictures(
     """Writes the portraits and the gallery.
 
     Args:
-      metrics: As in `metrics.json`.
+      compared: As in `metrics.json`.
       photos: uint8 [H, W, 3] RGB, by file name, of all of `photos_shown`.
       truth: Of split `test`.
       predictions: By model.
       folder: The report's.
     """
-    for name in classes_shown(metrics):
-        path = os.path.join(folder, "portraits", f"{name}.jpg")
-        pictures.write_photo(photos[metrics["portraits"][name]], path, PORTRAIT_SIDE)
+    for name in classes_shown(compared):
+        path = os.path.join(folder, portrait_file(compared, name))
+        pictures.write_photo(photos[compared.portraits[name]], path, PORTRAIT_SIDE)
     index_of = {file_name: index for index, file_name in enumerate(truth.file_names)}
-    for name, model in metrics["models"].items():
+    for name, model in compared.models.items():
         masks = predictions[name].masks
-        for kind, kind_of_case in model["cases"].items():
+        for kind, kind_of_case in model.cases.items():
             for number, case in enumerate(kind_of_case):
-                index = index_of[case["file_name"]]
+                index = index_of[case.file_name]
                 stem = os.path.join(folder, "gallery", name, f"{kind}-{number}")
-                photo = photos[case["file_name"]]
-                if masks is None:
-                    pictures.write_photo(photo, f"{stem}-photo.jpg")
+                photo = photos[case.file_name]
+                if masks:
+                    several = len(compared.heads.mask.classes) > 1 if compared.heads.mask else False
+                    pictures.write_panels(photo, truth.masks.mask(index), masks.mask(index), several, stem)
                 else:
-                    pictures.write_panels(photo, truth.masks[index], truth.counted[index], masks[index], stem)
+                    pictures.write_photo(photo, f"{stem}-photo.jpg")

@@ -1,8 +1,9 @@
-"""The page: `index.html` from `metrics.json` and the pictures beside it. Needs no TensorFlow, takes a second."""
+"""The page: `index.html`, drawn once of a comparison and the pictures beside it."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import mimetypes
 import os
@@ -12,14 +13,14 @@ from typing import Any, NamedTuple
 import jinja2
 import markupsafe
 
-from schema import pets
+from components.comparison.results import Comparison, ModelResult
+from components.metrics.results import OVERALL, Interval
+from components.report import figures, pictures
 
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "index.html"
 DASH = "\N{EN DASH}"
 """Between the ends of an interval, and for a figure that there is not."""
-
-Metrics = Mapping[str, Any]
 
 
 class Cell(NamedTuple):
@@ -44,26 +45,31 @@ class Measure(NamedTuple):
 
     name: str
     unit: str
-    read: Callable[[Mapping[str, Any]], Any]
-    """From one of `metrics["models"]`; None where the model lacks the head."""
+    read: Callable[[ModelResult], Interval | float | None]
+    """None where the model lacks the head."""
     show: Callable[[float], str]
     best: Callable[..., float] | None
 
 
-def write_metrics(metrics: Metrics, folder: str) -> None:
-    """Writes `metrics.json`; a number that is not finite is an error, as JSON has none."""
+def write(compared: Comparison, folder: str) -> str:
+    """Writes `metrics.json` and `index.html` beside the pictures in `folder`; returns the page's path."""
     with open(os.path.join(folder, METRICS_FILE), "w", encoding="utf-8") as file:
-        json.dump(metrics, file, allow_nan=False)
+        file.write(compared.to_json())
+    path = os.path.join(folder, PAGE_FILE)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(_draw(compared, folder))
+    return path
 
 
-def read_metrics(folder: str) -> dict[str, Any]:
+def add_seconds(folder: str, seconds: Mapping[str, float]) -> str:
+    """Adds to the report in `folder` how long each component took, by its name; returns the page's path."""
     with open(os.path.join(folder, METRICS_FILE), encoding="utf-8") as file:
-        return json.load(file)
+        compared = Comparison.from_json(file.read())
+    run = dataclasses.replace(compared.run, seconds=dict(seconds))
+    return write(dataclasses.replace(compared, run=run), folder)
 
 
-def write_page(folder: str) -> str:
-    """Draws `index.html` from what lies in `folder`; returns its path."""
-    metrics = read_metrics(folder)
+def _draw(compared: Comparison, folder: str) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(os.path.dirname(__file__)),
         autoescape=True,
@@ -74,27 +80,24 @@ def write_page(folder: str) -> str:
     environment.filters.update(
         bounds=_bounds, percent=percent, duration=duration, megabytes=megabytes, readable=readable
     )
-    page = environment.get_template("page.html.j2").render(
-        **metrics,
-        names=list(metrics["models"]),
-        overall={name: model["metrics"]["overall"] for name, model in metrics["models"].items()},
-        has_mask=has_head(metrics, "mask"),
-        headline=headline(metrics),
-        class_rows=class_rows(metrics),
-        slice_rows=slice_rows(metrics),
-        data_rows=data_rows(metrics),
-        config_rows=list(flat(metrics["run"]["config"])),
+    return environment.get_template("page.html.j2").render(
+        compared=compared,
+        spec=compared.spec,
+        label=compared.heads.label,
+        mask_classes=compared.heads.mask.classes if compared.heads.mask else (),
+        models=compared.models,
+        names=list(compared.models),
+        overall={name: model.metrics[OVERALL] for name, model in compared.models.items()},
+        headline=headline(compared),
+        class_rows=class_rows(compared),
+        slice_rows=slice_rows(compared),
+        data_rows=data_rows(compared),
+        class_colours=pictures.CLASS_COLOURS,
+        config_rows=list(flat(compared.run.config)),
+        portrait=lambda name: figures.portrait_file(compared, name),
         exists=lambda name: os.path.exists(os.path.join(folder, name)),
         inline=lambda name: inline(os.path.join(folder, name)),
     )
-    path = os.path.join(folder, PAGE_FILE)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(page)
-    return path
-
-
-def has_head(metrics: Metrics, head: str) -> bool:
-    return any(head in model["metrics"]["overall"] for model in metrics["models"].values())
 
 
 def inline(path: str) -> markupsafe.Markup:
@@ -126,20 +129,23 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _bounds(figure: Mapping[str, float | None], show: Callable[[float], str] = percent) -> str:
+def _bounds(figure: Interval, show: Callable[[float], str] = percent) -> str:
     """The interval, cut at what a share can be: the jackknife's is symmetric, so it can reach beyond 0 and 1."""
-    lower, upper = figure["lower"], figure["upper"]
-    if lower is None or upper is None:
+    if figure.lower is None or figure.upper is None:
         return ""
-    return f"{show(max(lower, 0.0))}{DASH}{show(min(upper, 1.0) if show is percent else upper)}"
+    return f"{show(max(figure.lower, 0.0))}{DASH}{show(min(figure.upper, 1.0) if show is percent else figure.upper)}"
 
 
-def _interval(figure: Mapping[str, float | None]) -> Cell:
-    return Cell(percent(figure["value"]), _bounds(figure), sort=figure["value"])
+def _interval(figure: Interval) -> Cell:
+    return Cell(percent(figure.value), _bounds(figure), sort=figure.value)
 
 
-def _figure(head: str, key: str) -> Callable[[Mapping[str, Any]], Any]:
-    return lambda model: model["metrics"]["overall"].get(head, {}).get(key)
+def _of_class(name: str) -> Callable[[ModelResult], Interval | float | None]:
+    return lambda model: getattr(model.metrics[OVERALL].classification, name, None)
+
+
+def _of_mask(name: str) -> Callable[[ModelResult], Interval | float | None]:
+    return lambda model: getattr(model.metrics[OVERALL].segmentation, name, None)
 
 
 def _plain(value: float) -> str:
@@ -147,88 +153,97 @@ def _plain(value: float) -> str:
 
 
 MEASURES = (
-    Measure("Accuracy", "%", _figure("class", "accuracy"), percent, max),
-    Measure("Top-5 accuracy", "%", _figure("class", "top_5_accuracy"), percent, max),
-    Measure("Weighted F1", "%", _figure("class", "weighted_f1"), percent, max),
-    Measure("Macro F1", "%", _figure("class", "macro_f1"), percent, max),
-    Measure("Log loss", "nats", _figure("class", "log_loss"), _plain, min),
-    Measure("Calibration error", "%", _figure("class", "calibration_error"), percent, min),
-    Measure("Mask F1", "%", _figure("mask", "f1"), percent, max),
-    Measure("Mask IoU", "%", _figure("mask", "iou"), percent, max),
-    Measure("Mask F1, mean of photos", "%", _figure("mask", "mean_image_f1"), percent, max),
-    Measure("Parameters", "millions", lambda model: model["history"]["parameters"] / 1e6, lambda n: f"{n:.2f}", min),
-    Measure("Size on disk", "MB", lambda model: model["size_bytes"], megabytes, min),
-    Measure("Training time", "", lambda model: model["history"]["train_seconds"], duration, min),
-    Measure("Inference", "photos/s", lambda model: model["inference_images_per_second"], lambda n: f"{n:.0f}", max),
+    Measure("Accuracy", "%", _of_class("accuracy"), percent, max),
+    Measure("Always the most frequent class", "%", _of_class("majority_share"), percent, None),
+    Measure("Top-5 accuracy", "%", _of_class("top_5_accuracy"), percent, max),
+    Measure("Weighted F1", "%", _of_class("weighted_f1"), percent, max),
+    Measure("Macro F1", "%", _of_class("macro_f1"), percent, max),
+    Measure("F1 of the worst class", "%", _of_class("worst_class_f1"), percent, max),
+    Measure("Log loss", "nats", _of_class("log_loss"), _plain, min),
+    Measure("Calibration error", "%", _of_class("calibration_error"), percent, min),
+    Measure("Mask F1", "%", _of_mask("f1"), percent, max),
+    Measure("Mask IoU", "%", _of_mask("iou"), percent, max),
+    Measure("Mask F1, mean of photos", "%", _of_mask("mean_image_f1"), percent, max),
+    Measure("Parameters", "millions", lambda model: model.history["parameters"] / 1e6, lambda n: f"{n:.2f}", min),
+    Measure("Size on disk", "MB", lambda model: model.size_bytes, megabytes, min),
+    Measure("Training time", "", lambda model: model.history["train_seconds"], duration, min),
+    Measure("Inference", "photos/s", lambda model: model.inference_images_per_second, lambda n: f"{n:.0f}", max),
 )
 
 
-def headline(metrics: Metrics) -> list[Row]:
+def headline(compared: Comparison) -> list[Row]:
     """The rows of the first table; a row whose head is absent is left out."""
     rows = []
     for measure in MEASURES:
-        figures = [measure.read(model) for model in metrics["models"].values()]
-        values = [figure["value"] if isinstance(figure, dict) else figure for figure in figures]
+        found = [measure.read(model) for model in compared.models.values()]
+        values = [figure.value if isinstance(figure, Interval) else figure for figure in found]
         known = [value for value in values if value is not None]
         if not known:
             continue
         shown = [measure.show(value) if value is not None else DASH for value in values]
         best = measure.best(known) if measure.best and len(set(shown)) > 1 else None
         cells = []
-        for figure, value, text in zip(figures, values, shown, strict=True):
-            bounds = _bounds(figure, measure.show) if isinstance(figure, dict) else ""
+        for figure, value, text in zip(found, values, shown, strict=True):
+            bounds = _bounds(figure, measure.show) if isinstance(figure, Interval) else ""
             cells.append(Cell(text, bounds, value is not None and value == best))
         rows.append(Row(measure.name, cells, measure.unit))
     return rows
 
 
-def class_rows(metrics: Metrics) -> list[Row]:
+def class_rows(compared: Comparison) -> list[Row]:
     """A row a class: its support, then precision, recall, F1 and mask F1 of each model."""
-    if not metrics["label"]:
+    label = compared.heads.label
+    if not label:
         return []
     rows = []
-    for number, name in enumerate(metrics["label"]["classes"]):
+    for number, name in enumerate(label.classes):
         cells: list[Cell] = []
-        for model in metrics["models"].values():
-            overall = model["metrics"]["overall"]["class"]
-            support = overall["class_support"][number]
+        for model in compared.models.values():
+            overall = model.metrics[OVERALL].classification
+            assert overall is not None
+            support = overall.class_support[number]
             if not cells:
                 cells.append(Cell(str(support), sort=support))
-            for key in ("class_precision", "class_recall", "class_f1"):
-                value = overall[key][number] if support else None
+            for values in (overall.class_precision, overall.class_recall, overall.class_f1):
+                value = values[number] if support else None
                 cells.append(Cell(percent(value), sort=value))
-            if has_head(metrics, "mask"):
-                of_class = model["metrics"].get(f"{metrics['label']['name']}: {name}", {})
-                value = of_class["mask"]["f1"]["value"] if "mask" in of_class else None
+            if compared.heads.mask:
+                of_class = next((one for one in model.metrics.values() if one.by == {label.name: name}), None)
+                value = of_class.segmentation.f1.value if of_class and of_class.segmentation else None
                 cells.append(Cell(percent(value), sort=value))
         rows.append(Row(name, cells))
     return rows
 
 
-def slice_rows(metrics: Metrics) -> list[Row]:
-    """A row a slice: its photos, then accuracy and mask F1 of each model, with intervals."""
-    names = dict.fromkeys(name for model in metrics["models"].values() for name in model["metrics"])
+def slice_rows(compared: Comparison) -> list[Row]:
+    """A row a slice: its examples, then accuracy and mask F1 of each model, with intervals."""
+    names = dict.fromkeys(name for model in compared.models.values() for name in model.metrics)
+    heads = [*(["class"] if compared.heads.label else []), *(["mask"] if compared.heads.mask else [])]
     rows = []
     for name in names:
-        evaluations = [model["metrics"].get(name, {}) for model in metrics["models"].values()]
-        count = next(head["example_count"] for heads in evaluations for head in heads.values())
+        evaluations = [model.metrics.get(name) for model in compared.models.values()]
+        count = next(evaluation.examples for evaluation in evaluations if evaluation)
         cells = [Cell(str(count), sort=count)]
-        for head, key in (("class", "accuracy"), ("mask", "f1")):
-            if has_head(metrics, head):
-                found = [heads[head][key] if head in heads else None for heads in evaluations]
-                cells += [_interval(figure) if figure else Cell(DASH) for figure in found]
+        for head in heads:
+            found = [figures.headline_figure(evaluation, head) if evaluation else None for evaluation in evaluations]
+            cells += [_interval(figure) if figure else Cell(DASH) for figure in found]
         rows.append(Row(name, cells))
     return rows
 
 
-def data_rows(metrics: Metrics) -> list[Row]:
-    """A row a breed: its examples in each split."""
-    splits = metrics["data"]["breeds"].values()
-    return [Row(breed, [Cell(str(counts[breed]), sort=counts[breed]) for counts in splits]) for breed in pets.BREEDS]
+def data_rows(compared: Comparison) -> list[Row]:
+    """A row a class: its examples in each split."""
+    if not compared.heads.label:
+        return []
+    splits = compared.data.classes.values()
+    return [
+        Row(name, [Cell(str(counts[name]), sort=counts[name]) for counts in splits])
+        for name in compared.heads.label.classes
+    ]
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """`("data.dataset", "synthetic_pets")` of a nested config, field by field."""
+    """`("data.source", "folder")` of a nested config, field by field."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")

@@ -9,15 +9,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from schema import record
+
 Array = npt.NDArray[Any]
 
 # Okabe and Ito's colours: told apart with any colour vision, and in grey.
 FALSE_ALARM = (230, 159, 0)
 MISS = (86, 180, 233)
+MIXED_UP = (204, 121, 167)
 FOUND = (150, 150, 150)
 BACKGROUND = (243, 243, 243)
 IGNORED = (255, 255, 255)
+UNKNOWN = (190, 190, 190)
 TINT = (0, 114, 178)
+CLASS_COLOURS = (TINT, (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (240, 228, 66))
+"""Of several foreground classes, in their order, and round again."""
 
 PANELS = {
     "photo": "Photo",
@@ -36,14 +42,14 @@ def write_photo(photo: Array, path: str, side: int = 0) -> None:
     _write(path, photo, [cv2.IMWRITE_JPEG_QUALITY, 82, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
 
 
-def write_panels(photo: Array, truth: Array, counted: Array, prediction: Array, stem: str) -> dict[str, str]:
+def write_panels(photo: Array, truth: Array, prediction: Array, several: bool, stem: str) -> dict[str, str]:
     """Writes the five `PANELS` of one case.
 
     Args:
       photo: uint8 [H, W, 3], RGB.
-      truth: bool [H, W], the ground truth.
-      counted: bool [H, W], False where the truth is unknown.
-      prediction: bool [H, W].
+      truth: uint8 [H, W]: class indices, 0 background, `record.MASK_IGNORED` unknown.
+      prediction: uint8 [H, W] of class indices.
+      several: Whether there is more than one foreground class.
       stem: Path of the files without `-PANEL.jpg` or `-PANEL.png`.
 
     Returns:
@@ -51,29 +57,53 @@ def write_panels(photo: Array, truth: Array, counted: Array, prediction: Array, 
     """
     paths = {panel: f"{stem}-{panel}.{'jpg' if panel in ('photo', 'overlay') else 'png'}" for panel in PANELS}
     write_photo(photo, paths["photo"])
-    _write(paths["truth"], _two_tone(truth, counted))
-    _write(paths["prediction"], _two_tone(prediction, np.ones_like(counted)))
+    draw = class_map if several else two_tone
+    _write(paths["truth"], draw(truth))
+    _write(paths["prediction"], draw(prediction))
     write_photo(overlay(photo, truth, prediction), paths["overlay"])
-    _write(paths["errors"], error_map(truth, counted, prediction))
+    _write(paths["errors"], error_map(truth, prediction))
     return paths
 
 
 def overlay(photo: Array, truth: Array, prediction: Array) -> Array:
-    """The photo, the prediction tinted, the ground truth's outline in white: uint8 [H, W, 3]."""
-    tinted = np.where(prediction[..., None], 0.5 * photo + 0.5 * np.array(TINT), photo).astype(np.uint8)
-    outline, _ = cv2.findContours(truth.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(np.ascontiguousarray(tinted), outline, -1, (255, 255, 255), 1)
+    """The photo, the prediction tinted by class, the ground truth's outlines in white: uint8 [H, W, 3]."""
+    tints = _colours_of_classes()[prediction]
+    drawn = np.where((prediction > 0)[..., None], 0.5 * photo + 0.5 * tints, photo).astype(np.uint8)
+    drawn = np.ascontiguousarray(drawn)
+    for one in np.unique(truth[(truth > 0) & (truth != record.MASK_IGNORED)]):
+        outline, _ = cv2.findContours((truth == one).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, outline, -1, (255, 255, 255), 1)
+    return drawn
 
 
-def error_map(truth: Array, counted: Array, prediction: Array) -> Array:
-    """Pixels found, missed, wrongly found, and background, each in its colour: uint8 [H, W, 3]."""
-    colours = np.array([BACKGROUND, FALSE_ALARM, MISS, FOUND], np.uint8)
-    return np.where(counted[..., None], colours[2 * truth.astype(np.uint8) + prediction], np.array(IGNORED, np.uint8))
+def error_map(truth: Array, prediction: Array) -> Array:
+    """Pixels found, missed, wrongly found, taken for another class, background, each in its colour: uint8 [H, W, 3]."""
+    kinds = [
+        truth == record.MASK_IGNORED,
+        (truth == 0) & (prediction == 0),
+        truth == prediction,
+        truth == 0,
+        prediction == 0,
+    ]
+    colours = np.array([IGNORED, BACKGROUND, FOUND, FALSE_ALARM, MISS, MIXED_UP], np.uint8)
+    return colours[np.select(kinds, range(len(kinds)), default=len(kinds))]
 
 
-def _two_tone(mask: Array, counted: Array) -> Array:
-    """Pet dark on light; unknown pixels half-way: uint8 [H, W]."""
-    return np.where(counted, np.where(mask, 60, 243), 190).astype(np.uint8)
+def two_tone(mask: Array) -> Array:
+    """One foreground class dark on light; unknown pixels half-way: uint8 [H, W]."""
+    return np.select([mask == record.MASK_IGNORED, mask > 0], [190, 60], default=243).astype(np.uint8)
+
+
+def class_map(mask: Array) -> Array:
+    """Each class in its colour: uint8 [H, W, 3]."""
+    return _colours_of_classes()[mask]
+
+
+def _colours_of_classes() -> Array:
+    """uint8 [256, 3]: the colour of each value of a mask."""
+    colours = np.array([BACKGROUND, *(CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(255))], np.uint8)
+    colours[record.MASK_IGNORED] = UNKNOWN
+    return colours
 
 
 def _write(path: str, pixels: Array, options: list[int] | None = None) -> None:

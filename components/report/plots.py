@@ -18,10 +18,12 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from components.metrics.results import Interval
+
 Array = npt.NDArray[Any]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-"""Of the models, in their order: Okabe and Ito's, told apart with any colour vision."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+"""Of the models, in their order and round again: Okabe and Ito's, told apart with any colour vision, and a brown."""
 GREY = "#6b6b6b"
 
 STYLE: dict[Any, Any] = {
@@ -45,7 +47,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     # The same figures from the same numbers, byte for byte.
-    "svg.hashsalt": "pets",
+    "svg.hashsalt": "report",
     "svg.fonttype": "path",
 }
 
@@ -82,7 +84,7 @@ def learning_curve(histories: Mapping[str, Mapping[str, Any]], key: str, path: s
     title, unit = CURVES[key]
     with _figure(path, (4.6, 3.1)) as figure:
         axes = figure.subplots()
-        for colour, (name, history) in zip(COLOURS, histories.items(), strict=False):
+        for colour, (name, history) in zip(itertools.cycle(COLOURS), histories.items(), strict=False):
             epochs = [epoch for epoch in history["epochs"] if key in epoch]
             at = [epoch["epoch"] + 1 for epoch in epochs]
             marker = "o" if len(at) < 2 else None
@@ -92,7 +94,7 @@ def learning_curve(histories: Mapping[str, Mapping[str, Any]], key: str, path: s
             _mark_phases(axes, epochs, colour)
         axes.set(title=title, xlabel="epoch", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(fontsize=8, handlelength=1.4)
+        axes.legend(fontsize=8 if len(histories) < 5 else 6, handlelength=1.4)
 
 
 def _mark_phases(axes: Axes, epochs: Sequence[Mapping[str, Any]], colour: str) -> None:
@@ -140,32 +142,34 @@ def confusion(counts: Array, classes: Sequence[str], path: str) -> None:
         axes.tick_params(axis="y", rotation=0)
 
 
-def intervals(rows: Mapping[str, Mapping[str, Mapping[str, float | None]]], title: str, path: str) -> None:
+def intervals(rows: Mapping[str, Mapping[str, Interval]], title: str, path: str) -> None:
     """Draws figures with their 95 % intervals, a row a slice, a colour a model.
 
     Args:
-      rows: `{slice: {model: {"value", "lower", "upper"}}}`, shares in [0, 1]; bounds beyond are cut there.
+      rows: `{slice: {model: figure}}`, shares in [0, 1]; bounds beyond are cut there.
       title: Of the figure.
       path: Where to, without the ending.
     """
     models = list(dict.fromkeys(model for row in rows.values() for model in row))
-    with _figure(path, (4.6, 0.9 + 0.34 * len(rows))) as figure:
+    height = 0.34 if len(models) < 4 else 0.11 * len(models)
+    with _figure(path, (4.6, 0.9 + 0.16 * (len(models) > 2) * (len(models) // 2) + height * len(rows))) as figure:
         axes = figure.subplots()
-        for number, (colour, model) in enumerate(zip(COLOURS, models, strict=False)):
-            shift = 0.12 * (2 * number - len(models) + 1)
+        for number, (colour, model) in enumerate(zip(itertools.cycle(COLOURS), models, strict=False)):
+            shift = min(0.12, 0.4 / len(models)) * (2 * number - len(models) + 1)
+            labelled = False
             for row, of_slice in enumerate(rows.values()):
-                figure_of = of_slice.get(model)
-                if not figure_of or figure_of["value"] is None:
+                shown = of_slice.get(model)
+                if not shown or shown.value is None:
                     continue
-                value, lower, upper = figure_of["value"], figure_of["lower"], figure_of["upper"]
-                if lower is not None and upper is not None:
-                    axes.plot(np.clip([lower, upper], 0, 1), [row + shift] * 2, color=colour, linewidth=1.2)
-                axes.plot(value, row + shift, "o", color=colour, markersize=4.5, label=model if row == 0 else None)
+                if shown.lower is not None and shown.upper is not None:
+                    axes.plot(np.clip([shown.lower, shown.upper], 0, 1), [row + shift] * 2, color=colour, linewidth=1.2)
+                size = 4.5 if len(models) < 4 else 3
+                label = None if labelled else model
+                axes.plot(shown.value, row + shift, "o", color=colour, markersize=size, label=label)
+                labelled = True
         axes.set_yticks(range(len(rows)), list(rows))
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set(title=title)
         axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.legend(
-            fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(models), borderpad=0.2, handletextpad=0
-        )
+        axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0.2, handletextpad=0)

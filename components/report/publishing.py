@@ -13,7 +13,7 @@ from components.report import page
 
 progress = logging.getLogger("progress")
 
-MARKER = ".pets-report.json"
+MARKER = ".pets-pipeline.json"
 """Lists the files that this project wrote in the folder; it replaces or removes no others."""
 
 
@@ -32,10 +32,7 @@ def publish(source: str, destination: str, seconds: Mapping[str, float]) -> str:
     new, old = (target.with_name(f".{target.name}.{state}") for state in ("new", "old"))
     _recover(target, new, old)
     shutil.copytree(source, new)
-    metrics = page.read_metrics(str(new))
-    metrics["run"]["seconds"] = dict(seconds)
-    page.write_metrics(metrics, str(new))
-    page.write_page(str(new))
+    page.add_seconds(str(new), seconds)
     (new / MARKER).write_text(json.dumps([MARKER, *_files(new)]))
     if target.is_dir() and (target / MARKER).exists():
         _bring_along(target, new)

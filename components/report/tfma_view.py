@@ -16,9 +16,8 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.view import util
 
-from schema import pets
-
-SLICES = {"species": pets.SPECIES_NAME, "breed": pets.BREED_NAME}
+from schema import record
+from schema.dataset_spec import DatasetSpec
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>TFMA: {title}</title><link rel="icon" href="data:,">
@@ -44,19 +43,20 @@ _VIEW = """<h2>{heading}</h2>
 """
 
 
-def write_page(evaluation: str, title: str, path: str) -> None:
+def write_page(evaluation: str, spec: DatasetSpec, title: str, path: str) -> None:
     """Writes the slicing view of an Evaluator's `evaluation` artifact.
 
     Args:
       evaluation: The artifact's URI.
+      spec: Of the data; each of its slices by one feature has a view.
       title: The model's name.
       path: Of the page.
     """
     result = tfma.load_eval_result(evaluation)
     config = util.get_slicing_config(result.config, None)
     views = []
-    for title_of_slice, column in SLICES.items():
-        rows = util.get_slicing_metrics(result.slicing_metrics, column)
+    for title_of_slice in (names[0] for names in spec.slices if len(names) == 1):
+        rows = util.get_slicing_metrics(result.slicing_metrics, record.slice_feature(title_of_slice))
         views += [
             _view(f"{output}, by {title_of_slice}", config, _of_output(rows, output))
             for output in sorted({output for row in rows for output in row["metrics"] if output})
@@ -96,4 +96,6 @@ def _of_output(rows: Sequence[Any], output: str) -> list[dict[str, Any]]:
 def _view(heading: str, config: dict[str, Any], data: Any) -> str:
     payload = json.dumps({"config": config, "data": data})
     element = heading.replace(", ", "-").replace(" ", "-")
-    return _VIEW.format(heading=heading, element=element, payload=base64.b64encode(payload.encode()).decode())
+    return _VIEW.format(
+        heading=html.escape(heading), element=element, payload=base64.b64encode(payload.encode()).decode()
+    )

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.datasets import pet_drawings
-from schema import pets
+from schema import dataset_spec
 
 _HERE = pathlib.Path(__file__).parent
 _CHELSEA_OUTLINE = (
@@ -60,7 +60,7 @@ def _ask(model_dir: str, image: np.ndarray) -> tuple[np.ndarray, str]:
     serve = tf.saved_model.load(model_dir).signatures["serving_bytes"]
     answer = serve(image_bytes=tf.constant([tf.io.encode_png(image).numpy()]))
     mask = cv2.resize(answer["mask"].numpy()[0, :, :, 0], image.shape[1::-1]) > 0.5
-    return mask, pets.BREEDS[int(np.argmax(answer["breed"]))]
+    return mask, dataset_spec.shipped("oxford_iiit_pet").label().classes[int(np.argmax(answer["breed"]))]
 
 
 def _draw_row(line: np.ndarray, image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, breed: str) -> None:

@@ -56,7 +56,7 @@ class Submit(Checked):
     server: Annotated[Server, tyro.conf.arg(name="")] = Server()
     package: Annotated[pathlib.Path, LINE] = pathlib.Path("pipeline.yaml")
     """What `compile` wrote."""
-    experiment: Annotated[str, LINE] = "pets"
+    experiment: Annotated[str, LINE] = "pets-pipeline"
     """Groups runs; made if there is none of this name."""
     run_name: Annotated[str, LINE] = ""
     """Empty: the pipeline's name and the time."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated
 
+from pipeline.configs import CONTESTANT
 from schema.ranges import FOLDER, LINE, Checked, Number, Text
 
-BASELINE_MODELS = Literal["dcnn", "mobilenet_v3_small"]
 TOLERATION = Text(r"[^=:]+(=[^:]*)?:\w+", "KEY=VALUE:EFFECT or KEY:EFFECT")
 
 
@@ -33,12 +33,12 @@ class Deployment(Checked):
     """Where artifacts go: gs://, s3:// or minio://; the default is what KFP's own installation brings."""
     serving_dir: Annotated[str, FOLDER] = "/mnt/pets/serving"
     """Where a blessed champion is pushed to: a folder of `volume`, or gs://."""
-    volume: Annotated[str, Text(r"([^:/]+:/[^:]+)?", "CLAIM:/FOLDER, such as pets:/mnt/pets, or empty")] = ""
+    volume: Annotated[str, Text(r"([^:/]+:/[^:]+)?", "CLAIM:/FOLDER, such as data:/mnt/data, or empty")] = ""
     """CLAIM:/FOLDER mounts a persistent volume claim in every step, for data and pushed models."""
     secret_env: tuple[Annotated[str, Text(r"[^:=]+:[^:=]+=[^:=]+", "SECRET:KEY=VARIABLE")], ...] = ()
     """SECRET:KEY=VARIABLE puts a secret's key into every step's environment."""
     trainer: Resources = Resources(4, 16)
-    """Of each Trainer; the two run at the same time."""
+    """Of each Trainer; they run at the same time."""
     beam: Resources = Resources(2, 8)
     """Of each step that reads examples: ingestion, statistics, Transform, Evaluators, the comparison."""
     light: Resources = Resources(1, 4)
@@ -51,8 +51,8 @@ class Deployment(Checked):
     """KEY=VALUE:EFFECT or KEY:EFFECT, taints of nodes that Trainers may run on all the same."""
     retries: Annotated[int, Number(ge=0, le=100)] = 2
     """How often a failed step is tried again."""
-    baseline: tuple[tuple[BASELINE_MODELS, Annotated[str, LINE]], ...] = ()
-    """MODEL URI of earlier Trainers' `model` artifacts that the new models are compared with."""
+    baseline: tuple[tuple[Annotated[str, CONTESTANT], Annotated[str, LINE]], ...] = ()
+    """CONTESTANT URI of earlier Trainers' `model` artifacts that the new models are compared with."""
 
     @property
     def folder(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import pathlib
 import runpy
@@ -18,7 +17,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import schema
 from pipeline import run_dir
 from pipeline.kubeflow import parameters as run_parameters
 from pipeline.kubeflow import sharing
@@ -59,8 +57,6 @@ def main(arguments: Sequence[str]) -> None:
     # Of kfp, TFX's entry point needs the messages alone. By this variable kfp's own containers leave out the rest: its
     # client, Kubernetes' client, its compiler.
     os.environ["_KFP_RUNTIME"] = "true"
-    # Paths inside the package, such as the schema's, are relative to where it is installed.
-    os.chdir(pathlib.Path(schema.__file__).parents[1])
     with (
         tempfile.TemporaryDirectory() as own,
         run_dir.temporary_files(pathlib.Path(own, "step")),
@@ -184,11 +180,13 @@ def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
     """The models' figures of all examples as one flat table, which is how KFP's page of a run shows metrics."""
     table: dict[str, Any] = {"champion": metrics["champion"]}
     for model, figures in metrics["models"].items():
-        for head, values in figures["metrics"]["overall"].items():
-            if isinstance(values, dict):
-                scalars = {name: of["value"] for name, of in values.items() if isinstance(of, dict)}
-                # KFP's launcher reads strict JSON, which has no NaN.
-                table.update({f"{model}_{head}_{name}": of for name, of in scalars.items() if math.isfinite(of)})
+        for head in ("classification", "segmentation"):
+            scalars = {
+                name: figure["value"]
+                for name, figure in (figures["metrics"]["overall"][head] or {}).items()
+                if isinstance(figure, dict) and figure["value"] is not None
+            }
+            table.update({f"{model}_{head}_{name}": value for name, value in scalars.items()})
     return table
 
 

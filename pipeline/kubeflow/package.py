@@ -18,12 +18,8 @@ from pipeline.configs import Config
 from pipeline.kubeflow import cluster
 from pipeline.kubeflow.deployment import Deployment, Resources
 from pipeline.kubeflow.step import Step, parameter_key, paths_of_change
-from trainer_module.config import Recipe
 
 COMMAND = ("python3", "-m", "pipeline.kubeflow.entrypoint")
-
-SCHEMA_FILE = "schema/schema.pbtxt"
-"""Relative to where the package is installed: the container's entry point goes there."""
 
 DATA_DIR = "/tmp/tensorflow_datasets"
 """Where no data_dir is given: gone with the step's container, so that nothing is found prepared the next time."""
@@ -102,7 +98,6 @@ def _tfx_spec(config: Config, deployment: Deployment) -> Spec:
         serving_dir=deployment.serving_dir,
         data_dir=config.data_dir,
         baseline=_importers(dict(deployment.baseline)),
-        schema_file=SCHEMA_FILE,
     )
     for component in dag.components:
         if isinstance(component, tfx.types.BaseComponent):
@@ -150,13 +145,13 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
     def serving(value: Any) -> tuple[Config, Deployment]:
         return config, dataclasses.replace(deployment, serving_dir=value)
 
-    def epochs(network: str, number: int) -> Callable[[Any], tuple[Config, Deployment]]:
+    def epochs(contestant: str, number: int) -> Callable[[Any], tuple[Config, Deployment]]:
         def changed(value: Any) -> tuple[Config, Deployment]:
-            recipe: Recipe = getattr(config, network)
+            recipe = config.contestants[contestant]
             phases = list(recipe.phases)
             phases[number] = dataclasses.replace(phases[number], epochs=value)
-            changes: dict[str, Any] = {network: dataclasses.replace(recipe, phases=tuple(phases))}
-            return dataclasses.replace(config, **changes), deployment
+            changed = {contestant: dataclasses.replace(recipe, phases=tuple(phases))}
+            return dataclasses.replace(config, contestants={**config.contestants, **changed}), deployment
 
         return changed
 
@@ -171,11 +166,12 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
         "data_dir": _Parameter("STRING", config.data_dir, f"{config.data_dir}/another", folder),
         "serving_dir": _Parameter("STRING", deployment.serving_dir, "/another/serving_dir", serving),
     }
-    for network in ("dcnn", "mobilenet"):
-        for number, phase in enumerate(getattr(config, network).phases):
-            name = f"{network}_phases_{number}_epochs"
-            parameters[name] = _Parameter("NUMBER_INTEGER", phase.epochs, phase.epochs + 1, epochs(network, number))
-    for name in ("accuracy", "mask_f1"):
+    for contestant, recipe in config.contestants.items():
+        for number, phase in enumerate(recipe.phases):
+            name = f"{contestant}_phases_{number}_epochs"
+            parameters[name] = _Parameter("NUMBER_INTEGER", phase.epochs, phase.epochs + 1, epochs(contestant, number))
+    heads = pipeline.data_source(config.data, config.data_dir).spec().heads(config.label, config.task)
+    for name in (*(["accuracy"] if heads.label else []), *(["mask_f1"] if heads.mask else [])):
         default = getattr(config.thresholds, name)
         parameters[f"min_{name}"] = _Parameter("NUMBER_DOUBLE", default, default + 0.125, threshold(name))
     return parameters

@@ -29,10 +29,12 @@ from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.metrics.results import read_metrics
+from components.metrics.results import read_evaluation
 from pipeline import cause, configs, console, local, pipeline
 from pipeline.beam import Beam
-from schema import pets
+from schema import dataset_spec, record
+
+SPEC = dataset_spec.shipped("synthetic_pets")
 
 # The first test waits for the local run and for the same steps on workers that import TensorFlow anew for each job.
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]
@@ -177,7 +179,7 @@ def test_both_pools_work(portable_run: pathlib.Path, engine: Engine) -> None:
     assert engine.workers(1) > 0
 
 
-@pytest.mark.parametrize("split", pets.SPLITS)
+@pytest.mark.parametrize("split", record.SPLITS)
 def test_the_examples_are_those_of_the_direct_runner(portable_run: pathlib.Path, first_run: Run, split: str) -> None:
     expected = _records(first_run.directory / "pipeline", split)
     assert expected
@@ -205,13 +207,13 @@ def _statistics(artifacts: pathlib.Path, split: str) -> dict[str, Any]:
     return _leaves({feature.path.step[0]: json_format.MessageToDict(feature) for feature in dataset.features})
 
 
-@pytest.mark.parametrize("split", pets.SPLITS)
+@pytest.mark.parametrize("split", record.SPLITS)
 def test_the_statistics_are_those_of_the_direct_runner(portable_run: pathlib.Path, first_run: Run, split: str) -> None:
     _assert_same(_statistics(portable_run, split), _statistics(first_run.directory / "pipeline", split), rel=1e-9)
 
 
 def test_the_transform_graph_is_that_of_the_direct_runner(portable_run: pathlib.Path, first_run: Run) -> None:
-    records = tf.constant(_records(first_run.directory / "pipeline", pets.TEST)[:4])
+    records = tf.constant(_records(first_run.directory / "pipeline", record.TEST)[:4])
     here, there = (_transformed(artifacts, records) for artifacts in (portable_run, first_run.directory / "pipeline"))
     assert here.keys() == there.keys() != set()
     for name in here:
@@ -226,10 +228,10 @@ def _transformed(artifacts: pathlib.Path, records: tf.Tensor) -> dict[str, tf.Te
 
 def test_the_metrics_are_those_of_the_direct_runner(portable_run: pathlib.Path, first_run: Run) -> None:
     here, there = (
-        read_metrics(str(next(artifacts.glob("Evaluator_dcnn/evaluation/*"))))
+        dataclasses.asdict(read_evaluation(str(next(artifacts.glob("Evaluator_dcnn/evaluation/*"))), SPEC)["overall"])
         for artifacts in (portable_run, first_run.directory / "pipeline")
     )
-    assert here["overall"]["mask"]["f1"]["value"] > 0
+    assert here["segmentation"]["f1"]["value"] > 0
     _assert_same(_leaves(here), _leaves(there), rel=1e-5)
 
 
@@ -257,7 +259,7 @@ def test_the_loss_of_a_pool_in_mid_run_is_survived(
     artifacts = _run(first_run, engine.beam, tmp_path, last="ExampleGen")
     killer.join(timeout=1)
     assert engine.pools[0].poll() is not None
-    for split in pets.SPLITS:
+    for split in record.SPLITS:
         assert _records(artifacts, split) == _records(first_run.directory / "pipeline", split)
 
 

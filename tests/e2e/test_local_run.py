@@ -13,17 +13,18 @@ import time
 import pytest
 from conftest import ROOT, TEMPORARY, Run, run_locally, start_locally
 
-from schema import pets
+from schema import record
+from tests.drawn import MODELS
 
 COMPONENTS = (
     "ExampleGen",
     "StatisticsGen",
-    "ImportSchemaGen",
+    "DatasetSchema",
     "ExampleValidator",
     "AnomalyGate",
     "Transform",
-    *(f"Trainer_{model}" for model in pets.MODELS),
-    *(f"Evaluator_{model}" for model in pets.MODELS),
+    *(f"Trainer_{model}" for model in MODELS),
+    *(f"Evaluator_{model}" for model in MODELS),
     "ModelComparison",
     "Pusher",
 )
@@ -39,7 +40,7 @@ def test_every_component_is_shown_as_done(first_run: Run) -> None:
 
 
 def test_training_progress_is_shown(first_run: Run) -> None:
-    for model in pets.MODELS:
+    for model in MODELS:
         assert re.search(
             rf"{model}  epoch 1/\d  \d+ images/s  loss \d.*ETA \d", " ".join(first_run.console.split("\n"))
         )
@@ -52,13 +53,13 @@ def test_the_console_shows_nothing_of_the_libraries(first_run: Run) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        *(f"pipeline/ExampleGen/examples/*/Split-{split}/*" for split in pets.SPLITS),
+        *(f"pipeline/ExampleGen/examples/*/Split-{split}/*" for split in record.SPLITS),
         "pipeline/StatisticsGen/statistics/*/Split-train/FeatureStats.pb",
         "pipeline/ExampleValidator/anomalies/*/Split-test/SchemaDiff.pb",
         "pipeline/Transform/transform_graph/*/transform_fn/saved_model.pb",
-        *(f"pipeline/Trainer_{model}/model/*/Format-Serving/saved_model.pb" for model in pets.MODELS),
-        *(f"pipeline/Trainer_{model}/model_run/*/history.json" for model in pets.MODELS),
-        *(f"pipeline/Evaluator_{model}/blessing/*/BLESSED" for model in pets.MODELS),
+        *(f"pipeline/Trainer_{model}/model/*/Format-Serving/saved_model.pb" for model in MODELS),
+        *(f"pipeline/Trainer_{model}/model_run/*/history.json" for model in MODELS),
+        *(f"pipeline/Evaluator_{model}/blessing/*/BLESSED" for model in MODELS),
         "serving/*/saved_model.pb",
         "report/index.html",
         "report/metrics.json",
@@ -76,11 +77,11 @@ def test_transform_writes_no_images(first_run: Run) -> None:
 
 def test_the_console_ends_with_both_models_and_where_things_are(first_run: Run) -> None:
     figures = json.loads((first_run.directory / "report" / "metrics.json").read_text())["models"]
-    for model in pets.MODELS:
+    for model in MODELS:
         overall = figures[model]["metrics"]["overall"]
         row = next(line for line in first_run.console.splitlines() if model in line and "│" in line)
-        assert f"{overall['class']['accuracy']['value']:.3f}" in row
-        assert f"{overall['mask']['f1']['value']:.3f}" in row
+        assert f"{overall['classification']['accuracy']['value']:.3f}" in row
+        assert f"{overall['segmentation']['f1']['value']:.3f}" in row
     text = first_run.console.replace("\n", "")
     assert str(next(first_run.directory.glob("serving/*"))) in text
     assert str(first_run.directory / "log.txt") in text
@@ -125,8 +126,8 @@ def test_the_pushed_model_in_a_new_process_has_the_figures_of_tfma(first_run: Ru
     )
     served = json.loads(result.stdout.splitlines()[-1])
     overall = metrics["models"][metrics["champion"]]["metrics"]["overall"]
-    assert served["accuracy"] == pytest.approx(overall["class"]["accuracy"]["value"], abs=1e-4)
-    assert served["mask_f1"] == pytest.approx(overall["mask"]["f1"]["value"], abs=1e-4)
+    assert served["accuracy"] == pytest.approx(overall["classification"]["accuracy"]["value"], abs=1e-4)
+    assert served["mask_f1"] == pytest.approx(overall["segmentation"]["f1"]["value"], abs=1e-4)
 
 
 def test_a_second_run_takes_every_component_from_the_cache(first_run: Run) -> None:
@@ -238,7 +239,7 @@ def test_a_model_worse_than_the_latest_blessed_one_is_refused(first_run: Run) ->
     # Any other model is worse than one that it must surpass by more than there is.
     worse = run_locally(first_run.directory.parents[1], "--seed", "21", "--thresholds.max-drop=-1")
     assert worse.status == 0
-    for model in pets.MODELS:
+    for model in MODELS:
         assert re.search(rf"{model} is not blessed: breed accuracy .* from the blessed model's 0\.\d+", worse.console)
     assert set(first_run.directory.glob("serving/*")) == versions
 
@@ -248,8 +249,8 @@ def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run)
     strict = run_locally(first_run.directory.parents[1], "--thresholds.accuracy", "0.99")
     assert strict.status == 0, "the run still ends in order"
     states = _states(strict)
-    assert {states[f"Trainer_{model}"] for model in pets.MODELS} == {"cached"}
-    for model in pets.MODELS:
+    assert {states[f"Trainer_{model}"] for model in MODELS} == {"cached"}
+    for model in MODELS:
         assert re.search(rf"{model} is not blessed: breed accuracy is 0\.\d+: 0\.\d+ below", strict.console)
     assert "none: no model is blessed" in strict.console
     assert set(first_run.directory.glob("serving/*")) == versions

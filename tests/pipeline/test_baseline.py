@@ -9,6 +9,7 @@ from tfx.types import standard_artifacts
 
 from pipeline.baseline import EarlierBlessedModel
 from pipeline.configs import debug
+from tests.drawn import SPEC
 
 
 class _Store:
@@ -26,7 +27,7 @@ class _Store:
         self._node_type = self.store.put_context_type(metadata_store_pb2.ContextType(name="node"))
 
     def train(self, task: str = "both") -> standard_artifacts.Model:
-        config = debug().trainer("dcnn").to_json().replace('"task": "both"', f'"task": "{task}"')
+        config = debug().trainer("dcnn", SPEC).to_json().replace('"task": "both"', f'"task": "{task}"')
         model = standard_artifacts.Model()
         model.id = self._publish("Model", "Trainer_dcnn", json.dumps({"config": config}))
         return model

@@ -36,7 +36,7 @@ def test_the_three_ways_to_provide_the_data_come_before_the_dead_network(
 
 def test_weights_of_another_width_are_named_before_kerass_reason(tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / "half.weights.h5")
-    narrow = Recipe(32, (Phase(1, 1e-3),), width=0.5)
+    narrow = Recipe("mobilenet_v3_small", 32, (Phase(1, 1e-3),), width=0.5)
     mobilenet._network(narrow, None).save_weights(path)
     with pytest.raises(ValueError, match="do not fit") as failure:
         mobilenet.backbone(dataclasses.replace(narrow, width=0.75), path)
@@ -47,7 +47,7 @@ def test_weights_of_another_width_are_named_before_kerass_reason(tmp_path: pathl
 
 def test_an_error_without_a_cause_of_its_own_is_the_sentence() -> None:
     with pytest.raises(ValueError, match="phases") as failure:
-        Recipe(32, ())
+        Recipe("mobilenet_v3_small", 32, ())
     assert _sentence(failure.value) == "ValueError: phases is empty: name at least one phase"
 
 

@@ -57,7 +57,7 @@ def test_every_text_is_shown_as_it_is(text: str) -> None:
         logging.getLogger("progress").info("in %s", text)
         outcome["state"] = "complete"
     console.print(text)
-    overall = {"class": {"accuracy": {"value": 0.41}}}
+    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
     model = {"metrics": {"overall": overall}, "blessed": False, "failed_thresholds": [text]}
     print_results(console, {"champion": text, "models": {text: model}})
     lines = _shown(console).splitlines()
@@ -84,7 +84,10 @@ def test_what_the_terminal_cannot_show_is_shown_by_its_number(tmp_path: pathlib.
 
 
 def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> None:
-    overall = {"class": {"accuracy": {"value": 0.41}}, "mask": {"f1": {"value": 0.8}, "iou": {"value": 0.67}}}
+    overall = {
+        "classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}},
+        "segmentation": {"f1": {"value": 0.8}, "iou": {"value": 0.67}},
+    }
     refused = {"metrics": {"overall": overall}, "blessed": False, "failed_thresholds": ["breed accuracy is too low"]}
     print_results(console, {"champion": "dcnn", "models": {"dcnn": refused}})
     assert "0.410" in _shown(console)
@@ -93,8 +96,8 @@ def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> 
 
 
 def test_a_head_that_was_not_trained_is_a_dash(console: Console) -> None:
-    overall = {"class": {"accuracy": {"value": 0.41}}}
+    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
     model = {"metrics": {"overall": overall}, "blessed": True, "failed_thresholds": []}
     print_results(console, {"champion": "dcnn", "models": {"dcnn": model}})
     row = next(line for line in _shown(console).splitlines() if "champion" in line)
-    assert row.count(" - ") == 2
+    assert row.count(" - ") == 1

@@ -4,8 +4,10 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 import tensorflow as tf
 from sklearn import metrics as sk
@@ -14,13 +16,15 @@ from tfx.components.evaluator.executor import Executor
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.utils import proto_utils
 
-from components.metrics.results import failed_thresholds, read_metrics
+from components.metrics.results import Evaluation, failed_thresholds, read_evaluation
 from pipeline import fingerprint
 from pipeline.configs import Config, Thresholds, debug
 from pipeline.evaluation import eval_config
-from schema import pets
+from schema import dataset_spec, record
+from tests.drawn import BREEDS, SPECIES
 
 SIDE, EXAMPLES = 8, 60
+SPEC = dataset_spec.shipped("synthetic_pets")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,16 +42,16 @@ class Photos:
 
     @property
     def species(self) -> np.ndarray:
-        return np.array([not pets.BREEDS[breed][0].isupper() for breed in self.breed]).astype(int)
+        return np.array([not BREEDS[breed][0].isupper() for breed in self.breed]).astype(int)
 
 
 @pytest.fixture(scope="module")
 def photos() -> Photos:
     rng = np.random.default_rng(3)
     breed = np.resize([0, 1, 32, 36], EXAMPLES)
-    logits = rng.normal(size=(EXAMPLES, len(pets.BREEDS))) + 3 * np.eye(len(pets.BREEDS))[breed]
+    logits = rng.normal(size=(EXAMPLES, len(BREEDS))) + 3 * np.eye(len(BREEDS))[breed]
     mask = rng.integers(0, 2, (EXAMPLES, SIDE, SIDE, 1)).astype(np.float32)
-    mask[:, 0] = pets.IGNORED_LABEL
+    mask[:, 0] = record.IGNORED_LABEL
     return Photos(
         breed=breed,
         size=rng.integers(0, 3, EXAMPLES),
@@ -60,15 +64,17 @@ def photos() -> Photos:
 class Oracle(tf.Module):
     """Reads its predictions from features of the examples."""
 
-    def __init__(self, outputs: tuple[str, ...], mask_bias: float = 0.0):
+    def __init__(self, outputs: tuple[str, ...], mask_bias: float = 0.0, breed: int | None = None):
         super().__init__()
-        self.outputs, self.mask_bias = outputs, mask_bias
+        self.outputs, self.mask_bias, self.breed = outputs, mask_bias, breed
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {"p_breed": tf.io.FixedLenFeature([37], tf.float32), "p_mask": _MASK_FEATURE}
         parsed = tf.io.parse_example(examples, spec)
         predictions = {"breed": parsed["p_breed"], "mask": parsed["p_mask"] + self.mask_bias}
+        if self.breed is not None:
+            predictions["breed"] = tf.one_hot(tf.fill(tf.shape(examples), self.breed), len(BREEDS))
         return {name: predictions[name] for name in self.outputs}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
@@ -96,9 +102,9 @@ def _artifact(artifact_type, directory: Path):
 @pytest.fixture(scope="module")
 def examples(photos: Photos, tmp_path_factory: pytest.TempPathFactory):
     artifact = _artifact(tfx.types.standard_artifacts.Examples, tmp_path_factory.mktemp("examples"))
-    artifact.split_names = json.dumps([pets.TEST])
+    artifact.split_names = json.dumps([record.TEST])
     artifact.version = 1
-    split = Path(artifact.uri, f"Split-{pets.TEST}")
+    split = Path(artifact.uri, f"Split-{record.TEST}")
     split.mkdir()
     with tf.io.TFRecordWriter(str(split / "data.gz"), "GZIP") as writer:
         for row in range(EXAMPLES):
@@ -118,12 +124,12 @@ def _example(photos: Photos, row: int) -> bytes:
 
     breed, species = photos.breed[row], photos.species[row]
     features = {
-        pets.BREED: number(breed),
-        pets.SPECIES_LABEL: number(species),
-        pets.MASK: floats(photos.mask[row]),
-        pets.BREED_NAME: text(pets.BREEDS[breed]),
-        pets.SPECIES_NAME: text(pets.SPECIES[species]),
-        pets.SIZE: text(pets.SIZES[photos.size[row]]),
+        "breed": number(breed),
+        "species": number(species),
+        record.MASK: floats(photos.mask[row]),
+        "breed_name": text(BREEDS[breed]),
+        "species_name": text(SPECIES[species]),
+        "size": text(record.SIZES[photos.size[row]]),
         "p_breed": floats(photos.breed_probability[row]),
         "p_mask": floats(photos.mask_probability[row]),
     }
@@ -144,24 +150,24 @@ def evaluate(config: Config, examples, model, directory: Path, baseline=None) ->
         inputs,
         {name: [artifact] for name, artifact in outputs.items()},
         {
-            "eval_config": proto_utils.proto_to_json(eval_config(config, baseline=baseline is not None)),
-            "example_splits": json.dumps([pets.TEST]),
+            "eval_config": proto_utils.proto_to_json(eval_config(config, SPEC, baseline=baseline is not None)),
+            "example_splits": json.dumps([record.TEST]),
         },
     )
     return outputs["evaluation"].uri, Path(outputs["blessing"].uri, "BLESSED").exists()
 
 
-def config_with(**thresholds: float) -> Config:
+def config_with(**thresholds: Any) -> Config:
     return dataclasses.replace(debug(), thresholds=Thresholds(**thresholds))
 
 
 def everything(photos: Photos) -> dict[str, np.ndarray]:
     """Which photos are in each slice that the evaluation must have, by its readable name."""
     slices = {"overall": np.ones(EXAMPLES, bool)}
-    slices |= {f"species: {name}": photos.species == i for i, name in enumerate(pets.SPECIES)}
-    slices |= {f"breed: {pets.BREEDS[breed]}": photos.breed == breed for breed in np.unique(photos.breed)}
-    for i, species in enumerate(pets.SPECIES):
-        for j, size in enumerate(pets.SIZES):
+    slices |= {f"species: {name}": photos.species == i for i, name in enumerate(SPECIES)}
+    slices |= {f"breed: {BREEDS[breed]}": photos.breed == breed for breed in np.unique(photos.breed)}
+    for i, species in enumerate(SPECIES):
+        for j, size in enumerate(record.SIZES):
             slices[f"{species}, {size}"] = (photos.species == i) & (photos.size == j)
     return slices
 
@@ -177,44 +183,51 @@ def passed(examples, model, tmp_path_factory: pytest.TempPathFactory) -> tuple[s
 
 
 def test_every_slice_has_a_readable_name(passed, photos):
-    assert list(read_metrics(passed[0])) == list(everything(photos))
+    assert list(read_evaluation(passed[0], SPEC)) == list(everything(photos))
 
 
 def test_figures_of_every_slice_equal_scikit_learns(passed, photos):
-    metrics = read_metrics(passed[0])
+    metrics = read_evaluation(passed[0], SPEC)
     for name, chosen in everything(photos).items():
         part, measured = photos.select(chosen), metrics[name]
         predicted = part.breed_probability.argmax(axis=1)
         label, mask = part.mask.ravel(), part.mask_probability.ravel()
         truth, pet = label[label >= 0] > 0, mask[label >= 0] > 0.5
         expected = {
-            ("class", "accuracy"): sk.accuracy_score(part.breed, predicted),
-            ("class", "macro_f1"): sk.f1_score(part.breed, predicted, average="macro", zero_division=0),
-            ("class", "weighted_f1"): sk.f1_score(part.breed, predicted, average="weighted", zero_division=0),
-            ("mask", "f1"): sk.f1_score(truth, pet),
-            ("mask", "iou"): sk.jaccard_score(truth, pet),
+            ("classification", "accuracy"): sk.accuracy_score(part.breed, predicted),
+            ("classification", "macro_f1"): sk.f1_score(part.breed, predicted, average="macro", zero_division=0),
+            ("classification", "weighted_f1"): sk.f1_score(part.breed, predicted, average="weighted", zero_division=0),
+            ("segmentation", "f1"): sk.f1_score(truth, pet),
+            ("segmentation", "iou"): sk.jaccard_score(truth, pet),
         }
-        figures = {(head, metric): measured[head][metric]["value"] for head, metric in expected}
+        figures = {(head, metric): getattr(getattr(measured, head), metric).value for head, metric in expected}
         assert figures == pytest.approx(expected, abs=1e-9), name
-        confusion = sk.confusion_matrix(part.breed, predicted, labels=range(len(pets.BREEDS)))
-        assert measured["class"]["confusion_matrix"] == confusion.tolist()
-        (tn, fp), (fn, tp) = sk.confusion_matrix(truth, pet).tolist()
-        counts = {"true_negatives": tn, "false_positives": fp, "false_negatives": fn, "true_positives": tp}
-        assert {name: measured["mask"][name] for name in counts} == counts
-        assert measured["class"]["example_count"] == measured["mask"]["example_count"] == chosen.sum()
+        assert measured.classification is not None
+        assert measured.segmentation is not None
+        support = np.bincount(part.breed)
+        assert measured.classification.majority_share == support.max() / support.sum()
+        assert np.array_equal(measured.segmentation.confusion_matrix, sk.confusion_matrix(truth, pet))
+        assert measured.classification.example_count == measured.segmentation.example_count == chosen.sum()
+        assert measured.examples == chosen.sum()
+        confusion = sk.confusion_matrix(part.breed, predicted, labels=range(len(BREEDS)))
+        # Only of all examples: a slice's own are rows of it.
+        assert np.array_equal(measured.classification.confusion_matrix, confusion if name == "overall" else [])
 
 
 def test_numbers_have_an_interval_around_them_and_the_whole_is_json(passed):
-    metrics = read_metrics(passed[0])
-    accuracy = metrics["overall"]["class"]["accuracy"]
-    assert accuracy["lower"] < accuracy["value"] < accuracy["upper"]
-    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+    evaluation = read_evaluation(passed[0], SPEC)
+    classification = evaluation["overall"].classification
+    assert classification is not None
+    figure = dataclasses.astuple(classification.accuracy)
+    assert figure[1] < figure[0] < figure[2]
+    adapter = pydantic.TypeAdapter(Evaluation)
+    assert adapter.validate_json(adapter.dump_json(evaluation)) == evaluation
 
 
 def test_a_model_above_its_thresholds_is_blessed(passed):
     uri, blessed = passed
     assert blessed
-    assert failed_thresholds(uri) == []
+    assert failed_thresholds(uri) == ()
 
 
 def test_a_model_below_a_threshold_or_the_blessed_model_is_refused_with_the_reasons(examples, model, tmp_path):
@@ -226,25 +239,68 @@ def test_a_model_below_a_threshold_or_the_blessed_model_is_refused_with_the_reas
     assert re.fullmatch(r"mask f1 fell by 0\.\d+ from the blessed model's 0\.\d+: at most 0\.01 is allowed", fell)
 
 
+def test_a_model_that_always_names_the_most_frequent_class_is_not_blessed(examples, photos, tmp_path):
+    constant = Oracle(("breed", "mask"), breed=0).save(tmp_path / "constant")
+    uri, blessed = evaluate(config_with(), examples, constant, tmp_path)
+    assert not blessed
+    assert failed_thresholds(uri) == ("breed accuracy does not beat always naming the most frequent class: +0.0000",)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "sentence"),
+    [
+        ({"macro_f1": 0.9}, r"breed macro f1 is 0\.\d+: 0\.\d+ below the threshold 0\.9"),
+        ({"worst_class_f1": 0.95}, r"breed worst class f1 is 0\.\d+: 0\.\d+ below the threshold 0\.95"),
+        (
+            {"slices": ("species=Cat,size=small:mask_f1=0.999",)},
+            r"mask f1 of small, Cat is 0\.\d+: 0\.\d+ below the threshold 0\.999",
+        ),
+    ],
+)
+def test_rare_classes_and_slices_have_thresholds_of_their_own(thresholds, sentence, examples, model, tmp_path):
+    uri, blessed = evaluate(config_with(**thresholds), examples, model, tmp_path)
+    assert not blessed
+    (failed,) = failed_thresholds(uri)
+    assert re.fullmatch(sentence, failed)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "task", "message"),
+    [
+        ({"slices": ("species=Cat,=x:accuracy=.5.",)}, "both", "give LABEL=CLASS:FIGURE=NUMBER"),
+        ({"slices": ("species=Cat:loss=0.5",)}, "both", "figures are accuracy, macro_f1"),
+        ({"slices": ("species=Cat:accuracy=5",)}, "both", r"each in \[0, 1\]"),
+        ({"slices": ("size=small:accuracy=0.5",)}, "both", "the slices of Synthetic pets are by species; breed"),
+        ({"slices": ("species=Cow:accuracy=0.5",)}, "both", "species is one of Cat, Dog"),
+        ({"mask_f1": 0.5}, "classification", "thresholds.mask_f1 is set, but .* no mask head"),
+        ({"macro_f1": 0.5}, "segmentation", "thresholds.macro_f1 is set, but .* no class head"),
+    ],
+)
+def test_a_threshold_on_what_there_is_not_is_refused_by_name(thresholds, task, message):
+    config = dataclasses.replace(config_with(**thresholds), task=task)
+    with pytest.raises(ValueError, match=message):
+        eval_config(config, SPEC, baseline=False)
+
+
 def test_a_model_of_one_head_is_evaluated_on_that_head(examples, tmp_path):
     segmenter = Oracle(("mask",)).save(tmp_path / "segmenter")
     config = dataclasses.replace(debug(), task="segmentation")
     uri, blessed = evaluate(config, examples, segmenter, tmp_path)
     assert blessed
-    assert set(read_metrics(uri)["overall"]) == {"mask"}
+    assert read_evaluation(uri, SPEC)["overall"].classification is None
 
 
 def test_species_have_no_top_5():
     config = dataclasses.replace(debug(), label="species", task="classification")
-    (_, head) = eval_config(config, baseline=False).metrics_specs
+    (_, head) = eval_config(config, SPEC, baseline=False).metrics_specs
     assert list(head.output_names) == ["species"]
     assert "Top5Accuracy" not in {metric.class_name for metric in head.metrics}
 
 
 def test_thresholds_hold_for_all_examples_together_only():
-    config = eval_config(config_with(accuracy=0.5), baseline=True)
+    config = eval_config(config_with(accuracy=0.5), SPEC, baseline=True)
     limited = [metric for spec in config.metrics_specs for metric in spec.metrics if metric.per_slice_thresholds]
-    assert [metric.class_name for metric in limited] == ["ClassificationAccuracy", "PixelF1"]
+    assert [metric.class_name for metric in limited] == ["ClassificationAccuracy", "GainOverMajority", "PixelF1"]
     for metric in limited:
         assert not metric.HasField("threshold")
         (threshold,) = metric.per_slice_thresholds
@@ -253,13 +309,13 @@ def test_thresholds_hold_for_all_examples_together_only():
 
 def test_only_a_baseline_makes_a_drop_a_failure():
     alone, compared = (
-        str(eval_config(debug(), baseline=baseline)).count("change_threshold") for baseline in (False, True)
+        str(eval_config(debug(), SPEC, baseline=baseline)).count("change_threshold") for baseline in (False, True)
     )
     assert (alone, compared) == (0, 2)
 
 
 def test_metrics_carry_the_fingerprint_of_their_code():
-    _, *heads = eval_config(debug(), baseline=False).metrics_specs
+    _, *heads = eval_config(debug(), SPEC, baseline=False).metrics_specs
     codes = {json.loads(metric.config)["code"] for head in heads for metric in head.metrics}
     modules = ("summed", "classification", "segmentation")
     assert codes == {fingerprint.of_code(*(f"components.metrics.{module}" for module in modules))}
@@ -267,6 +323,6 @@ def test_metrics_carry_the_fingerprint_of_their_code():
 
 def test_an_evaluation_without_results_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="no metrics in"):
-        read_metrics(str(tmp_path))
+        read_evaluation(str(tmp_path), SPEC)
     with pytest.raises(FileNotFoundError, match="no validation result in"):
         failed_thresholds(str(tmp_path))

@@ -5,6 +5,7 @@ import pytest
 import kubeflow_runner
 from pipeline import flags
 from pipeline.configs import CONFIGS, Config
+from tests.drawn import SPEC
 
 
 def _parse(*arguments: str) -> Config:
@@ -22,12 +23,48 @@ def test_config_names_a_config(name: str) -> None:
 
 def test_flags_change_fields_at_any_depth() -> None:
     config = _parse(
-        *("--config", "debug", "--data-dir", "somewhere", "--label", "species", "--mobilenet.phases.1.epochs", "7")
+        *(
+            "--config",
+            "debug",
+            "--data-dir",
+            "somewhere",
+            "--label",
+            "species",
+            "--mobilenet-v3-small.phases.1.epochs",
+            "7",
+        )
     )
     assert config.data_dir == "somewhere"
-    assert config.trainer("mobilenet_v3_small").label == "species"
-    assert config.mobilenet.phases[1].epochs == 7
-    assert config.dcnn == CONFIGS["debug"]().dcnn
+    assert config.trainer("mobilenet_v3_small", SPEC).heads.label == SPEC.label("species")
+    assert config.contestants["mobilenet_v3_small"].phases[1].epochs == 7
+    assert config.contestants["dcnn"] == CONFIGS["debug"]().contestants["dcnn"]
+
+
+def test_contestants_are_dropped_added_and_changed_by_flags() -> None:
+    config = _parse(
+        *("--config", "debug", "--contestants", "mobilenet_v3_small,large=mobilenet_v3_large,resnet50_v2"),
+        *("--large.width", "0.75", "--resnet50-v2.batch-size", "8"),
+    )
+    assert list(config.contestants) == ["mobilenet_v3_small", "large", "resnet50_v2"]
+    debug = CONFIGS["debug"]().contestants
+    assert config.contestants["mobilenet_v3_small"] == debug["mobilenet_v3_small"]
+    large, resnet = config.contestants["large"], config.contestants["resnet50_v2"]
+    assert (large.network, large.width, large.phases) == (
+        "mobilenet_v3_large",
+        0.75,
+        debug["mobilenet_v3_small"].phases,
+    )
+    assert (resnet.network, resnet.width, resnet.batch_size) == ("resnet50_v2", 1.0, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("resnet", "contestants names 'resnet'"), ("A=dcnn", "contestants is 'A'"), ("x=", "names 'x='")],
+)
+def test_an_unknown_network_is_refused(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _parse("--contestants", text)
+    assert message in capsys.readouterr().err
 
 
 def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +82,7 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("--thresholds.mask-f1", "-1", "at least 0 and at most 1"),
         ("--thresholds.max-drop", "nan", "at least -1 and at most 1"),
         ("--dcnn.width", "0", "at least 0.1"),
-        ("--mobilenet.width", "-1", "at least 0.1"),
+        ("--mobilenet-v3-small.width", "-1", "at least 0.1"),
         ("--dcnn.label-smoothing", "3", "at least 0 and below 1"),
         ("--dcnn.label-smoothing", "2", "at least 0 and below 1"),
         ("--dcnn.dropout", "1", "at least 0 and below 1"),
@@ -53,7 +90,7 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("--dcnn.batch-size", "0", "at least 1"),
         ("--dcnn.batch-size", "-4", "at least 1"),
         ("--dcnn.input-size", "100", "a multiple of 32"),
-        ("--mobilenet.probe-passes", "-1", "at least 0"),
+        ("--mobilenet-v3-small.probe-passes", "-1", "at least 0"),
         ("--dcnn.phases.0.epochs", "-3", "at least 1"),
         ("--dcnn.phases.0.learning-rate", "-1", "above 0"),
         ("--dcnn.phases.0.learning-rate", "0", "above 0"),
@@ -66,8 +103,8 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("--data.image-size", "0", "at least 32 and at most 2048"),
         ("--data.image-size", "7", "at least 32 and at most 2048"),
         ("--data.image-size", "100000", "at least 32 and at most 2048"),
-        ("--data.examples-per-breed", "0", "at least 2"),
-        ("--data.eval-fraction", "1", "above 0 and below 1"),
+        ("--data.drawings", "-1", "at least 0"),
+        ("--data.min-speck", "1", "at least 0 and below 1"),
         ("--beam.workers", "-1", "at least 0"),
         ("--cache-mb", "-1", "at least 0"),
         ("--seed", "-1", "at least 0"),
@@ -87,12 +124,6 @@ def test_a_value_out_of_range_is_one_sentence_with_flag_value_and_range(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"runner.py: {flag} is ")
     assert range_ in line
-
-
-def test_imagenet_weights_are_those_of_two_widths(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        _parse("--weights", "imagenet", "--mobilenet.width", "0.5")
-    assert "--weights is 'imagenet' and mobilenet.width is 0.5: Keras has" in capsys.readouterr().err
 
 
 def test_help_states_each_range(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +163,7 @@ def test_the_kubeflow_runner_refuses_in_the_same_way(
     assert message in line
 
 
-def test_pretrained_weights_are_for_mobilenet_alone() -> None:
+def test_the_runs_weights_are_for_the_recipes_that_name_none() -> None:
     config = _parse("--weights", "some.h5")
-    assert config.trainer("mobilenet_v3_small").weights == "some.h5"
-    assert config.trainer("dcnn").weights == "none"
+    assert config.trainer("mobilenet_v3_small", SPEC).weights == "some.h5"
+    assert config.trainer("dcnn", SPEC).weights == "none"

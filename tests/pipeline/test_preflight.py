@@ -96,8 +96,9 @@ def test_a_full_disk(config: Config, tmp_path: pathlib.Path, monkeypatch: pytest
 def test_weights_of_the_right_width_are_taken(
     config: Config, tmp_path: pathlib.Path, weights: dict[float, str], width: float
 ) -> None:
-    mobilenet = dataclasses.replace(config.mobilenet, width=width)
-    preflight.check(dataclasses.replace(config, mobilenet=mobilenet, weights=weights[width]), tmp_path / "run")
+    mobilenet = dataclasses.replace(config.contestants["mobilenet_v3_small"], width=width)
+    config = dataclasses.replace(config, contestants={"mobilenet_v3_small": mobilenet}, weights=weights[width])
+    preflight.check(config, tmp_path / "run")
 
 
 def test_the_published_weights_are_taken(config: Config, tmp_path: pathlib.Path) -> None:
@@ -109,7 +110,13 @@ def test_the_published_weights_are_taken(config: Config, tmp_path: pathlib.Path)
 
 def test_weights_of_another_width(config: Config, tmp_path: pathlib.Path, weights: dict[float, str]) -> None:
     said = _refused(dataclasses.replace(config, weights=weights[1.0]), tmp_path / "run")
-    assert said.endswith("does not fit mobilenet.width 0.75: give --mobilenet.width 1.0")
+    assert said.endswith("does not fit mobilenet_v3_small.width 0.75: give --mobilenet-v3-small.width 1.0")
+
+
+def test_imagenet_weights_are_those_of_two_widths(config: Config, tmp_path: pathlib.Path) -> None:
+    narrow = dataclasses.replace(config.contestants["mobilenet_v3_small"], width=0.5)
+    imagenet = dataclasses.replace(config, contestants={"mine": narrow}, weights="imagenet")
+    assert "mine.width is 0.5: Keras has these weights for 0.75 and 1.0 alone" in _refused(imagenet, tmp_path / "run")
 
 
 def test_weights_that_are_none(config: Config, tmp_path: pathlib.Path) -> None:

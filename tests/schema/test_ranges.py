@@ -12,6 +12,7 @@ import pytest
 from pipeline.configs import Config
 from pipeline.kubeflow import commands
 from schema import ranges
+from schema.dataset_spec import DatasetSpec
 from trainer_module.config import TrainerConfig
 
 
@@ -20,7 +21,7 @@ def _dataclasses(config: Any) -> Iterator[Any]:
     if typing.get_origin(config) is not None:
         for of in typing.get_args(config):
             yield from _dataclasses(of)
-    elif isinstance(config, type) and dataclasses.is_dataclass(config):
+    elif isinstance(config, type) and dataclasses.is_dataclass(config) and config is not DatasetSpec:
         yield config
         for hint in ranges.hints(config).values():
             yield from _dataclasses(hint)
@@ -38,7 +39,8 @@ def _unstated(hint: Any) -> list[Any]:
     plain = ranges.plain(hint)
     if typing.get_origin(plain) in (tuple, dict):
         return [part for of in typing.get_args(plain) if of is not Ellipsis for part in _unstated(of)]
-    if plain is bool or typing.get_origin(plain) is Literal or issubclass(plain, ranges.Checked):
+    # A description checks itself: tests/schema/test_dataset_spec.py.
+    if plain is bool or typing.get_origin(plain) is Literal or issubclass(plain, ranges.Checked | DatasetSpec):
         return []
     return [plain]
 

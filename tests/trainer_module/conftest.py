@@ -18,7 +18,8 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 from tfx_bsl.public import tfxio
 
 from pipeline import configs
-from schema import pets
+from schema import record
+from tests.drawn import SPEC
 from trainer_module.config import Recipe, TrainerConfig
 from trainer_module.preprocessing import preprocessing_fn
 
@@ -31,16 +32,16 @@ def disc_example(index: int, generator: np.random.Generator, side: int = 72) -> 
     image = generator.normal((60, 120, 60), 20, (side, side + 8, 3))
     mask = np.zeros(image.shape[:2], np.uint8)
     centre = tuple(int(value) for value in generator.integers(side // 3, 2 * side // 3, 2))
-    cv2.circle(mask, centre, int(generator.integers(side // 6, side // 3)), pets.MASK_PET, -1)
-    image[mask == pets.MASK_PET] = ((220, 60, 40), (40, 60, 220))[species]
-    mask[-1] = pets.MASK_IGNORED
+    cv2.circle(mask, centre, int(generator.integers(side // 6, side // 3)), 1, -1)
+    image[mask == 1] = ((220, 60, 40), (40, 60, 220))[species]
+    mask[-1] = record.MASK_IGNORED
     jpeg = cv2.imencode(".jpg", np.clip(image, 0, 255).astype(np.uint8))[1].tobytes()
     png = cv2.imencode(".png", mask)[1].tobytes()
     features = {
-        pets.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[jpeg])),
-        pets.MASK: tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
-        pets.BREED: tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
-        pets.SPECIES_LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
+        record.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[jpeg])),
+        record.MASK: tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
+        "breed": tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
+        "species": tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
     }
     return tf.train.Example(features=tf.train.Features(feature=features))
 
@@ -66,14 +67,16 @@ def serialized(records: pathlib.Path) -> list[bytes]:
 def transform_graph(records: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The directory of a saved Transform graph of `preprocessing_fn` at IMAGE_SIZE."""
     directory = str(tmp_path_factory.mktemp("transform"))
-    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (pets.IMAGE, pets.MASK)}
-    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in (pets.BREED, pets.SPECIES_LABEL)}
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (record.IMAGE, record.MASK)}
+    spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in ("breed", "species")}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     options = PipelineOptions(direct_running_mode="in_memory", direct_num_workers=1)
     with beam.Pipeline(options=options) as pipeline, tft_beam.Context(temp_dir=directory + "/tmp"):
         source = tfxio.TFExampleRecord(str(records), schema=metadata.schema, telemetry_descriptors=["tests"])
         data = (pipeline | source.BeamSource(), source.TensorAdapterConfig())
-        function = functools.partial(preprocessing_fn, custom_config={"image_size": IMAGE_SIZE})
+        function = functools.partial(
+            preprocessing_fn, custom_config={"image_size": IMAGE_SIZE, "labels": ["breed", "species"]}
+        )
         transform_fn = data | tft_beam.AnalyzeDataset(function)
         _ = transform_fn | tft_beam.WriteTransformFn(directory)
         _ = metadata | tft_beam.WriteMetadata(directory + "/metadata", pipeline=pipeline)
@@ -82,7 +85,7 @@ def transform_graph(records: pathlib.Path, tmp_path_factory: pytest.TempPathFact
 
 def small_config(network: str = "dcnn", **changes: Any) -> TrainerConfig:
     """The debug config's Trainer with some fields of itself or of its recipe changed."""
-    config = configs.debug().trainer(network)
+    config = configs.debug().trainer(network, SPEC)
     of_recipe = {field.name for field in dataclasses.fields(Recipe)}
     recipe = dataclasses.replace(config.recipe, **{k: v for k, v in changes.items() if k in of_recipe})
     return dataclasses.replace(config, recipe=recipe, **{k: v for k, v in changes.items() if k not in of_recipe})

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from conftest import small_config
 
-from schema import pets
+from tests.drawn import MODELS
 from trainer_module.models import backbone_of, build_model
 
 
-@pytest.mark.parametrize("model", pets.MODELS)
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("size", [64, 96])
 def test_both_heads_have_their_shapes(model: str, size: int) -> None:
     outputs = build_model(small_config(model, input_size=size))(np.zeros((2, size, size, 3), np.float32))
@@ -32,13 +32,13 @@ def test_task_and_label_choose_the_heads(task: str, label: str, expected: dict) 
     assert {name: output.shape for name, output in model.output.items()} == expected
 
 
-@pytest.mark.parametrize("model", pets.MODELS)
+@pytest.mark.parametrize("model", MODELS)
 def test_width_changes_the_size(model: str) -> None:
     wide, narrow = (build_model(small_config(model, width=width)) for width in (1.0, 0.75))
     assert wide.count_params() > 1.1 * narrow.count_params()
 
 
-@pytest.mark.parametrize("name", pets.MODELS)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_few_steps_learn_four_pictures_by_heart(name: str) -> None:
     keras.utils.set_random_seed(1)
     model = build_model(small_config(name, task="classification", input_size=64))
@@ -76,6 +76,6 @@ def test_weights_that_cannot_be_downloaded_are_an_error_with_the_ways_out(
         build_model(small_config("mobilenet_v3_small", weights="imagenet"))
 
 
-def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="dcnn"):
-        build_model(small_config("dcnn", model="resnet"))
+def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="network is 'resnet': it must be one of dcnn"):
+        small_config("dcnn", network="resnet")

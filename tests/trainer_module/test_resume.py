@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schema import pets
+from schema import record
 from trainer_module.checkpoint import Checkpoint, State, key
 
 # A size that changes between phases and one that does not, a frozen phase before the probe, a moving average, pasted
@@ -75,12 +76,14 @@ for state in states:
 
 def _train(records: pathlib.Path, folder: pathlib.Path, *states: str) -> None:
     command = [sys.executable, "-c", _TRAIN, str(records), str(folder), *states]
-    result = subprocess.run(command, cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, check=False)
+    here = pathlib.Path(__file__)
+    environment = {**os.environ, "PYTHONPATH": str(here.parent)}
+    result = subprocess.run(command, cwd=here.parents[2], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
 
 
 def _figures(run: pathlib.Path) -> list[dict[str, float]]:
-    epochs = json.loads((run / pets.HISTORY_FILE).read_text())["epochs"]
+    epochs = json.loads((run / record.HISTORY_FILE).read_text())["epochs"]
     return [{k: v for k, v in epoch.items() if k not in ("seconds", "images_per_second")} for epoch in epochs]
 
 

@@ -17,7 +17,8 @@ from sklearn.metrics import f1_score
 from tensorflow.core.protobuf import saved_model_pb2
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from schema import pets
+from schema import record
+from tests.drawn import SPEC
 from trainer_module import inputs, signatures, trainer
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
@@ -50,7 +51,7 @@ def trained(
 
 
 def _history(fn_args: FnArgs) -> dict:
-    return json.loads(pathlib.Path(fn_args.model_run_dir, pets.HISTORY_FILE).read_text())
+    return json.loads(pathlib.Path(fn_args.model_run_dir, record.HISTORY_FILE).read_text())
 
 
 def test_the_history_tells_each_epoch_of_each_phase(trained: tuple[FnArgs, dict]) -> None:
@@ -99,7 +100,7 @@ def test_serving_needs_only_the_image(trained: tuple[FnArgs, dict], serialized: 
     model = tf.saved_model.load(trained[0].serving_model_dir)
     example = tf.train.Example.FromString(serialized[0])
     only_image = tf.train.Example()
-    only_image.features.feature[pets.IMAGE].CopyFrom(example.features.feature[pets.IMAGE])
+    only_image.features.feature[record.IMAGE].CopyFrom(example.features.feature[record.IMAGE])
     full = model.signatures["serving_default"](examples=tf.constant(serialized[:1]))
     alone = model.signatures["serving_default"](examples=tf.constant([only_image.SerializeToString()]))
     np.testing.assert_array_equal(full["breed"], alone["breed"])
@@ -110,7 +111,7 @@ def test_serving_needs_only_the_image(trained: tuple[FnArgs, dict], serialized: 
 
 def test_photo_bytes_give_the_same_answer_as_examples(trained: tuple[FnArgs, dict], serialized: list[bytes]) -> None:
     model = tf.saved_model.load(trained[0].serving_model_dir)
-    photos = [tf.train.Example.FromString(s).features.feature[pets.IMAGE].bytes_list.value[0] for s in serialized]
+    photos = [tf.train.Example.FromString(s).features.feature[record.IMAGE].bytes_list.value[0] for s in serialized]
     by_bytes = model.signatures["serving_bytes"](image_bytes=tf.constant(photos))
     by_example = model.signatures["serving_default"](examples=tf.constant(serialized))
     np.testing.assert_array_equal(by_bytes["mask"], by_example["mask"])
@@ -216,10 +217,10 @@ def test_the_exported_network_is_float32_whatever_trained_it(
 def test_the_mask_threshold_is_the_one_with_the_best_f1(records: pathlib.Path) -> None:
     # A network whose logit is a fixed multiple of a pixel's red: the best threshold is known from scikit-learn.
     image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
-    model = keras.Model(image, {pets.MASK: image[..., :1] * 3.0})
+    model = keras.Model(image, {record.MASK: image[..., :1] * 3.0})
     data = inputs.eval_dataset(inputs.Split.of([str(records)]), small_config(input_size=IMAGE_SIZE), IMAGE_SIZE, "")
     threshold = best_mask_threshold(model, data, mirror=False)
-    masks = np.concatenate([targets[pets.MASK].ravel() for _, targets in data.as_numpy_iterator()])
+    masks = np.concatenate([targets[record.MASK].ravel() for _, targets in data.as_numpy_iterator()])
     reds = np.concatenate([picture[..., 0].ravel() for picture, _ in data.as_numpy_iterator()])
 
     def f1(at: float) -> float:
@@ -250,7 +251,7 @@ def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept(
     examples: int, accuracies: tuple[float, ...], kept: int
 ) -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-    best = KeepBest("breed", examples)
+    best = KeepBest(small_config(), examples)
     best.set_model(model)
     for epoch, accuracy in enumerate(accuracies):
         model.set_weights([np.array([[float(epoch)]])])
@@ -261,7 +262,7 @@ def test_the_latest_epoch_within_a_standard_error_of_the_best_is_kept(
 
 def test_without_a_class_head_the_epoch_of_the_best_mask_is_kept() -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-    best = KeepBest("breed", 100)
+    best = KeepBest(small_config(task="segmentation"), 100)
     best.set_model(model)
     for epoch, f1 in enumerate((0.5, 0.9, 0.89)):
         model.set_weights([np.array([[float(epoch)]])])
@@ -271,10 +272,10 @@ def test_without_a_class_head_the_epoch_of_the_best_mask_is_kept() -> None:
 
 
 @pytest.mark.parametrize(("label", "added"), [("breed", True), ("species", False)])
-def test_the_recipes_loss_on_the_species_is_added_to_the_breeds(label: str, added: bool) -> None:
-    truth = np.eye(len(pets.CLASSES[label]), dtype=np.float32)[:2]
+def test_the_recipes_loss_on_a_coarser_label_is_added_to_the_finer_ones(label: str, added: bool) -> None:
+    truth = np.eye(len(SPEC.label(label).classes), dtype=np.float32)[:2]
     with_it, without = (
-        np.sum(_class_loss(small_config(label=label, species_loss_weight=weight))(truth, truth))
+        np.sum(_class_loss(small_config(label=label, coarser_loss_weight=weight), SPEC.label(label), ())(truth, truth))
         for weight in (1.0, 0.0)
     )
     assert (with_it > without) == added

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keras
 
-from schema import pets
+from schema import record
 from trainer_module.config import TrainerConfig
 from trainer_module.models import dcnn, heads, mobilenet
 
@@ -20,23 +20,25 @@ def build_model(config: TrainerConfig) -> keras.Model:
 
     Returns:
         A model from image float32 [B, S, S, 3] in [-1, 1] to a dict of logits: the label's name -> float32
-        [B, classes], `mask` -> float32 [B, S, S, 1]; only the outputs of `config.task`.
+        [B, classes], `mask` -> float32 [B, S, S, 1] of one foreground class, [B, S, S, K + 1] of K; only the outputs of
+        `config.heads`.
 
     Raises:
-        ValueError: unknown `config.model`, or weights that do not fit the backbone.
+        ValueError: weights that do not fit the backbone.
     """
-    if config.model not in BACKBONES:
-        raise ValueError(f"model is {config.model!r}; known are {sorted(BACKBONES)}")
     size = config.recipe.input_size
-    backbone = BACKBONES[config.model](config.recipe, config.weights)
-    image = keras.Input((size, size, 3), name=pets.IMAGE)
+    backbone = BACKBONES[config.recipe.network](config.recipe, config.weights)
+    image = keras.Input((size, size, 3), name=record.IMAGE)
     features = backbone(image)
     outputs: dict[str, keras.KerasTensor] = {}
-    if pets.MASK in config.outputs:
-        outputs[pets.MASK] = heads.mask_logits(features, size, pets.MASK)
-    if config.label in config.outputs:
-        classes, mask = len(pets.CLASSES[config.label]), outputs.get(pets.MASK)
-        outputs[config.label] = heads.class_logits(features[-1], mask, classes, config.recipe.dropout, config.label)
+    label, mask = config.heads.label, config.heads.mask
+    if mask:
+        channels = 1 if len(mask.classes) == 1 else len(mask.classes) + 1
+        outputs[record.MASK] = heads.mask_logits(features, size, channels, record.MASK)
+    if label:
+        outputs[label.name] = heads.class_logits(
+            features[-1], outputs.get(record.MASK), len(label.classes), config.recipe.dropout, label.name
+        )
     return keras.Model(image, outputs, name=config.model)
 
 

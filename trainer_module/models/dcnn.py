@@ -16,7 +16,7 @@ def backbone(recipe: Recipe, weights: str) -> keras.Model:
 
     The first stage is one convolution, since nothing costs more than a layer at that size, and the second one opens
     with another; the rest are residual blocks. The deepest map stops at 1/16: at 1/32 a photo of 128 pixels would be
-    told by 4 x 4 cells, too few for what tells breeds apart.
+    told by 4 x 4 cells, too few for what tells classes apart.
 
     Args:
         recipe: `input_size` and `width`, which scales the channels.

@@ -16,11 +16,11 @@ _STEP_CHANNELS = (64, 48, 32)
 def class_logits(
     features: keras.KerasTensor, mask: keras.KerasTensor | None, classes: int, dropout: float, name: str
 ) -> keras.KerasTensor:
-    """Pools [B, h, w, c] by mean, by maximum and, where there is a mask head, by mean over the pet.
+    """Pools [B, h, w, c] by mean, by maximum and, where there is a mask head, by mean over the foreground.
 
     Args:
         features: the backbone's deepest map.
-        mask: logits [B, S, S, 1] of the mask head, or None.
+        mask: logits [B, S, S, 1] or [B, S, S, K + 1] of the mask head, or None.
         classes: how many.
         dropout: share of the pooled features that a training step leaves out.
         name: of the output.
@@ -33,7 +33,7 @@ def class_logits(
         layers.GlobalMaxPooling2D(name=f"{name}_max")(features),
     ]
     if mask is not None:
-        views.append(MeanOverPet(name=f"{name}_mean_over_pet")([features, mask]))
+        views.append(MeanOverForeground(name=f"{name}_mean_over_foreground")([features, mask]))
     pooled = layers.Concatenate(name=f"{name}_pool")(views)
     # Pooled features differ in scale by orders of magnitude between channels; one learning rate then fits them all.
     pooled = BatchNormalization(momentum=0.95, name=f"{name}_norm")(pooled)
@@ -41,8 +41,8 @@ def class_logits(
     return layers.Dense(classes, dtype="float32", name=name)(pooled)
 
 
-def mask_logits(features: Sequence[keras.KerasTensor], size: int, name: str) -> keras.KerasTensor:
-    """Decodes four feature maps, shallow to deep, to logits float32 [B, size, size, 1].
+def mask_logits(features: Sequence[keras.KerasTensor], size: int, channels: int, name: str) -> keras.KerasTensor:
+    """Decodes four feature maps, shallow to deep, to logits float32 [B, size, size, channels].
 
     A narrow U-Net decoder (Ronneberger et al. 2015) with LinkNet's added rather than concatenated skips (Chaurasia and
     Culurciello 2017). Each step spreads a pixel to four and smooths them by a separable convolution, which has an
@@ -51,26 +51,30 @@ def mask_logits(features: Sequence[keras.KerasTensor], size: int, name: str) -> 
     """
     *skips, deepest = features
     x = _conv_norm_relu(deepest, _DEEPEST_CHANNELS, 1, f"{name}_bottleneck")
-    for step, (skip, channels) in enumerate(zip(reversed(skips), _STEP_CHANNELS, strict=True)):
+    for step, (skip, width) in enumerate(zip(reversed(skips), _STEP_CHANNELS, strict=True)):
         x = layers.UpSampling2D(2, name=f"{name}_spread{step}")(x)
-        x = layers.SeparableConv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_up{step}")(x)
-        skip = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_skip{step}")(skip)
+        x = layers.SeparableConv2D(width, 3, padding="same", use_bias=False, name=f"{name}_up{step}")(x)
+        skip = layers.Conv2D(width, 1, use_bias=False, name=f"{name}_skip{step}")(skip)
         x = layers.Add(name=f"{name}_add{step}")([x, skip])
         x = BatchNormalization(momentum=0.95, name=f"{name}_norm{step}")(x)
         x = layers.ReLU(name=f"{name}_relu{step}")(x)
     stride = size // x.shape[1]
-    logits = layers.Conv2DTranspose(1, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
+    logits = layers.Conv2DTranspose(channels, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
     return layers.Activation("linear", dtype="float32", name=name)(logits)
 
 
-class MeanOverPet(layers.Layer):
-    """Mean of features [B, h, w, c] weighted by the pet's probability, from mask logits [B, S, S, 1]: [B, c]."""
+class MeanOverForeground(layers.Layer):
+    """Mean of features [B, h, w, c] weighted by the foreground's probability: [B, c].
+
+    Reads features and mask logits [B, S, S, 1] or, of several classes, [B, S, S, K + 1], background first.
+    """
 
     def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
         features, mask = inputs
-        # The class must not teach the mask: what helps to name a breed (a face) is not the pet's outline.
-        pet = ops.stop_gradient(ops.sigmoid(ops.cast(mask, features.dtype)))
-        share = ops.average_pool(pet, mask.shape[1] // features.shape[1])
+        mask = ops.cast(mask, features.dtype)
+        foreground = ops.sigmoid(mask) if mask.shape[-1] == 1 else 1.0 - ops.softmax(mask)[..., :1]
+        # The class must not teach the mask: what helps to name it (a face) is not the outline.
+        share = ops.average_pool(ops.stop_gradient(foreground), mask.shape[1] // features.shape[1])
         return ops.sum(features * share, axis=[1, 2]) / (ops.sum(share, axis=[1, 2]) + 1e-3)
 
 

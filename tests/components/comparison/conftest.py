@@ -18,7 +18,8 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from components.comparison import comparison
 from pipeline import configs
 from pipeline.evaluation import eval_config
-from schema import pets
+from schema import dataset_spec, record
+from tests.drawn import BREEDS, MODELS, SPECIES
 
 SIDE = 32
 GREY = 128.0
@@ -46,15 +47,15 @@ def draw(breed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
     radius = rng.uniform(8, 30, 2)
     inside = ((row - rng.uniform(16, 32)) / radius[0]) ** 2 + ((column - rng.uniform(20, 44)) / radius[1]) ** 2
     photo = np.where((inside < 1)[..., None], COLOURS[breed], GREY) + rng.normal(0, 12, (48, 64, 3))
-    mask = np.where(inside < 1, pets.MASK_PET, np.where(inside < 1.1, pets.MASK_IGNORED, pets.MASK_BACKGROUND))
+    mask = np.where(inside < 1, 1, np.where(inside < 1.1, record.MASK_IGNORED, record.MASK_BACKGROUND))
     return np.clip(photo, 0, 255).astype(np.uint8), mask.astype(np.uint8)
 
 
 def example(breed: int, number: int) -> bytes:
     photo, mask = draw(breed, number)
-    name = pets.BREEDS[breed]
+    name = BREEDS[breed]
     species = int(not name[0].isupper())
-    share = (mask == pets.MASK_PET).mean()
+    share = (mask == 1).mean()
 
     def of_bytes(value: bytes) -> tf.train.Feature:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
@@ -63,14 +64,14 @@ def example(breed: int, number: int) -> bytes:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
     features = {
-        pets.IMAGE: of_bytes(tf.io.encode_jpeg(photo, quality=95).numpy()),
-        pets.MASK: of_bytes(tf.io.encode_png(mask[..., None]).numpy()),
-        pets.BREED: of_int(breed),
-        pets.SPECIES_LABEL: of_int(species),
-        pets.BREED_NAME: of_bytes(name.encode()),
-        pets.SPECIES_NAME: of_bytes(pets.SPECIES[species].encode()),
-        pets.SIZE: of_bytes(pets.SIZES[min(int(3 * share), 2)].encode()),
-        pets.FILE_NAME: of_bytes(f"{name}_{number}.jpg".encode()),
+        record.IMAGE: of_bytes(tf.io.encode_jpeg(photo, quality=95).numpy()),
+        record.MASK: of_bytes(tf.io.encode_png(mask[..., None]).numpy()),
+        "breed": of_int(breed),
+        "species": of_int(species),
+        "breed_name": of_bytes(name.encode()),
+        "species_name": of_bytes(SPECIES[species].encode()),
+        "size": of_bytes(record.SIZES[min(int(3 * share), 2)].encode()),
+        record.FILE_NAME: of_bytes(f"{name}_{number}.jpg".encode()),
     }
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
@@ -92,37 +93,37 @@ class ColourModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        encoded = tf.io.parse_example(examples, {pets.IMAGE: tf.io.FixedLenFeature([], tf.string)})[pets.IMAGE]
+        encoded = tf.io.parse_example(examples, {record.IMAGE: tf.io.FixedLenFeature([], tf.string)})[record.IMAGE]
         apart = (self._images(encoded) - GREY) * self._weights
         distance_bhw1 = tf.sqrt(tf.reduce_sum(apart**2, -1, keepdims=True))
         mask = tf.sigmoid((distance_bhw1 - 70.0) / 20.0)
-        outputs = {pets.MASK: mask}
+        outputs = {record.MASK: mask}
         mean_b3 = tf.reduce_sum(apart * mask, [1, 2]) / (tf.reduce_sum(mask, [1, 2]) + 1e-6)
-        palette = tf.constant(COLOURS[: len(pets.BREEDS)] - GREY, tf.float32) * self._weights
+        palette = tf.constant(COLOURS[: len(BREEDS)] - GREY, tf.float32) * self._weights
         breeds = tf.nn.softmax(-tf.norm(mean_b3[:, None] - palette[None], axis=-1) / 10.0)
-        species = tf.constant([[float(name[0].isupper()), float(name[0].islower())] for name in pets.BREEDS])
-        outputs[self._label] = breeds if self._label == pets.BREED else breeds @ species
-        heads = {"classification": [self._label], "segmentation": [pets.MASK]}
+        species = tf.constant([[float(name[0].isupper()), float(name[0].islower())] for name in BREEDS])
+        outputs[self._label] = breeds if self._label == "breed" else breeds @ species
+        heads = {"classification": [self._label], "segmentation": [record.MASK]}
         return {head: outputs[head] for head in heads.get(self._task, outputs)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        kinds = {pets.IMAGE: tf.string, pets.MASK: tf.string, pets.BREED: tf.int64, pets.SPECIES_LABEL: tf.int64}
+        kinds = {record.IMAGE: tf.string, record.MASK: tf.string, "breed": tf.int64, "species": tf.int64}
         features = tf.io.parse_example(
             examples, {name: tf.io.FixedLenFeature([], kind) for name, kind in kinds.items()}
         )
 
         def decode(png: tf.Tensor) -> tf.Tensor:
             mask = tf.image.resize(tf.io.decode_png(png, 1), [SIDE, SIDE], "nearest")
-            return tf.where(mask == pets.MASK_IGNORED, pets.IGNORED_LABEL, tf.cast(mask, tf.float32))
+            return tf.where(mask == record.MASK_IGNORED, record.IGNORED_LABEL, tf.cast(mask, tf.float32))
 
-        masks = tf.map_fn(decode, features[pets.MASK], fn_output_signature=tf.TensorSpec([SIDE, SIDE, 1], tf.float32))
-        images = self._images(features[pets.IMAGE]) / 127.5 - 1.0
+        masks = tf.map_fn(decode, features[record.MASK], fn_output_signature=tf.TensorSpec([SIDE, SIDE, 1], tf.float32))
+        images = self._images(features[record.IMAGE]) / 127.5 - 1.0
         return {
-            pets.IMAGE: images,
-            pets.MASK: masks,
-            pets.BREED: features[pets.BREED],
-            pets.SPECIES_LABEL: features[pets.SPECIES_LABEL],
+            record.IMAGE: images,
+            record.MASK: masks,
+            "breed": features["breed"],
+            "species": features["species"],
         }
 
     def export(self, folder: Path) -> str:
@@ -151,9 +152,12 @@ def history(name: str, task: str, parameters: int) -> dict[str, Any]:
     }
 
 
+SPEC = dataset_spec.shipped("synthetic_pets")
+
+
 def evaluate(saved_model: str, config: configs.Config, files: Sequence[str], output: Path) -> str:
     """Runs TFMA as TFX's Evaluator does."""
-    of_evaluation = eval_config(config, baseline=False)
+    of_evaluation = eval_config(config, SPEC, baseline=False)
     tfma.run_model_analysis(
         eval_shared_model=tfma.default_eval_shared_model(saved_model, eval_config=of_evaluation),
         eval_config=of_evaluation,
@@ -182,26 +186,33 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
             root / "examples" / f"Split-{split}",
             [example(breed, 100 * first + number) for breed in breeds for number in range(photos)],
         )
-        for first, split in enumerate(pets.SPLITS)
+        for first, split in enumerate(record.SPLITS)
     }
     models = {}
-    for name in pets.MODELS:
+    for name in MODELS:
         model = ColourModel(BLIND_TO[name], config.label, config.task)
         saved = model.export(root / name / "model" / "Format-Serving")
-        evaluation = evaluate(saved, config, splits[pets.TEST], root / name / "evaluation")
+        evaluation = evaluate(saved, config, splits[record.TEST], root / name / "evaluation")
         (root / name / "run").mkdir()
-        path = root / name / "run" / pets.HISTORY_FILE
+        path = root / name / "run" / record.HISTORY_FILE
         path.write_text(json.dumps(history(name, config.task, int(1000 * BLIND_TO[name]))))
         models[name] = comparison.ModelInputs(saved, evaluation, str(path), blessed=True)
     anomalies = anomalies_pb2.Anomalies()
-    anomalies.anomaly_info[pets.SIZE].description = "Examples contain values missing from the schema: huge (1%)."
-    for split in pets.SPLITS:
+    anomalies.anomaly_info["size"].description = "Examples contain values missing from the schema: huge (1%)."
+    for split in record.SPLITS:
         (root / "anomalies" / f"Split-{split}").mkdir(parents=True)
         (root / "anomalies" / f"Split-{split}" / "SchemaDiff.pb").write_bytes(
-            anomalies.SerializeToString() if split == pets.TRAIN else b""
+            anomalies.SerializeToString() if split == record.TRAIN else b""
         )
     inputs = comparison.Inputs(
-        models, splits, str(root / "anomalies"), config.champion, dataclasses.asdict(config), fingerprint="0123abcd"
+        models,
+        splits,
+        str(root / "anomalies"),
+        SPEC,
+        SPEC.heads(config.label, config.task),
+        config.champion,
+        dataclasses.asdict(config),
+        fingerprint="0123abcd",
     )
     return Run(inputs, config)
 

@@ -23,8 +23,8 @@ def test_classes_keep_their_order_without_mistakes_or_examples():
 def test_confused_pairs_add_both_ways_and_name_the_larger_first():
     confusion = np.array([[9, 1, 0], [4, 9, 2], [0, 1, 9]])
     assert cases.confused_pairs(confusion) == [
-        {"a": 1, "b": 0, "a_as_b": 4, "b_as_a": 1},
-        {"a": 1, "b": 2, "a_as_b": 2, "b_as_a": 1},
+        cases.Pair(a=1, b=0, a_as_b=4, b_as_a=1),
+        cases.Pair(a=1, b=2, a_as_b=2, b_as_a=1),
     ]
 
 
@@ -37,6 +37,17 @@ def test_mask_cases_show_no_photo_twice():
     for photos in range(1, 12):
         chosen = [index for kind in cases.mask_cases(np.arange(photos) / 12).values() for index in kind]
         assert len(chosen) == len(set(chosen)) >= min(photos, 3)
+
+
+def test_a_photo_without_a_known_mask_is_no_case():
+    f1 = np.array([0.5, np.nan, 0.9, np.nan, 0.1])
+    assert cases.mask_cases(f1) == {"best": [2], "typical": [0], "worst": [4]}
+
+
+def test_a_photo_without_a_known_class_is_neither_wrong_nor_a_portrait():
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    assert cases.wrong_cases(probabilities, np.array([-1, 0])) == [1]
+    assert cases.portraits(probabilities, np.array([-1, 0])) == {0: 1}
 
 
 def test_wrong_cases_come_surest_first():

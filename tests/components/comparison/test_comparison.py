@@ -13,10 +13,11 @@ from sklearn import metrics as sklearn_metrics
 
 from components.comparison import comparison
 from components.report import publishing
-from schema import pets
+from schema import record
+from tests.drawn import BREEDS, MODELS
 
 
-@pytest.fixture(params=pets.MODELS)
+@pytest.fixture(params=MODELS)
 def dumped(request, report_dir, metrics):
     """One model's overall figures and its `predictions-MODEL.npz`."""
     arrays = np.load(report_dir / f"predictions-{request.param}.npz")
@@ -26,8 +27,8 @@ def dumped(request, report_dir, metrics):
 def test_class_figures_equal_scikit_learn_on_the_dumped_predictions(dumped):
     overall, arrays = dumped
     labels, named = arrays["labels"], arrays["probabilities"].argmax(axis=1)
-    classes = list(range(len(pets.BREEDS)))
-    figures = overall["class"]
+    classes = list(range(len(BREEDS)))
+    figures = overall["classification"]
     assert figures["accuracy"]["value"] == pytest.approx(sklearn_metrics.accuracy_score(labels, named), abs=1e-6)
     weighted = sklearn_metrics.f1_score(labels, named, average="weighted", zero_division=0)
     assert figures["weighted_f1"]["value"] == pytest.approx(weighted, abs=1e-6)
@@ -43,20 +44,20 @@ def test_class_figures_equal_scikit_learn_on_the_dumped_predictions(dumped):
 
 def test_mask_figures_equal_numpy_on_the_dumped_counts(dumped):
     overall, arrays = dumped
-    hits, false_alarms, misses, rest = arrays["counts"].sum(axis=0)
-    figures = overall["mask"]
-    assert (figures["true_positives"], figures["false_positives"]) == (hits, false_alarms)
-    assert (figures["false_negatives"], figures["true_negatives"]) == (misses, rest)
+    pixels = arrays["pixels"].sum(axis=0)
+    (_, false_alarms), (misses, hits) = pixels
+    figures = overall["segmentation"]
+    assert figures["confusion_matrix"] == pixels.tolist()
     assert figures["f1"]["value"] == pytest.approx(2 * hits / (2 * hits + false_alarms + misses), abs=1e-6)
     assert figures["iou"]["value"] == pytest.approx(hits / (hits + false_alarms + misses), abs=1e-6)
-    of_image = arrays["counts"]
-    f1 = 2 * of_image[:, 0] / (2 * of_image[:, 0] + of_image[:, 1] + of_image[:, 2])
+    of_image = arrays["pixels"]
+    f1 = 2 * of_image[:, 1, 1] / (2 * of_image[:, 1, 1] + of_image[:, 0, 1] + of_image[:, 1, 0])
     assert figures["mean_image_f1"]["value"] == pytest.approx(f1.mean(), abs=1e-6)
 
 
 def test_predictions_are_those_of_the_named_photos(report_dir, run):
     arrays = np.load(report_dir / "predictions-dcnn.npz")
-    breeds = [pets.BREEDS.index(name.rsplit("_", 1)[0]) for name in arrays["file_names"]]
+    breeds = [BREEDS.index(name.rsplit("_", 1)[0]) for name in arrays["file_names"]]
     assert breeds == arrays["labels"].tolist()
     assert len(set(arrays["file_names"])) == 20
 
@@ -67,19 +68,19 @@ def test_cases_carry_the_figures_of_their_photos(report_dir, metrics):
     cases = metrics["models"]["dcnn"]["cases"]
     for case in cases["best"] + cases["worst"] + cases["wrong"]:
         row = row_of[case["file_name"]]
-        hits, false_alarms, misses, _ = arrays["counts"][row]
+        (_, false_alarms), (misses, hits) = arrays["pixels"][row]
         assert case["mask_f1"] == pytest.approx(2 * hits / (2 * hits + false_alarms + misses))
         assert case["confidence"] == pytest.approx(arrays["probabilities"][row].max())
-    assert all(case["breed"] != case["predicted"] for case in cases["wrong"])
+    assert all(case["classes"]["breed"] != case["predicted"] for case in cases["wrong"])
     assert cases["wrong"], "the model that hardly sees blue should mix up breeds"
 
 
 def test_data_are_counted_and_anomalies_named(metrics):
-    for split in pets.SPLITS:
-        assert sum(metrics["data"]["breeds"][split].values()) == 20
-    assert metrics["data"]["breeds"]["test"]["Abyssinian"] == 4
-    assert metrics["data"]["anomalies"][pets.TRAIN][0]["feature"] == pets.SIZE
-    assert metrics["data"]["anomalies"][pets.TEST] == []
+    for split in record.SPLITS:
+        assert metrics["data"]["examples"][split] == sum(metrics["data"]["classes"][split].values()) == 20
+    assert metrics["data"]["classes"]["test"]["Abyssinian"] == 4
+    assert metrics["data"]["anomalies"][record.TRAIN][0]["feature"] == "size"
+    assert metrics["data"]["anomalies"][record.TEST] == []
 
 
 def test_the_better_model_is_the_champion(metrics):
@@ -91,7 +92,7 @@ def test_the_better_model_is_the_champion(metrics):
 def test_every_figure_lies_beside_the_page_as_png(report_dir):
     plots = {path.stem for path in (report_dir / "plots").glob("*.png")}
     curves = {f"curve-{key}" for key in ("class_loss", "accuracy", "mask_loss", "mask_f1")}
-    assert plots == curves | {f"confusion-{name}" for name in pets.MODELS} | {"slices-class", "slices-mask"}
+    assert plots == curves | {f"confusion-{name}" for name in MODELS} | {"slices-class", "slices-mask"}
 
 
 def test_publishing_adds_the_durations(report_dir, tmp_path):
@@ -118,6 +119,6 @@ def test_a_model_of_one_head_has_the_sections_of_that_head(make_run, tmp_path, f
 
 def test_an_empty_test_split_is_an_error(run, tmp_path):
     tf.io.TFRecordWriter(str(tmp_path / "empty.gz"), "GZIP").close()
-    inputs = dataclasses.replace(run.inputs, splits={**run.inputs.splits, pets.TEST: [str(tmp_path / "empty.gz")]})
+    inputs = dataclasses.replace(run.inputs, splits={**run.inputs.splits, record.TEST: [str(tmp_path / "empty.gz")]})
     with pytest.raises(ValueError, match="holds no examples"):
         comparison.compare(inputs, str(tmp_path / "report"))

@@ -16,7 +16,10 @@ from tfx.types import standard_artifacts as artifacts
 from components.comparison import __main__
 from components.comparison.component import ModelComparison
 from components.pusher import Pusher
-from schema import pets
+from schema import dataset_spec, record
+from tests.drawn import BREEDS
+
+SPEC = dataset_spec.shipped("synthetic_pets")
 
 
 def run_pipeline(run, run_dir: Path, blessed: int) -> None:
@@ -38,12 +41,13 @@ def run_pipeline(run, run_dir: Path, blessed: int) -> None:
         channels["blessings"][name] = imported(
             f"{name}_blessing", str(root / "blessing"), artifacts.ModelBlessing, custom_properties={"blessed": blessed}
         )
-    examples = Path(run.inputs.splits[pets.TEST][0]).parents[1]
-    splits = json.dumps(list(pets.SPLITS))
+    examples = Path(run.inputs.splits[record.TEST][0]).parents[1]
+    splits = json.dumps(list(record.SPLITS))
     comparison = ModelComparison(
         **channels,
         examples=imported("examples", str(examples), artifacts.Examples, properties={"split_names": splits}),
         anomalies=imported("anomalies", run.inputs.anomalies, artifacts.ExampleAnomalies),
+        spec=SPEC,
         rule="mean",
         config_json=json.dumps(run.inputs.config),
         fingerprint="0123abcd",
@@ -83,9 +87,9 @@ def test_the_blessed_champion_is_pushed_and_serves(run, blessed_run):
     assert (output(blessed_run, "blessing") / "BLESSED").exists()
     [version] = (blessed_run / "serving").iterdir()
     pushed = tf.saved_model.load(str(version))
-    record = next(iter(tf.data.TFRecordDataset(run.inputs.splits[pets.TEST], "GZIP")))
-    answer = pushed.signatures["serving_default"](examples=record[None])
-    assert answer[pets.BREED].shape == (1, len(pets.BREEDS))
+    serialized = next(iter(tf.data.TFRecordDataset(run.inputs.splits[record.TEST], "GZIP")))
+    answer = pushed.signatures["serving_default"](examples=serialized[None])
+    assert answer["breed"].shape == (1, len(BREEDS))
 
 
 def test_without_a_blessing_nothing_is_pushed_and_the_run_ends_in_order(run, tmp_path, caplog):
@@ -127,13 +131,15 @@ def test_a_redraw_of_what_is_no_run_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_missing_model_is_refused():
-    with pytest.raises(ValueError, match="give one for each of"):
+    model = channel_utils.as_channel([artifacts.Model()])
+    with pytest.raises(ValueError, match=r"evaluation channels are given for \[\]: give one for each of \['dcnn'\]"):
         ModelComparison(
-            models={},
+            models={"dcnn": model},
             evaluations={},
             blessings={},
             runs={},
             examples=channel_utils.as_channel([artifacts.Examples()]),
+            spec=SPEC,
             rule="mean",
             config_json="{}",
             fingerprint="",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.report.page import DASH
-from schema import pets
+from tests.drawn import MODELS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed: pip install selenium")
 
@@ -76,8 +76,8 @@ def test_a_phone_scrolls_the_page_in_one_direction_only(browser, show, report_di
 
 def test_the_class_table_sorts_by_a_column_and_back(browser, show, report_dir, metrics):
     show(report_dir / "index.html", 1280)
-    recall = metrics["models"][pets.MODELS[0]]["metrics"]["overall"]["class"]["class_recall"]
-    support = metrics["models"][pets.MODELS[0]]["metrics"]["overall"]["class"]["class_support"]
+    recall = metrics["models"][MODELS[0]]["metrics"]["overall"]["classification"]["class_recall"]
+    support = metrics["models"][MODELS[0]]["metrics"]["overall"]["classification"]["class_support"]
 
     def shown() -> list[str]:
         return browser.execute_script(

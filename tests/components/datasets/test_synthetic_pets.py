@@ -5,9 +5,9 @@ import tensorflow_datasets as tfds
 
 from components.datasets import pet_drawings
 from components.datasets.synthetic_pets import PetDrawings
-from schema import pets
+from tests.drawn import BREEDS, SPECIES
 
-DRAWINGS = [(breed, number) for breed in pets.BREEDS for number in range(3)]
+DRAWINGS = [(breed, number) for breed in BREEDS for number in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -16,8 +16,8 @@ def drawn():
 
 
 def test_every_breed_has_its_own_look():
-    assert set(pet_drawings.LOOKS) == set(pets.BREEDS)
-    assert len(set(pet_drawings.LOOKS.values())) == len(pets.BREEDS)
+    assert set(pet_drawings.LOOKS) == set(BREEDS)
+    assert len(set(pet_drawings.LOOKS.values())) == len(BREEDS)
 
 
 def test_pictures_and_trimaps_fit_each_other(drawn):
@@ -54,17 +54,17 @@ def test_tfds_reads_them_like_the_real_data_set(tmp_path):
     drawings.prepare()
     builder = tfds.builder_from_directory(drawings.folder())
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 74, "test": 74}
-    assert tuple(builder.info.features["label"].names) == pets.BREEDS
+    assert tuple(builder.info.features["label"].names) == BREEDS
     names, species_of = [], {}
     for split in ("train", "test"):
         for example in tfds.as_numpy(builder.as_dataset(split=split)):
             name = example["file_name"].decode()
             names.append(name)
-            assert name.startswith(pets.BREEDS[example["label"]])
+            assert name.startswith(BREEDS[example["label"]])
             assert example["image"].shape[:2] == example["segmentation_mask"].shape[:2]
-            species_of[example["label"]] = pets.SPECIES[example["species"]]
+            species_of[example["label"]] = SPECIES[example["species"]]
     assert len(set(names)) == len(names)
-    assert all((species == "Cat") == pets.BREEDS[label][0].isupper() for label, species in species_of.items())
+    assert all((species == "Cat") == BREEDS[label][0].isupper() for label, species in species_of.items())
 
 
 def test_drawing_keeps_the_key_and_a_changed_file_changes_it(tmp_path):
@@ -81,5 +81,5 @@ def test_drawing_keeps_the_key_and_a_changed_file_changes_it(tmp_path):
 
 
 def test_too_few_examples_are_refused():
-    with pytest.raises(ValueError, match="examples_per_breed is 1"):
+    with pytest.raises(ValueError, match="drawings is 1"):
         PetDrawings(1)

@@ -8,8 +8,9 @@ import pytest
 from components import datasets
 from components.example_gen.component import ExampleGen
 from components.example_gen.fingerprint import fingerprint
-from schema import pets, record
+from schema import dataset_spec, record
 from tests.components.example_gen.conftest import pixels, run, shards, value
+from tests.drawn import BREEDS, SPECIES
 
 HUMAN_MASKS = pathlib.Path(__file__).parents[4] / "shared" / "data" / "pets-human-masks"
 
@@ -28,7 +29,7 @@ def synthetic(drawings_dir, tmp_path_factory):
 
 def test_train_is_cut_within_each_breed_and_test_stays_the_official_one(synthetic):
     records = {split: synthetic.read(split) for split in record.SPLITS}
-    per_breed = {split: collections.Counter(value(r, pets.BREED) for r in rs) for split, rs in records.items()}
+    per_breed = {split: collections.Counter(value(r, "breed") for r in rs) for split, rs in records.items()}
     assert per_breed["train"] == dict.fromkeys(range(37), 3)
     assert per_breed["eval"] == dict.fromkeys(range(37), 1)
     assert per_breed["test"] == dict.fromkeys(range(37), 2)
@@ -38,14 +39,14 @@ def test_train_is_cut_within_each_breed_and_test_stays_the_official_one(syntheti
 
 def test_a_record_is_what_the_schema_says(synthetic):
     for one in synthetic.read("eval"):
-        image = pixels(one, pets.IMAGE)
-        mask = pixels(one, pets.MASK)
+        image = pixels(one, record.IMAGE)
+        mask = pixels(one, record.MASK)
         assert mask.shape == image.shape[:2]
-        assert set(np.unique(mask)) == {pets.MASK_BACKGROUND, pets.MASK_PET}
-        assert value(one, pets.BREED_NAME).decode() == pets.BREEDS[value(one, pets.BREED)]
-        assert value(one, pets.SPECIES_NAME).decode() == pets.SPECIES[value(one, pets.SPECIES_LABEL)]
-        assert value(one, pets.SIZE).decode() == pets.SIZES[int(np.mean(mask == pets.MASK_PET) * 3)]
-        assert value(one, pets.FILE_NAME).decode().startswith(value(one, pets.BREED_NAME).decode())
+        assert set(np.unique(mask)) == {record.MASK_BACKGROUND, 1}
+        assert value(one, "breed_name").decode() == BREEDS[value(one, "breed")]
+        assert value(one, "species_name").decode() == SPECIES[value(one, "species")]
+        assert value(one, "size").decode() == record.SIZES[int(np.mean(mask == 1) * 3)]
+        assert value(one, record.FILE_NAME).decode().startswith(value(one, "breed_name").decode())
         assert len(one) == 8
 
 
@@ -62,9 +63,9 @@ def test_the_summary_counts_what_was_written(synthetic):
     for split in record.SPLITS:
         records, counted = synthetic.read(split), synthetic.splits[split]
         assert counted["examples"] == counted["read"] == len(records)
-        names = collections.Counter(value(r, pets.BREED_NAME).decode() for r in records)
+        names = collections.Counter(value(r, "breed_name").decode() for r in records)
         assert counted["labels"]["breed"] == names
-        assert counted["sizes"] == collections.Counter(value(r, pets.SIZE).decode() for r in records)
+        assert counted["sizes"] == collections.Counter(value(r, "size").decode() for r in records)
         assert counted["missing_classes"] == {"breed": [], "species": []}
 
 
@@ -164,8 +165,12 @@ def test_the_fingerprint_follows_the_data_and_the_component_refuses_wrong_parame
 
 @pytest.mark.skipif(not HUMAN_MASKS.exists(), reason="the shared real photos are not here")
 def test_real_photos_with_human_masks(tmp_path):
-    made = run(tmp_path, datasets.OxfordPets(str(HUMAN_MASKS), border="ignore"), min_speck=0.001)
+    described = dataset_spec.shipped("oxford_iiit_pet").to_yaml()
+    ignored = described.replace("pet: [1, 3]", "pet: [1]").replace("ignored: []", "ignored: [3]")
+    (tmp_path / "spec.yaml").write_text(ignored)
+    source = datasets.OxfordPets(str(HUMAN_MASKS), spec_file=str(tmp_path / "spec.yaml"))
+    made = run(tmp_path, source, min_speck=0.001)
     assert made.splits["train"]["examples"] + made.splits["eval"]["examples"] == 356
     assert made.splits["test"]["examples"] == 158
-    mask = pixels(made.read("test")[0], pets.MASK)
-    assert set(np.unique(mask)) == {pets.MASK_BACKGROUND, pets.MASK_PET, pets.MASK_IGNORED}
+    mask = pixels(made.read("test")[0], record.MASK)
+    assert set(np.unique(mask)) == {record.MASK_BACKGROUND, 1, record.MASK_IGNORED}

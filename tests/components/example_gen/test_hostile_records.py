@@ -14,9 +14,10 @@ import pytest
 import tensorflow as tf
 
 from components.datasets import OxfordPets
-from schema import pets, record
+from schema import record
 from tests.components.example_gen import hostile
 from tests.components.example_gen.conftest import Made, pixels, run, value
+from tests.drawn import BREEDS, SPECIES, SPECIES_OF_BREED
 
 GOOD = {"train": 20, "test": 8}
 """Good photos of each breed."""
@@ -29,7 +30,7 @@ def _record(name: str, breed: int, seed: int) -> tf.train.Example:
     features["image"].bytes_list.value.append(hostile.encoded(hostile.photo(seed), "JPEG", quality=95))
     features["segmentation_mask"].bytes_list.value.append(hostile.encoded(hostile.trimap(), "PNG"))
     features["label"].int64_list.value.append(breed)
-    features["species"].int64_list.value.append(pets.SPECIES_OF_BREED[breed])
+    features["species"].int64_list.value.append(SPECIES_OF_BREED[breed])
     return made
 
 
@@ -45,8 +46,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory, places: dict[tuple[str, i
     root = tmp_path_factory.mktemp("hostile")
     folder = root / "oxford_iiit_pet" / "4.0.0"
     folder.mkdir(parents=True)
-    (folder / "label.labels.txt").write_text("\n".join(pets.BREEDS) + "\n")
-    (folder / "species.labels.txt").write_text("\n".join(pets.SPECIES) + "\n")
+    (folder / "label.labels.txt").write_text("\n".join(BREEDS) + "\n")
+    (folder / "species.labels.txt").write_text("\n".join(SPECIES) + "\n")
     info = []
     for number, (split, per_breed) in enumerate(GOOD.items()):
         records = [

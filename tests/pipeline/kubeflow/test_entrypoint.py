@@ -161,22 +161,6 @@ def test_a_failing_executor_fails_the_container(tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / "output.json").exists()
 
 
-def test_a_path_inside_the_package_is_found_from_any_folder(tmp_path: pathlib.Path) -> None:
-    invocation = {
-        "inputs": {"parameterValues": {"schema_file": "schema/schema.pbtxt"}},
-        "outputs": {
-            "artifacts": {"schema": {"artifacts": [{"uri": str(tmp_path / "schema")}]}},
-            "outputFile": str(tmp_path / "output.json"),
-        },
-    }
-    spec = {"parameters": {"schema_file": {"parameterType": "STRING"}}}
-    result = _run("tfx.components.schema_gen.import_schema_gen.executor.Executor", invocation, spec)
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert (tmp_path / "schema" / "schema.pbtxt").is_file()
-    output = json.loads((tmp_path / "output.json").read_text())
-    assert _one({"outputs": output}, "outputs", "schema")["uri"] == str(tmp_path / "schema")
-
-
 def _run(executor: str, invocation: dict[str, Any], spec: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     arguments = [
         "--executor_class_path",
@@ -209,7 +193,10 @@ def test_the_bucket_gets_the_outputs_the_page_and_the_figures(
     report = tmp_path / "minio" / "bucket" / "report"
     report.mkdir(parents=True)
     (report / "index.html").write_text("<html>")
-    overall = {"examples": 74, "class": {"accuracy": {"value": 0.5, "interval": [0.4, 0.6]}, "confusion_matrix": [[1]]}}
+    not_a_number = {"value": None, "lower": None, "upper": None}
+    accuracy = {"value": 0.5, "lower": 0.4, "upper": 0.6}
+    classification = {"accuracy": accuracy, "log_loss": not_a_number, "confusion_matrix": [[1]], "example_count": 74}
+    overall = {"by": {}, "examples": 74, "classification": classification, "segmentation": None}
     metrics = {"champion": "dcnn", "models": {"dcnn": {"metrics": {"overall": overall}}}}
     (report / "metrics.json").write_text(json.dumps(metrics))
     tfx_output = {"artifacts": {"report": {"artifacts": [{"uri": str(report), "metadata": {"tfx_version": "1.21.0"}}]}}}
@@ -221,7 +208,7 @@ def test_the_bucket_gets_the_outputs_the_page_and_the_figures(
     assert _one(output, "outputs", "report")["uri"] == "minio://bucket/report"
     assert _one(output, "outputs", "report_page")["uri"] == "minio://bucket/report_page"
     assert (tmp_path / "minio" / "bucket" / "report_page").read_text() == "<html>"
-    assert _one(output, "outputs", "metrics")["metadata"] == {"champion": "dcnn", "dcnn_class_accuracy": 0.5}
+    assert _one(output, "outputs", "metrics")["metadata"] == {"champion": "dcnn", "dcnn_classification_accuracy": 0.5}
 
 
 def test_before_tfx_nothing_heavy_is_imported() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.configs import Thresholds, debug
+import schema
+from pipeline.configs import debug
 from pipeline.kubeflow import cluster, entrypoint, package, parameters
 from pipeline.kubeflow.deployment import Deployment, Resources
 from pipeline.kubeflow.step import Step
-from schema import pets
 
 DEPLOYMENT = Deployment(
     image="registry.example/pets:1",
@@ -29,7 +29,7 @@ DEPLOYMENT = Deployment(
 TASKS = {
     "ExampleGen",
     "StatisticsGen",
-    "ImportSchemaGen",
+    "DatasetSchema",
     "ExampleValidator",
     "AnomalyGate",
     "Transform",
@@ -161,7 +161,7 @@ def test_the_baseline_is_imported_from_the_uri_that_the_run_gives(spec: dict[str
 
 
 def test_no_path_of_the_compiling_machine_is_in_it(path: pathlib.Path) -> None:
-    assert str(pathlib.Path(pets.__file__).parents[1]) not in path.read_text()
+    assert str(pathlib.Path(schema.__file__).parents[1]) not in path.read_text()
     assert str(pathlib.Path.home()) + "/" not in path.read_text()
 
 
@@ -178,8 +178,8 @@ def test_the_run_can_change_what_a_person_changes(spec: dict[str, Any]) -> None:
         "data_dir": ("STRING", package.DATA_DIR),
         "serving_dir": ("STRING", "/mnt/pets/serving"),
         "dcnn_phases_0_epochs": ("NUMBER_INTEGER", 1),
-        "mobilenet_phases_0_epochs": ("NUMBER_INTEGER", 1),
-        "mobilenet_phases_1_epochs": ("NUMBER_INTEGER", 1),
+        "mobilenet_v3_small_phases_0_epochs": ("NUMBER_INTEGER", 1),
+        "mobilenet_v3_small_phases_1_epochs": ("NUMBER_INTEGER", 1),
         "min_accuracy": ("NUMBER_DOUBLE", 0.0),
         "min_mask_f1": ("NUMBER_DOUBLE", 0.0),
         "baseline_dcnn": ("STRING", "gs://bucket/old/model"),
@@ -189,14 +189,17 @@ def test_the_run_can_change_what_a_person_changes(spec: dict[str, Any]) -> None:
 def test_a_parameter_of_the_run_does_what_the_flag_would_have_done(spec: dict[str, Any]) -> None:
     """Each container's execution properties, with parameters given at the run or compiled in."""
     at_run = {"data_dir": "/mnt/pets/data", "min_accuracy": 0.25, "min_mask_f1": 0.5}
-    at_run |= {"dcnn_phases_0_epochs": 5.0, "mobilenet_phases_0_epochs": 3.0}
-    first, last = debug().mobilenet.phases
+    at_run |= {"dcnn_phases_0_epochs": 5.0, "mobilenet_v3_small_phases_0_epochs": 3.0}
+    dcnn, mobilenet = debug().contestants.values()
+    first, last = mobilenet.phases
     config = dataclasses.replace(
         debug(),
         data_dir="/mnt/pets/data",
-        thresholds=Thresholds(accuracy=0.25, mask_f1=0.5),
-        dcnn=dataclasses.replace(debug().dcnn, phases=(dataclasses.replace(debug().dcnn.phases[0], epochs=5),)),
-        mobilenet=dataclasses.replace(debug().mobilenet, phases=(dataclasses.replace(first, epochs=3), last)),
+        thresholds=dataclasses.replace(debug().thresholds, accuracy=0.25, mask_f1=0.5),
+        contestants={
+            "dcnn": dataclasses.replace(dcnn, phases=(dataclasses.replace(dcnn.phases[0], epochs=5),)),
+            "mobilenet_v3_small": dataclasses.replace(mobilenet, phases=(dataclasses.replace(first, epochs=3), last)),
+        },
     )
     compiled_in = package.build(config, DEPLOYMENT)
     for task in TASKS:

@@ -1,0 +1,121 @@
+"""`metrics.json`: every number of the report, as frozen dataclasses that know how they become JSON and come back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+
+from components.comparison.cases import Pair
+from components.comparison.champion import Rule
+from components.metrics.results import Evaluation
+from schema.dataset_spec import DatasetSpec, Heads
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One example of the gallery."""
+
+    file_name: str
+    classes: Mapping[str, str]
+    """The true class of each label that is known."""
+    mask_f1: float | None = None
+    """In [0, 1]; None without a mask head."""
+    predicted: str | None = None
+    """The class that the model named; None without a class head."""
+    confidence: float | None = None
+    """Its probability, in [0, 1]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelResult:
+    """One model: its figures on split `test`, its training, and what is worth looking at."""
+
+    metrics: Evaluation
+    history: Mapping[str, Any]
+    """See `trainer_module.callbacks.History`."""
+    blessed: bool
+    failed_thresholds: tuple[str, ...]
+    """A sentence each."""
+    size_bytes: int
+    inference_images_per_second: float
+    cases: Mapping[str, tuple[Case, ...]]
+    """By kind: `best`, `typical`, `worst` (masks), `wrong` (classes)."""
+    order: tuple[int, ...] = ()
+    """Of the classes in the confusion matrix's picture."""
+    pairs: tuple[Pair, ...] = ()
+    """The most confused classes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """Why this model."""
+
+    rule: Rule
+    scores: Mapping[str, float]
+    """Of each model."""
+    blessed: bool
+    """Whether the chosen model is."""
+    sentence: str
+    """For a person."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Anomaly:
+    """What ExampleValidator found."""
+
+    feature: str
+    found: str
+    description: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSummary:
+    """The examples of each split."""
+
+    examples: Mapping[str, int]
+    classes: Mapping[str, Mapping[str, int]]
+    """Examples of each class of the label that the models name, by split; empty without a class head."""
+    anomalies: Mapping[str, tuple[Anomaly, ...]] | None
+    """By split; None: the data were not validated."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunInfo:
+    """What was run, where, and how long it took."""
+
+    config: Mapping[str, Any]
+    fingerprint: str
+    """Of the code that compared."""
+    versions: Mapping[str, str]
+    machine: str
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Of each component, where they are known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All of it."""
+
+    champion: str
+    decision: Decision
+    models: Mapping[str, ModelResult]
+    spec: DatasetSpec
+    heads: Heads
+    portraits: Mapping[str, str]
+    """By class: the file name of the example that stands for it."""
+    data: DataSummary
+    run: RunInfo
+
+    def to_json(self) -> str:
+        """One line of JSON; a figure that is no number is null."""
+        return _ADAPTER.dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Comparison:
+        return _ADAPTER.validate_json(text)
+
+
+_ADAPTER = pydantic.TypeAdapter(Comparison)
