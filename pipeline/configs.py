@@ -252,6 +252,7 @@ def own() -> Config:
                 weight_decay=0.01,
                 class_balance=0.5,
                 mask_loss_weight=4.0,
+                mask_overlap="batch",
                 ema=0.98,
                 augmentation=Augmentation(min_scale=0.6),
                 serving_mirror=True,

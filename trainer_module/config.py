@@ -98,6 +98,8 @@ class Recipe(Checked):
     """How much more rare classes weigh in the loss: their frequency to the power of minus this; 0: no more."""
     mask_loss_weight: Annotated[float, Number(ge=0, le=1_000)] = 1.0
     """Weight of the mask's loss beside the class's 1."""
+    mask_overlap: Literal["photo", "batch"] = "photo"
+    """What the mask's Dice loss is of: each photo, or all pixels of a batch, as suits objects that most photos lack."""
     ema: Annotated[float, Number(ge=0, lt=1)] = 0.0
     """Momentum of the weights' moving average that is evaluated and exported; 0 keeps the raw weights."""
     augmentation: Augmentation = Augmentation()

@@ -60,43 +60,44 @@ def balanced(counts: Sequence[int], power: float) -> tuple[float, ...]:
     return tuple(np.where(number > 0, weights, 1.0).tolist())
 
 
-def mask_loss(mask: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+def mask_loss(mask: keras.KerasTensor, logits: keras.KerasTensor, over_batch: bool = False) -> keras.KerasTensor:
     """Mean of pixel cross-entropy and soft Dice loss (Milletari et al. 2016) of each picture.
 
     Args:
         mask: float32 [B, S, S, 1] of class indices, 0 background; negative pixels have weight 0.
         logits: float32 [B, S, S, 1] of the one foreground class, or [B, S, S, K + 1] of background and K classes.
+        over_batch: one Dice loss of all the batch's pixels, rather than one of each picture. Where most pictures are
+            empty, theirs teach a network never to find anything.
 
     Returns:
         float32 [B], >= 0.
     """
-    return _two_class_loss(mask, logits) if logits.shape[-1] == 1 else _several_class_loss(mask, logits)
-
-
-def _two_class_loss(mask: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
     known = ops.cast(mask >= 0, "float32")
+    of_pixels = _two_classes if logits.shape[-1] == 1 else _several_classes
+    cross_entropy, overlap, total = of_pixels(mask, logits, known)
+    pixels = ops.maximum(ops.sum(known, axis=[1, 2, 3]), 1.0)
+    if over_batch:
+        overlap, total = ops.sum(overlap, axis=0, keepdims=True), ops.sum(total, axis=0, keepdims=True)
+    dice = 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
+    return cross_entropy / pixels + ops.mean(dice, axis=-1)
+
+
+Sums = tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]
+"""Of each picture: cross-entropy [B]; of each foreground class overlap, and predicted and true pixels, [B, K]."""
+
+
+def _two_classes(mask: keras.KerasTensor, logits: keras.KerasTensor, known: keras.KerasTensor) -> Sums:
     mask = mask * known
     cross_entropy = ops.softplus(logits) - mask * logits
-    pixels = ops.maximum(ops.sum(known, axis=[1, 2, 3]), 1.0)
-    cross_entropy = ops.sum(cross_entropy * known, axis=[1, 2, 3]) / pixels
-
     probability = ops.sigmoid(logits) * known
-    overlap = ops.sum(probability * mask, axis=[1, 2, 3])
-    total = ops.sum(probability + mask, axis=[1, 2, 3])
-    dice = 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
-    return cross_entropy + dice
+    overlap = ops.sum(probability * mask, axis=[1, 2])
+    return ops.sum(cross_entropy * known, axis=[1, 2, 3]), overlap, ops.sum(probability + mask, axis=[1, 2])
 
 
-def _several_class_loss(mask: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-    """The Dice loss is the mean over the foreground classes."""
-    known = ops.cast(mask >= 0, "float32")
+def _several_classes(mask: keras.KerasTensor, logits: keras.KerasTensor, known: keras.KerasTensor) -> Sums:
     target = ops.one_hot(ops.cast(ops.maximum(mask[..., 0], 0.0), "int32"), logits.shape[-1], dtype="float32") * known
     log_probability = ops.log_softmax(logits)
-    pixels = ops.maximum(ops.sum(known, axis=[1, 2, 3]), 1.0)
-    cross_entropy = -ops.sum(target * log_probability, axis=[1, 2, 3]) / pixels
-
     probability = ops.exp(log_probability) * known
     overlap = ops.sum(probability * target, axis=[1, 2])[:, 1:]
-    total = ops.sum(probability + target, axis=[1, 2])[:, 1:]
-    dice = 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
-    return cross_entropy + ops.mean(dice, axis=-1)
+    cross_entropy = -ops.sum(target * log_probability, axis=[1, 2, 3])
+    return cross_entropy, overlap, ops.sum(probability + target, axis=[1, 2])[:, 1:]

@@ -14,8 +14,8 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import record
-from trainer_module import checkpoint, distribution, inputs, signatures
-from trainer_module.callbacks import History
+from trainer_module import checkpoint, distribution, inputs, losses, signatures
+from trainer_module.callbacks import History, progress
 from trainer_module.config import TrainerConfig
 from trainer_module.models import build_model
 from trainer_module.training import Data, fit, rebuilt
@@ -49,7 +49,10 @@ def run_fn(fn_args: FnArgs) -> None:
         history = History(config, fn_args.model_run_dir, train.examples, evaluation.examples)
         with _training_precision(), distribution.strategy(config.recipe.batch_size).scope():
             try:
-                counts = inputs.class_counts(train, config) if config.recipe.class_balance else ()
+                counts = (
+                    inputs.class_counts(train, config) if config.recipe.class_balance and config.heads.label else ()
+                )
+                _say_what_follows_from_the_data(config, train.examples, counts)
                 model = fit(build_model(config), data, config, history, kept, counts)
             except KeyboardInterrupt:
                 history.say_interrupted(kept.epochs)
@@ -63,6 +66,17 @@ def run_fn(fn_args: FnArgs) -> None:
     history.write(serving, threshold)
     signatures.export(signatures.ServingModel(serving, config, transform, threshold), fn_args.serving_model_dir)
     kept.remove()
+
+
+def _say_what_follows_from_the_data(config: TrainerConfig, examples: int, counts: Sequence[int]) -> None:
+    """Tells a person the epochs that the recipe's steps became, and how much more rare classes weigh."""
+    recipe = config.recipe
+    if any(phase.steps for phase in recipe.phases):
+        epochs = " and ".join(str(phase.epochs) for phase in recipe.phases)
+        progress.info("%s  %d photos: %s epochs of %d pictures", config.model, examples, epochs, recipe.batch_size)
+    if counts:
+        weights = losses.balanced(counts, recipe.class_balance)
+        progress.info("%s  classes weigh %.2g (frequent) to %.2g (rare)", config.model, min(weights), max(weights))
 
 
 def _checkpoint(fn_args: FnArgs, image_size: int, files: Sequence[str]) -> checkpoint.Checkpoint:

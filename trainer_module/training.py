@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 from collections.abc import Callable, Sequence
 
@@ -196,7 +197,9 @@ def compile_for(
     if heads.label:
         used[heads.label.name] = _class_loss(config, heads.label, class_counts), 1.0, metrics.Accuracy()
     if heads.mask:
-        used[record.MASK] = losses.mask_loss, recipe.mask_loss_weight, metrics.MaskF1(len(heads.mask.classes))
+        over_batch = recipe.mask_overlap == "batch"
+        mask_loss = functools.partial(losses.mask_loss, over_batch=True) if over_batch else losses.mask_loss
+        used[record.MASK] = mask_loss, recipe.mask_loss_weight, metrics.MaskF1(len(heads.mask.classes))
     model.compile(
         optimizer,
         loss={output: loss for output, (loss, _, _) in used.items()},

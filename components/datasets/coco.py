@@ -41,6 +41,9 @@ class CocoShard(NamedTuple):
     listed: listing.Shard
     images: tuple[CocoImage, ...]
 
+    def __str__(self) -> str:
+        return str(self.listed)
+
 
 @dataclasses.dataclass(frozen=True)
 class Coco:

@@ -41,6 +41,9 @@ class Shard(NamedTuple):
     examples: tuple[Listed, ...]
     labels: tuple[dict[str, int], ...]
 
+    def __str__(self) -> str:
+        return f"{self.examples[0].file_name} to {self.examples[-1].file_name}"
+
 
 def shards(examples: Iterable[Listed], spec: DatasetSpec, spec_file: str) -> Iterator[Shard]:
     """Chunks of the examples, in their order.

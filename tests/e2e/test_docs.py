@@ -17,13 +17,15 @@ from typing import NamedTuple, NoReturn
 import cv2
 import numpy as np
 import pytest
+import tyro
 from conftest import ROOT, Run
 
+import describe
 from pipeline import flags
 from pipeline.kubeflow import cluster, commands
 
 COMMANDS, SNIPPETS = ("", "sh"), ("python",)
-NEITHER = ("text", "mermaid", "dockerfile")
+NEITHER = ("text", "mermaid", "dockerfile", "yaml")
 """Languages of blocks that nobody types."""
 
 NOT_RUN = {
@@ -43,6 +45,8 @@ PARSED = {
     "tools/evaluate_model.py": "needs the real data and a model of it",
     "tools/replay_package.py": "takes minutes; tests/e2e/test_kubeflow_replay.py runs it",
     "tools/beam_job_server.py": "serves until it is stopped; tests/e2e/test_job_server.py runs it",
+    "describe.py": "tests/components/datasets/test_describe.py runs it",
+    "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "components.comparison": "opens a browser; without that it is run below",
     "apache_beam.runners.worker.worker_pool_main": "serves until it is stopped",
     "apache_beam.runners.portability.local_job_service_main": "serves until it is stopped",
@@ -120,6 +124,10 @@ def _parse(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) 
             cluster.check(command.run, command.deployment)
         else:
             flags.command_of(rest, program, commands.COMMANDS[name])
+    elif program == "describe.py":
+        tyro.cli(describe.Arguments, args=arguments)
+    elif program.startswith("benchmarks/"):
+        assert (ROOT / program).is_file()
     elif program.startswith("apache_beam."):
         assert importlib.util.find_spec(program)
     else:

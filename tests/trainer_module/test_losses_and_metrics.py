@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss
 
-from trainer_module.losses import class_loss, mask_loss
+from trainer_module.losses import balanced, class_loss, mask_loss
 from trainer_module.metrics import MaskF1
 
 
@@ -53,6 +53,48 @@ def test_mask_loss_is_near_zero_for_the_right_mask_and_large_for_its_inverse() -
     right = (mask * 2 - 1) * 20.0
     assert float(np.max(mask_loss(mask, right.astype(np.float32)))) < 1e-3
     assert float(np.min(mask_loss(mask, -right.astype(np.float32)))) > 10
+
+
+def test_an_empty_picture_does_not_outweigh_the_others_where_overlap_is_the_batchs() -> None:
+    """One picture of eight shows something: a network that finds it, and some more, beats one that finds nothing."""
+    mask = np.zeros((8, 8, 8, 1), np.float32)
+    mask[0] = 1.0
+    found = np.where(mask > 0, 9.0, -9.0).astype(np.float32)
+    found[1:3, :4] = 9.0
+    nothing = np.full_like(mask, -9.0)
+
+    def dice(logits: np.ndarray, over_batch: bool) -> float:
+        known = np.log1p(np.exp(-np.abs(logits))) + np.maximum(logits, 0) - mask * logits
+        return float(np.mean(mask_loss(mask, logits, over_batch)) - known.mean())
+
+    assert dice(found, over_batch=True) < 0.5 < dice(nothing, over_batch=True)
+    assert dice(nothing, over_batch=False) < dice(found, over_batch=False)
+
+
+def test_several_classes_are_near_zero_for_the_right_mask_and_ignore_what_is_unknown() -> None:
+    mask = np.random.default_rng(0).choice([0.0, 1.0, 2.0, -1.0], (3, 8, 8, 1)).astype(np.float32)
+    right = 40.0 * np.eye(3, dtype=np.float32)[np.maximum(mask[..., 0], 0).astype(int)]
+    assert float(np.max(mask_loss(mask, right))) < 1e-3
+    assert float(np.min(mask_loss(mask, -right))) > 10
+    other = np.where(mask < 0, np.float32(-7.0), right)
+    np.testing.assert_allclose(mask_loss(mask, other), mask_loss(mask, right))
+
+
+def test_an_example_without_a_class_has_no_class_loss() -> None:
+    logits = np.random.default_rng(1).normal(size=(2, 4)).astype(np.float32)
+    label = np.stack([np.zeros(4), np.eye(4)[2]]).astype(np.float32)
+    unknown, known = np.asarray(class_loss(4, 0.1, optional=True)(label, logits))
+    assert unknown == 0
+    assert known == pytest.approx(float(class_loss(4, 0.1)(label, logits)[1]))
+
+
+def test_balanced_weights_are_one_on_average_and_larger_for_rare_classes() -> None:
+    counts = (90, 10, 0)
+    weights = balanced(counts, 0.5)
+    assert weights[1] == pytest.approx(3 * weights[0])
+    assert weights[2] == 1
+    assert sum(w * n for w, n in zip(weights, counts, strict=True)) == pytest.approx(100)
+    assert balanced(counts, 0.0)[:2] == pytest.approx((1, 1))
 
 
 def test_mask_loss_gives_ignored_pixels_no_weight() -> None:

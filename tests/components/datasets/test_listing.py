@@ -96,3 +96,8 @@ def test_without_a_usable_cache_folder_keys_are_the_same(root, tmp_path, broken,
         elsewhere.write_text("a file where the cache folder would be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(elsewhere))
     assert Folder(str(root)).key() == before
+
+
+def test_a_shard_is_called_by_its_ends(root):
+    (shard,) = Folder(str(root)).shards()
+    assert str(shard) == "ash/1.jpg to oak/1.jpg"
