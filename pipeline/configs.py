@@ -254,7 +254,8 @@ def own() -> Config:
                 mask_loss_weight=4.0,
                 mask_overlap="batch",
                 ema=0.98,
-                augmentation=Augmentation(min_scale=0.6),
+                # A closer crop may leave out what the class is about.
+                augmentation=Augmentation(min_scale=0.9),
                 serving_mirror=True,
             ),
         },
