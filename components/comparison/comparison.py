@@ -55,6 +55,8 @@ class Inputs:
     rule: champion.Rule
     config: dict[str, Any]
     fingerprint: str
+    ingestion: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """As `components.example_gen.summary.of_report` gives it."""
 
 
 def compare(inputs: Inputs, folder: str) -> Comparison:
@@ -184,6 +186,7 @@ def _data(inputs: Inputs) -> DataSummary:
         examples={split: examples for split, (examples, _) in counted.items()},
         classes={split: classes for split, (_, classes) in counted.items()} if label else {},
         anomalies=_anomalies(inputs) if inputs.anomalies else None,
+        **inputs.ingestion,
     )
 
 

@@ -16,6 +16,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.comparison import comparison
+from components.example_gen import summary
 from schema.dataset_spec import DatasetSpec
 from schema.record import HISTORY_FILE
 
@@ -51,6 +52,7 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> compa
         rule=exec_properties["rule"],
         config=json.loads(exec_properties["config_json"]),
         fingerprint=exec_properties["fingerprint"],
+        ingestion=summary.of_report(artifact_utils.get_single_uri(examples)),
     )
 
 

@@ -80,6 +80,18 @@ class DataSummary:
     """Examples of each class of the label that the models name, by split; empty without a class head."""
     anomalies: Mapping[str, tuple[Anomaly, ...]] | None
     """By split; None: the data were not validated."""
+    quarantine: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    """Records that ingestion put aside, by split and what was wrong; this and the next are empty if it is unknown."""
+    repaired: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    """Records that ingestion mended, by split and repair."""
+    duplicates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Copies of photos within a split, beyond the first."""
+    without_mask: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Examples whose mask is unknown."""
+    between_pixels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Pixels of masks whose value stood for nothing, which became the nearest that does."""
+    speck_pixels: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    """Pixels that a mask's class lost or won as specks and holes, by split and class."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -91,6 +91,16 @@ def read(uri: str) -> dict[str, Any]:
         return json.loads(file.read())
 
 
+def of_report(uri: str) -> dict[str, Any]:
+    """What `components.comparison.results.DataSummary` says of ingestion, by its fields; empty if it is unknown."""
+    if not fileio.exists(os.path.join(uri, SUMMARY_FILE)):
+        return {}
+    splits = read(uri)["splits"]
+    shown = {"quarantine": "quarantined", "repaired": "repaired", "duplicates": "duplicates"}
+    shown |= {name: name for name in ("without_mask", "between_pixels", "speck_pixels")}
+    return {name: {split: of[counted] for split, of in splits.items()} for name, counted in shown.items()}
+
+
 def tell(summary: Mapping[str, Any], quarantine_uri: str) -> None:
     """Says on the console what was made, mended and put aside."""
     splits = summary["splits"]

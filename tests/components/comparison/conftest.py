@@ -213,6 +213,14 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
         config.champion,
         dataclasses.asdict(config),
         fingerprint="0123abcd",
+        ingestion={
+            "quarantine": {"train": {"photo": 2, "mask": 1}, "eval": {}, "test": {}},
+            "repaired": {"train": {"orientation": 1234}, "eval": {}, "test": {"CMYK": 1}},
+            "duplicates": {"train": 0, "eval": 0, "test": 5},
+            "without_mask": dict.fromkeys(record.SPLITS, 0),
+            "between_pixels": dict.fromkeys(record.SPLITS, 4321),
+            "speck_pixels": {"train": {"pet": 17}, "eval": {}, "test": {}},
+        },
     )
     return Run(inputs, config)
 

@@ -81,6 +81,14 @@ def test_data_are_counted_and_anomalies_named(metrics):
     assert metrics["data"]["classes"]["test"]["Abyssinian"] == 4
     assert metrics["data"]["anomalies"][record.TRAIN][0]["feature"] == "size"
     assert metrics["data"]["anomalies"][record.TEST] == []
+    assert metrics["data"]["quarantine"][record.TRAIN] == {"photo": 2, "mask": 1}
+    assert metrics["data"]["duplicates"][record.TEST] == 5
+
+
+def test_the_page_shows_what_ingestion_put_aside_and_mended(report_dir):
+    page = (report_dir / "index.html").read_text()
+    for shown in ("photo 2, mask 1", "orientation 1,234", "CMYK 1", "pet 17", "<td>4,321</td>", "<td>5</td>"):
+        assert shown in page
 
 
 def test_the_better_model_is_the_champion(metrics):

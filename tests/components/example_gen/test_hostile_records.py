@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from components.datasets import OxfordPets
+from components.example_gen import summary
 from schema import record
 from tests.components.example_gen import hostile
 from tests.components.example_gen.conftest import Made, pixels, run, value
@@ -118,6 +119,13 @@ def test_no_record_is_lost_and_all_are_counted_right(made: Made, data_dir: pathl
         assert counted[split]["examples"] == len(made.read(split))
         assert counted[split]["quarantined"] == {what: count for (of, what), count in rows.items() if of == split}
         assert counted[split]["read"] == counted[split]["examples"] + sum(counted[split]["quarantined"].values())
+
+
+def test_the_report_has_the_same_counts(made: Made) -> None:
+    shown = summary.of_report(str(made.examples))
+    for split, of in made.splits.items():
+        assert shown["quarantine"][split] == of["quarantined"]
+        assert shown["repaired"][split] == of["repaired"]
 
 
 def test_repairs_are_counted(made: Made) -> None:
