@@ -28,10 +28,10 @@ import keras
 import numpy as np
 
 from schema import dataset_spec, record
-from trainer_module import inputs, losses, schedule, signatures, trainer, training
+from trainer_module import inputs, losses, networks, schedule, signatures, trainer, training
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Recipe, TrainerConfig
-from trainer_module.models import BACKBONES, build_model, dcnn, heads
+from trainer_module.models import build_model, dcnn, heads
 
 AS_IS = "as it is"
 SPEC = dataset_spec.shipped("oxford_iiit_pet")
@@ -64,12 +64,14 @@ def _each_phase(**changes: Any) -> Callable[[Recipe], Recipe]:
 
 
 def _without_shallowest_map() -> contextlib.AbstractContextManager:
-    def backbone(recipe: Recipe, weights: str) -> keras.Model:
-        whole = dcnn.backbone(recipe, weights)
+    def backbone(network: networks.Network, recipe: Recipe, weights: str) -> keras.Model:
+        whole = dcnn.backbone(recipe)
         return keras.Model(whole.input, whole.output[1:], name=whole.name)
 
+    of_dcnn: Any = networks.NETWORKS["dcnn"]
+    shallower = dataclasses.replace(of_dcnn, build=backbone, strides=of_dcnn.strides[1:])
     stack = contextlib.ExitStack()
-    stack.enter_context(mock.patch.dict(BACKBONES, dcnn=backbone))
+    stack.enter_context(mock.patch.dict(networks.NETWORKS, dcnn=shallower))
     stack.enter_context(mock.patch.object(heads, "_STEP_CHANNELS", heads._STEP_CHANNELS[:2]))
     return stack
 

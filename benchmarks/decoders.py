@@ -26,10 +26,10 @@ import keras
 from keras import layers
 
 from schema import dataset_spec, record
-from trainer_module import inputs, training
+from trainer_module import inputs, networks, training
 from trainer_module.callbacks import History
 from trainer_module.config import Phase, TrainerConfig
-from trainer_module.models import BACKBONES, heads
+from trainer_module.models import heads
 from trainer_module.models.norm import BatchNormalization
 
 Tensors = Sequence[keras.KerasTensor]
@@ -66,10 +66,9 @@ def decoder(widths: Sequence[int], up: Up = separable, skips: bool = True, full_
         full_size: learned steps go on to the input's size; else one strided transpose does the rest.
     """
 
-    def logits(features: Tensors, size: int, channels: int, name: str) -> keras.KerasTensor:
+    def logits(features: Tensors, stride: int, channels: int, name: str) -> keras.KerasTensor:
         *shallow, deepest = features
         bottleneck, *steps = widths
-        stride = size // shallow[0].shape[1]
         x = _norm_relu(layers.Conv2D(bottleneck, 1, use_bias=False, name=f"{name}_bottleneck")(deepest), name, "first")
         for step, count in enumerate(steps[: len(shallow) + (round(math.log2(stride)) if full_size else 0)]):
             x = up(x, count, f"{name}_up{step}")
@@ -107,8 +106,9 @@ def network(logits: Decoder, config: TrainerConfig) -> keras.Model:
     keras.utils.set_random_seed(config.seed)
     size = config.recipe.input_size
     image = keras.Input((size, size, 3), name=record.IMAGE)
-    features = BACKBONES[config.recipe.network](config.recipe, config.weights)(image)
-    return keras.Model(image, {record.MASK: logits(features, size, 1, record.MASK)}, name=config.model)
+    entry = networks.NETWORKS[config.recipe.network]
+    features = entry.build(entry, config.recipe, config.weights)(image)
+    return keras.Model(image, {record.MASK: logits(features, entry.strides[0], 1, record.MASK)}, name=config.model)
 
 
 def mask_f1(

@@ -26,6 +26,7 @@ from trainer_module.config import (
     Seed,
     TrainerConfig,
 )
+from trainer_module.networks import NETWORKS
 
 NETWORK_NAMES = typing.get_args(NetworkName)
 
@@ -138,9 +139,13 @@ class Config(Checked):
 
     def trainer(self, name: str, spec: DatasetSpec) -> TrainerConfig:
         """The Trainer's config for one of the contestants, on data of this description."""
-        recipe = self.contestants[name]
-        task, weights = self.task or spec.task, recipe.weights or self.weights
+        recipe, task, weights = self.contestants[name], self.task or spec.task, self.weights_of(name)
         return TrainerConfig(name, recipe, spec.essence(), self.label, task, weights, self.cache_mb, self.seed)
+
+    def weights_of(self, name: str) -> str:
+        """A contestant's start: its own, or the run's where its network has pretrained weights at all."""
+        recipe = self.contestants[name]
+        return recipe.weights or (self.weights if NETWORKS[recipe.network].pretrained_widths else "none")
 
 
 def with_contestants(config: Config, names: Sequence[str]) -> Config:

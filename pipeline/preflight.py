@@ -15,6 +15,7 @@ import urllib.request
 
 from pipeline.configs import Config
 from schema import ranges
+from trainer_module import networks
 from trainer_module.config import Recipe
 
 _RUN_MB = 700
@@ -24,13 +25,7 @@ _PETS_MB = 2500
 """Of Oxford-IIIT Pet where it is prepared: 811 MB of archives, the same unpacked, and TFDS' records of them."""
 
 _PREPARED_BY_TFDS = ("synthetic_pets", "oxford_iiit_pet")
-_KNOWN_BY_SHAPE = "mobilenet_v3_small"
-"""The network whose widths can be told apart by the shapes in a file without building it."""
-IMAGENET_WIDTHS = (0.75, 1.0)
-"""Its widths that Keras has weights of."""
-
 _ARCHIVES = ("images.tar.gz", "annotations.tar.gz")
-_KERAS_WEIGHTS = "weights_mobilenet_v3_small_224_{width}_float_no_top_v2.h5"
 _KERAS_HOST = "https://storage.googleapis.com"
 _SECONDS = 10
 """That the host of Keras' weights has to answer."""
@@ -51,9 +46,13 @@ def check(config: Config, run_dir: pathlib.Path) -> None:
     needed = _RUN_MB + _check_data(config)
     _check_room("run_dir", run_dir, needed, "artifacts, models and a copy of the pictures")
     for name, recipe in config.contestants.items():
-        weights = recipe.weights or config.weights
+        weights = config.weights_of(name)
+        try:
+            networks.check(recipe.network, recipe.width, weights)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
         if weights == "imagenet":
-            _check_imagenet(name, recipe)
+            _check_imagenet(recipe)
         elif weights != "none":
             _check_weights_file(weights, name, recipe)
 
@@ -125,16 +124,10 @@ def _check_room(name: str, folder: pathlib.Path, needed_mb: int, what: str) -> N
         )
 
 
-def _check_imagenet(name: str, recipe: Recipe) -> None:
+def _check_imagenet(recipe: Recipe) -> None:
     """Raises ValueError unless Keras has the weights already, or their host answers."""
-    mobilenet = recipe.network == _KNOWN_BY_SHAPE
-    if mobilenet and recipe.width not in IMAGENET_WIDTHS:
-        raise ValueError(
-            f"weights is 'imagenet' and {name}.width is {recipe.width}: Keras has these weights for "
-            f"{' and '.join(map(str, IMAGENET_WIDTHS))} alone"
-        )
     home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    if mobilenet and (home / "models" / _KERAS_WEIGHTS.format(width=recipe.width)).is_file():
+    if (home / "models" / networks.NETWORKS[recipe.network].keras_file.format(width=recipe.width)).is_file():
         return
     try:
         urllib.request.urlopen(urllib.request.Request(_KERAS_HOST, method="HEAD"), timeout=_SECONDS)
@@ -148,9 +141,7 @@ def _check_imagenet(name: str, recipe: Recipe) -> None:
 
 
 def _check_weights_file(path: str, name: str, recipe: Recipe) -> None:
-    """Raises ValueError unless the file holds weights, of MobileNetV3Small those of that width, as its shapes show."""
-    if not pathlib.Path(path).is_file():
-        raise ValueError(f"weights is {path!r}, which is no file: give 'imagenet', 'none' or a .weights.h5 file")
+    """Raises ValueError unless the file holds weights of the recipe's network and width, as its shapes show."""
     import h5py
 
     shapes = []
@@ -159,20 +150,11 @@ def _check_weights_file(path: str, name: str, recipe: Recipe) -> None:
             file.visititems(lambda _, of: shapes.append(of.shape) if isinstance(of, h5py.Dataset) else None)
     except OSError as error:
         raise ValueError(f"weights is {path!r}, which is no HDF5 file: give a .weights.h5 file") from error
-    if recipe.network == _KNOWN_BY_SHAPE and last_kernel(recipe.width) not in shapes:
-        fitting = [str(other) for other in (*IMAGENET_WIDTHS, 0.5) if last_kernel(other) in shapes]
-        flag = name.replace("_", "-")
-        advice = f"give --{flag}.width {fitting[0]}" if fitting else "give one of MobileNetV3Small without top"
-        raise ValueError(f"weights is {path!r}, which does not fit {name}.width {recipe.width}: {advice}")
-
-
-def last_kernel(width: float) -> tuple[int, int, int, int]:
-    """Shape of the last convolution of MobileNetV3Small without its top (Howard et al. 2019, table 2)."""
-
-    def channels(wanted: float) -> int:
-        """A multiple of 8 not far below what is wanted, as `keras.applications` rounds it."""
-        rounded = max(8, int(wanted + 4) // 8 * 8)
-        return rounded + 8 if rounded < 0.9 * wanted else rounded
-
-    last = channels(96 * width)
-    return (1, 1, last, channels(6 * last))
+    network = networks.NETWORKS[recipe.network]
+    if network.telling_kernel(recipe.width) in shapes:
+        return
+    widths = {*network.pretrained_widths, 0.5} if network.width_argument else set()
+    fitting = [width for width in sorted(widths) if network.telling_kernel(width) in shapes]
+    flag = name.replace("_", "-")
+    advice = f"give --{flag}.width {fitting[0]}" if fitting else f"give one of {network.application} without top"
+    raise ValueError(f"weights is {path!r}, which does not fit {name}.width {recipe.width}: {advice}")

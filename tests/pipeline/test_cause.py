@@ -5,13 +5,15 @@ import pathlib
 import urllib.error
 
 import apache_beam as beam
+import keras
 import pytest
 import tensorflow as tf
 
 from components.datasets import pets
 from pipeline import cause
 from trainer_module.config import Phase, Recipe
-from trainer_module.models import mobilenet
+from trainer_module.models import applications
+from trainer_module.networks import NETWORKS
 
 
 def _sentence(error: BaseException) -> str:
@@ -37,9 +39,9 @@ def test_the_three_ways_to_provide_the_data_come_before_the_dead_network(
 def test_weights_of_another_width_are_named_before_kerass_reason(tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / "half.weights.h5")
     narrow = Recipe("mobilenet_v3_small", 32, (Phase(1, 1e-3),), width=0.5)
-    mobilenet._network(narrow, None).save_weights(path)
+    keras.applications.MobileNetV3Small((32, 32, 3), alpha=0.5, include_top=False, weights=None).save_weights(path)
     with pytest.raises(ValueError, match="do not fit") as failure:
-        mobilenet.backbone(dataclasses.replace(narrow, width=0.75), path)
+        applications.backbone(NETWORKS["mobilenet_v3_small"], dataclasses.replace(narrow, width=0.75), path)
     said = _sentence(failure.value)
     assert said.startswith(f"ValueError: weights '{path}' do not fit MobileNetV3Small of width 0.75: set")
     assert "(ValueError: " in said, "Keras' reason comes after it"

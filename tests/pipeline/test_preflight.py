@@ -116,7 +116,9 @@ def test_weights_of_another_width(config: Config, tmp_path: pathlib.Path, weight
 def test_imagenet_weights_are_those_of_two_widths(config: Config, tmp_path: pathlib.Path) -> None:
     narrow = dataclasses.replace(config.contestants["mobilenet_v3_small"], width=0.5)
     imagenet = dataclasses.replace(config, contestants={"mine": narrow}, weights="imagenet")
-    assert "mine.width is 0.5: Keras has these weights for 0.75 and 1.0 alone" in _refused(imagenet, tmp_path / "run")
+    assert "mine: weights is 'imagenet' and width is 0.5: Keras has these weights for 0.75 and 1.0 alone" in _refused(
+        imagenet, tmp_path / "run"
+    )
 
 
 def test_weights_that_are_none(config: Config, tmp_path: pathlib.Path) -> None:

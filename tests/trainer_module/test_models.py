@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import pathlib
-
 import keras
 import numpy as np
 import pytest
 from conftest import small_config
 
 from tests.drawn import MODELS
-from trainer_module.models import backbone_of, build_model
+from trainer_module.models import build_model
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -46,34 +44,6 @@ def test_a_few_steps_learn_four_pictures_by_heart(name: str) -> None:
     model.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     losses = model.fit(images, np.arange(4), epochs=25, verbose=0).history["loss"]
     assert losses[-1] < 0.3 * losses[0]
-
-
-def test_weights_are_loaded_from_a_file(tmp_path: pathlib.Path) -> None:
-    source = keras.applications.MobileNetV3Small((64, 64, 3), alpha=0.75, include_top=False, weights=None)
-    source.save_weights(path := tmp_path / "some.weights.h5")
-    model = build_model(small_config("mobilenet_v3_small", weights=str(path), width=0.75))
-    np.testing.assert_array_equal(backbone_of(model).get_weights()[0], source.get_weights()[0])
-
-
-def test_weights_of_another_width_are_refused_with_the_field_to_change(tmp_path: pathlib.Path) -> None:
-    source = keras.applications.MobileNetV3Small((64, 64, 3), alpha=1.0, include_top=False, weights=None)
-    source.save_weights(path := tmp_path / "some.weights.h5")
-    with pytest.raises(ValueError, match="width"):
-        build_model(small_config("mobilenet_v3_small", weights=str(path), width=0.75))
-
-
-def test_a_missing_weights_file_is_named() -> None:
-    with pytest.raises(ValueError, match=r"nowhere\.h5"):
-        build_model(small_config("mobilenet_v3_small", weights="nowhere.h5"))
-
-
-def test_weights_that_cannot_be_downloaded_are_an_error_with_the_ways_out(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))  # no cached copy
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(ValueError, match="'none'"):
-        build_model(small_config("mobilenet_v3_small", weights="imagenet"))
 
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:

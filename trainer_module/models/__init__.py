@@ -1,18 +1,13 @@
-"""The networks: a backbone of `BACKBONES` below the heads that both share.
-
-A backbone is `build(recipe, weights) -> keras.Model` from image float32 [B, S, S, 3] in [-1, 1] to a list of four
-feature maps, shallow to deep, each half the size of the one before.
-"""
+"""The networks: a backbone of `networks.NETWORKS` below the heads that all share."""
 
 from __future__ import annotations
 
 import keras
 
 from schema import record
+from trainer_module import networks
 from trainer_module.config import TrainerConfig
-from trainer_module.models import dcnn, heads, mobilenet
-
-BACKBONES = {"dcnn": dcnn.backbone, "mobilenet_v3_small": mobilenet.backbone}
+from trainer_module.models import heads
 
 
 def build_model(config: TrainerConfig) -> keras.Model:
@@ -24,20 +19,22 @@ def build_model(config: TrainerConfig) -> keras.Model:
         `config.heads`.
 
     Raises:
-        ValueError: weights that do not fit the backbone.
+        ValueError: a width or weights that the network does not have.
     """
-    size = config.recipe.input_size
-    backbone = BACKBONES[config.recipe.network](config.recipe, config.weights)
+    recipe, size = config.recipe, config.recipe.input_size
+    networks.check(recipe.network, recipe.width, config.weights)
+    network = networks.NETWORKS[recipe.network]
+    backbone = network.build(network, recipe, config.weights)
     image = keras.Input((size, size, 3), name=record.IMAGE)
     features = backbone(image)
     outputs: dict[str, keras.KerasTensor] = {}
     label, mask = config.heads.label, config.heads.mask
     if mask:
         channels = 1 if len(mask.classes) == 1 else len(mask.classes) + 1
-        outputs[record.MASK] = heads.mask_logits(features, size, channels, record.MASK)
+        outputs[record.MASK] = heads.mask_logits(features, network.strides[0], channels, record.MASK)
     if label:
         outputs[label.name] = heads.class_logits(
-            features[-1], outputs.get(record.MASK), len(label.classes), config.recipe.dropout, label.name
+            features[-1], outputs.get(record.MASK), len(label.classes), recipe.dropout, label.name
         )
     return keras.Model(image, outputs, name=config.model)
 

@@ -11,7 +11,7 @@ from trainer_module.models.norm import BatchNormalization
 _STAGE_CHANNELS = (24, 48, 96, 192)
 
 
-def backbone(recipe: Recipe, weights: str) -> keras.Model:
+def backbone(recipe: Recipe) -> keras.Model:
     """Builds the encoder: stages at 1/2, 1/4, 1/8 and 1/16 of the input.
 
     The first stage is one convolution, since nothing costs more than a layer at that size, and the second one opens
@@ -20,13 +20,10 @@ def backbone(recipe: Recipe, weights: str) -> keras.Model:
 
     Args:
         recipe: `input_size` and `width`, which scales the channels.
-        weights: must be `none`.
 
     Returns:
         A model from float32 [B, S, S, 3] to the feature maps of the four stages, shallow to deep.
     """
-    if weights != "none":
-        raise ValueError(f"weights is {weights!r}, but the DCNN is trained from scratch: use 'none'")
     channels = [max(8, round(count * recipe.width)) for count in _STAGE_CHANNELS]
     image = keras.Input((recipe.input_size, recipe.input_size, 3))
     features = [_conv_norm_relu(image, channels[0], 2, "stage0_conv")]

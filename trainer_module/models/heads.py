@@ -1,4 +1,4 @@
-"""The two heads that both networks carry: dense layers for the class, a lean decoder for the mask."""
+"""The two heads that all networks carry: dense layers for the class, a lean decoder for the mask."""
 
 from __future__ import annotations
 
@@ -41,13 +41,19 @@ def class_logits(
     return layers.Dense(classes, dtype="float32", name=name)(pooled)
 
 
-def mask_logits(features: Sequence[keras.KerasTensor], size: int, channels: int, name: str) -> keras.KerasTensor:
-    """Decodes four feature maps, shallow to deep, to logits float32 [B, size, size, channels].
+def mask_logits(features: Sequence[keras.KerasTensor], stride: int, channels: int, name: str) -> keras.KerasTensor:
+    """Decodes four feature maps to logits float32 [B, S, S, channels].
 
     A narrow U-Net decoder (Ronneberger et al. 2015) with LinkNet's added rather than concatenated skips (Chaurasia and
     Culurciello 2017). Each step spreads a pixel to four and smooths them by a separable convolution, which has an
     eighth of a strided transpose's weights. The steps stop at the shallowest map: one strided transpose does the rest,
     since the layers at full size would cost more than the whole backbone.
+
+    Args:
+        features: shallow to deep, each of half the side of the one before.
+        stride: of the shallowest, whose side is S / stride.
+        channels: of the logits.
+        name: of the output.
     """
     *skips, deepest = features
     x = _conv_norm_relu(deepest, _DEEPEST_CHANNELS, 1, f"{name}_bottleneck")
@@ -58,7 +64,6 @@ def mask_logits(features: Sequence[keras.KerasTensor], size: int, channels: int,
         x = layers.Add(name=f"{name}_add{step}")([x, skip])
         x = BatchNormalization(momentum=0.95, name=f"{name}_norm{step}")(x)
         x = layers.ReLU(name=f"{name}_relu{step}")(x)
-    stride = size // x.shape[1]
     logits = layers.Conv2DTranspose(channels, 2 * stride, stride, "same", name=f"{name}_to_full_size")(x)
     return layers.Activation("linear", dtype="float32", name=name)(logits)
 
