@@ -116,9 +116,18 @@ def test_weights_of_another_width(config: Config, tmp_path: pathlib.Path, weight
 def test_imagenet_weights_are_those_of_two_widths(config: Config, tmp_path: pathlib.Path) -> None:
     narrow = dataclasses.replace(config.contestants["mobilenet_v3_small"], width=0.5)
     imagenet = dataclasses.replace(config, contestants={"mine": narrow}, weights="imagenet")
-    assert "mine: weights is 'imagenet' and width is 0.5: Keras has these weights for 0.75 and 1.0 alone" in _refused(
-        imagenet, tmp_path / "run"
+    assert _refused(imagenet, tmp_path / "run") == (
+        "mine: weights is 'imagenet' and width is 0.5: Keras has these weights for 0.75 and 1.0 alone"
     )
+
+
+def test_the_runs_weights_are_for_networks_that_have_pretrained_ones(config: Config, tmp_path: pathlib.Path) -> None:
+    scratch = dataclasses.replace(config.contestants["dcnn"], weights="")
+    config = dataclasses.replace(config, contestants={"dcnn": scratch}, weights="imagenet")
+    preflight.check(config, tmp_path / "run")
+    assert config.weights_of("dcnn") == "none"
+    asked = dataclasses.replace(config, contestants={"dcnn": dataclasses.replace(scratch, weights="imagenet")})
+    assert "dcnn is trained from scratch: use 'none'" in _refused(asked, tmp_path / "run")
 
 
 def test_weights_that_are_none(config: Config, tmp_path: pathlib.Path) -> None:

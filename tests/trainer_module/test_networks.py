@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import subprocess
 import sys
 import typing
-from typing import Any
 
 import keras
 import numpy as np
@@ -21,12 +21,13 @@ from trainer_module.models import backbone_of, build_model
 SIDE = 64
 
 
-def _config(name: str, **changes: Any) -> TrainerConfig:
-    return small_config("dcnn", **{"network": name, "input_size": SIDE, "width": 1.0, "dropout": 0.0} | changes)
+def _config(name: NetworkName, width: float = 1.0, weights: str = "none") -> TrainerConfig:
+    config = small_config("dcnn", input_size=SIDE, width=width, dropout=0.0)
+    return dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, network=name), weights=weights)
 
 
 @pytest.fixture(scope="session", params=networks.NETWORKS)
-def name(request: pytest.FixtureRequest) -> str:
+def name(request: pytest.FixtureRequest) -> NetworkName:
     return request.param
 
 
@@ -49,7 +50,7 @@ def published(name: str) -> keras.Model | None:
 
 
 @pytest.fixture(scope="session")
-def config(name: str, published: keras.Model | None, tmp_path_factory: pytest.TempPathFactory) -> TrainerConfig:
+def config(name: NetworkName, published: keras.Model | None, tmp_path_factory: pytest.TempPathFactory) -> TrainerConfig:
     if published is None:
         return _config(name)
     path = str(tmp_path_factory.mktemp(name) / "published.weights.h5")
@@ -94,6 +95,14 @@ def test_a_file_of_keras_own_network_gives_its_features_in_keras_own_range(
     expected = np.array(published(photo, training=False))
     deepest = np.array(backbone_of(model)(images, training=False)[-1])
     np.testing.assert_allclose(deepest, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_a_file_of_its_weights_is_told_by_a_kernels_shape(name: str, published: keras.Model | None) -> None:
+    if published is None:
+        pytest.skip("the project's own network has no weights to load")
+    shapes = {tuple(weight.shape) for weight in published.weights}
+    fitting = [other for other, entry in networks.NETWORKS.items() if entry.telling_kernel(1.0) in shapes]
+    assert fitting == [name]
 
 
 def test_the_loss_is_finite_and_its_gradient_reaches_the_first_layer(model: keras.Model, images: np.ndarray) -> None:
@@ -144,8 +153,7 @@ def test_weights_of_another_width_are_refused_with_the_field_to_change(tmp_path:
     ("network", "width", "weights", "said"),
     [
         ("mobilenet_v3_small", 1.0, "nowhere.h5", r"nowhere\.h5.*no file"),
-        ("mobilenet_v3_small", 1.0, __file__, "no HDF5 file"),
-        ("mobilenet_v3_large", 0.5, "imagenet", "for width 0.75 and 1, not 0.5"),
+        ("mobilenet_v3_large", 0.5, "imagenet", "width is 0.5: Keras has these weights for 0.75 and 1.0 alone"),
         ("resnet50_v2", 0.75, "none", "width is 0.75, but resnet50_v2 has one width: use 1"),
         ("dcnn", 1.0, "imagenet", "dcnn is trained from scratch: use 'none'"),
     ],
@@ -159,12 +167,13 @@ def test_what_a_network_does_not_have_is_refused_before_it_is_built(
 
 @pytest.mark.parametrize("network", ["mobilenet_v3_small", "efficientnet_b0"])
 def test_weights_that_cannot_be_downloaded_are_an_error_with_the_ways_out(
-    network: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    network: NetworkName, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))  # no cached copy
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(ValueError, match=r"could not download them.*'none'"):
+    with pytest.raises(ValueError, match=r"could not download them.*'none'") as failure:
         build_model(_config(network, weights="imagenet"))
+    assert networks.NETWORKS[network].keras_file.format(width=1.0) in str(failure.value.__cause__)
 
 
 def test_every_network_that_a_recipe_may_name_has_its_entry() -> None:
