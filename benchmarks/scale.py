@@ -67,6 +67,16 @@ def config(folder: pathlib.Path) -> configs.Config:
     )
 
 
+def prepared(root: pathlib.Path, data_dir: str | None, photos: int) -> pathlib.Path:
+    """The folder of the prepared Oxford-IIIT Pet in `data_dir`, or without one of so many drawings made in `root`."""
+    from components import datasets
+
+    per_breed = max(2, math.ceil(photos / len(dataset_spec.shipped("synthetic_pets").label("breed").classes)))
+    data = datasets.OxfordPets(data_dir) if data_dir else datasets.PetDrawings(per_breed, str(root / "drawings"))
+    data.prepare()
+    return pathlib.Path(data.folder())
+
+
 def write_data(source: pathlib.Path, target: pathlib.Path, photos: int, factor: int) -> None:
     """Writes a TFDS data set of `photos` records of split train and half as many of test, `factor` times each.
 
@@ -192,15 +202,9 @@ def main() -> None:
     if flags.component:
         run_component(flags.run, flags.component)
         return
-    from components import datasets
-
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
-        per_breed = max(2, math.ceil(flags.photos / len(dataset_spec.shipped("synthetic_pets").label("breed").classes)))
-        drawings = datasets.PetDrawings(per_breed, f"{root}/drawings")
-        data = datasets.OxfordPets(flags.data_dir) if flags.data_dir else drawings
-        data.prepare()
-        source = pathlib.Path(data.folder())
+        source = prepared(root, flags.data_dir, flags.photos)
         folders = {factor: root / str(factor) for factor in flags.factors}
         for factor, folder in folders.items():
             write_data(source, folder / "data", flags.photos, factor)

@@ -13,14 +13,14 @@ from schema.ranges import LINE, Checked, Number
 class Beam(Checked):
     """The engine of the steps that read examples; docs/scaling.md says which to use when."""
 
-    runner: Literal["direct", "flink", "spark", "dataflow", "portable"] = "direct"
-    """`direct`: the step's own machine; `portable`: any other job server than Flink's and Spark's."""
+    runner: Literal["direct", "flink", "spark", "dataflow"] = "direct"
+    """`direct`: the step's own machine."""
     workers: Annotated[int, Number(ge=0, le=100_000)] = 0
     """direct: processes (0: inside the step's own); flink: parallelism (0: the cluster's); dataflow: most machines."""
     job_endpoint: Annotated[str, LINE] = ""
-    """flink, spark, portable: HOST:PORT of the job server."""
+    """flink, spark: HOST:PORT of the job server."""
     worker_pool: Annotated[str, LINE] = ""
-    """flink, spark, portable: HOST:PORT of a worker pool of our image, as seen from the engine's nodes."""
+    """flink, spark: HOST:PORT of a worker pool of our image, as seen from the engine's nodes."""
     image: Annotated[str, LINE] = ""
     """dataflow, or instead of `worker_pool`: the container image that nodes start workers from."""
     project: Annotated[str, LINE] = ""
@@ -32,7 +32,7 @@ class Beam(Checked):
     shared_dir: Annotated[str, LINE] = ""
     """Kubeflow: a folder that steps and workers both reach; artifacts pass through it (pipeline.kubeflow.sharing)."""
     timeout_minutes: Annotated[int, Number(ge=1, le=1_000_000)] = 720
-    """flink, spark, portable: a job that has not ended by then fails its step."""
+    """flink, spark: a job that has not ended by then fails its step."""
 
 
 # What each runner must be told, and what it may be told.
@@ -41,14 +41,12 @@ _REQUIRED = {
     "flink": ("job_endpoint",),
     "spark": ("job_endpoint",),
     "dataflow": ("image", "project", "region", "temp_location"),
-    "portable": ("job_endpoint",),
 }
 _ALLOWED = {
     "direct": ("workers",),
     "flink": ("job_endpoint", "worker_pool", "image", "workers", "shared_dir", "timeout_minutes"),
     "spark": ("job_endpoint", "worker_pool", "image", "shared_dir", "timeout_minutes"),
     "dataflow": ("image", "project", "region", "temp_location", "workers", "shared_dir"),
-    "portable": ("job_endpoint", "worker_pool", "image", "shared_dir", "timeout_minutes"),
 }
 
 
@@ -74,6 +72,8 @@ def pipeline_args(beam: Beam) -> list[str]:
         f"--job_server_timeout={beam.timeout_minutes * 60}",
         f"--environment_type={'DOCKER' if beam.image else 'EXTERNAL'}",
         f"--environment_config={beam.image or beam.worker_pool}",
+        # Otherwise Flink and Spark start a worker anew, which imports TensorFlow, for each stage of a job.
+        f"--environment_cache_millis={beam.timeout_minutes * 60_000}",
         *([f"--parallelism={beam.workers}"] if beam.workers else []),
         *([f"--sdk_container_image={beam.image}"] if beam.image else _HAS_TFX),
     ]

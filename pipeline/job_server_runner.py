@@ -49,9 +49,11 @@ class _Result(portable_runner.PipelineResult):
     def wait_until_finish(self, duration: int | None = None) -> str:
         """Waits for the job, `duration` or else `--job_server_timeout`.
 
+        Interrupted, or out of time, it cancels the job.
+
         Raises:
             RuntimeError: the job failed; its last error line is the message.
-            TimeoutError: it did not end in time. It is cancelled.
+            TimeoutError: it did not end in time.
             ConnectionError: the job server is gone.
         """
         try:
@@ -63,6 +65,9 @@ class _Result(portable_runner.PipelineResult):
         except RuntimeError:
             lines = [line.strip() for line in self._last_error_message().splitlines() if line.strip()]
             raise RuntimeError(f"the Beam job at {self._endpoint} failed: {lines[-1]}") from None
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
         if not PipelineState.is_terminal(state):
             self.cancel()
             raise TimeoutError(

@@ -44,12 +44,11 @@ PARSED = {
     "kubeflow_runner.py": "needs a server, or compiles for seconds; tests/pipeline/kubeflow does both",
     "tools/evaluate_model.py": "needs the real data and a model of it",
     "tools/replay_package.py": "takes minutes; tests/e2e/test_kubeflow_replay.py runs it",
-    "tools/beam_job_server.py": "serves until it is stopped; tests/e2e/test_job_server.py runs it",
     "describe.py": "tests/components/datasets/test_describe.py runs it",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
+    "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",
     "components.comparison": "opens a browser; without that it is run below",
     "apache_beam.runners.worker.worker_pool_main": "serves until it is stopped",
-    "apache_beam.runners.portability.local_job_service_main": "serves until it is stopped",
 }
 """Programs whose arguments are read by their own parsers and no more, and why."""
 

@@ -21,7 +21,6 @@ COMPLETE = {
     "dataflow": Beam(
         "dataflow", image="registry/pets:1", project="p", region="r", temp_location="gs://b/tmp", workers=4
     ),
-    "portable": Beam("portable", job_endpoint="localhost:8099", worker_pool="localhost:50000"),
 }
 
 
@@ -67,7 +66,7 @@ def test_a_preset_says_to_beam_what_its_fields_say(preset: Beam, expected: dict[
 @pytest.mark.parametrize(
     ("runner", "field"),
     [
-        *((runner, "job_endpoint") for runner in ("flink", "spark", "portable")),
+        *((runner, "job_endpoint") for runner in ("flink", "spark")),
         *(("dataflow", field) for field in ("image", "project", "region", "temp_location")),
     ],
 )
@@ -83,7 +82,7 @@ def test_a_missing_field_is_named(runner: str, field: str) -> None:
         ("direct", {"job_endpoint": "localhost:1"}, "beam.job_endpoint is set, and beam.runner direct does not read"),
         ("spark", {"workers": 2}, "beam.workers is set, and beam.runner spark does not read it"),
         ("flink", {"image": "registry/pets:1"}, "needs one of beam.worker_pool and beam.image, not both or none"),
-        ("portable", {"worker_pool": ""}, "needs one of beam.worker_pool and beam.image, not both or none"),
+        ("flink", {"worker_pool": ""}, "needs one of beam.worker_pool and beam.image, not both or none"),
         ("dataflow", {"temp_location": "/tmp"}, "beam.temp_location is '/tmp': give gs://"),
     ],
 )
@@ -95,7 +94,7 @@ def test_a_field_that_cannot_be_meant_is_refused(runner: str, changes: dict[str,
 @pytest.mark.parametrize(
     ("runner", "folder", "message"),
     [
-        ("portable", "runs/data", "absolute path"),
+        ("spark", "runs/data", "absolute path"),
         ("flink", "", "absolute path"),
         ("dataflow", "/mnt/data", "must be gs://"),
     ],
@@ -111,7 +110,7 @@ def test_a_folder_that_workers_reach_is_taken(runner: str, folder: str) -> None:
 
 
 def test_the_flags_of_a_runner_reach_the_pipeline() -> None:
-    line = "--config debug --beam.runner portable --beam.job-endpoint localhost:1 --beam.worker-pool localhost:2"
+    line = "--config debug --beam.runner spark --beam.job-endpoint localhost:1 --beam.worker-pool localhost:2"
     config = flags.parse(line.split(), "local_runner.py", "")
     dag = create_pipeline(config, pipeline_root="/runs", serving_dir="/serving", data_dir="/data")
     assert dag.beam_pipeline_args == pipeline_args(config.beam)
@@ -119,7 +118,7 @@ def test_the_flags_of_a_runner_reach_the_pipeline() -> None:
 
 
 def test_the_pipeline_refuses_data_that_workers_cannot_reach() -> None:
-    config = dataclasses.replace(configs.debug(), beam=COMPLETE["portable"])
+    config = dataclasses.replace(configs.debug(), beam=COMPLETE["flink"])
     with pytest.raises(ValueError, match="data_dir is 'runs/data'"):
         create_pipeline(config, pipeline_root="/runs", serving_dir="/serving", data_dir="runs/data")
 
@@ -129,7 +128,7 @@ def test_a_job_server_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPa
     with socket.socket() as unused:
         unused.bind(("localhost", 0))
         endpoint = f"localhost:{unused.getsockname()[1]}"
-        arguments = pipeline_args(Beam("portable", job_endpoint=endpoint, worker_pool="localhost:1"))
+        arguments = pipeline_args(Beam("spark", job_endpoint=endpoint, worker_pool="localhost:1"))
         with (
             pytest.raises(ConnectionError, match=f"beam.job_endpoint is {endpoint}, and no job server answered"),
             beam.Pipeline(argv=arguments) as pipeline,

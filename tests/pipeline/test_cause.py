@@ -61,7 +61,7 @@ def test_without_an_error_of_ours_the_first_cause_is_told() -> None:
 def test_our_error_is_found_in_what_beam_makes_of_it(mode: str) -> None:
     options = beam.options.pipeline_options.PipelineOptions([f"--direct_running_mode={mode}", "--direct_num_workers=1"])
     with pytest.raises(Exception, match="phases") as failure, beam.Pipeline("DirectRunner", options=options) as work:
-        work | beam.Create([32]) | beam.Map(Recipe, phases=())
+        work | beam.Create([32]) | beam.Map(lambda size: Recipe("dcnn", size, ()))
     assert _sentence(failure.value) == "ValueError: phases is empty: name at least one phase"
 
 

@@ -1,0 +1,1 @@
+"""Flink and Spark on one machine, for trying them: `python -m engines flink`."""

@@ -1,0 +1,316 @@
+"""A cluster of processes: a manager, two nodes, a pool of Beam workers beside each, and Beam's job server in front.
+
+Everything listens on loopback addresses alone. What a node shows its Beam steps as `worker-pool` is its own pool, as
+`localhost` is in a pod: each node has a file of host names of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Literal
+
+from pipeline.beam import Beam
+
+NODES = (1, 2)
+START_SECONDS, STOP_SECONDS = 300, 10
+
+Engine = Literal["flink", "spark"]
+
+_HERE = pathlib.Path(__file__).parent
+# Small heaps and quick starts. Both engines and Beam reach into the JDK's own packages.
+_JAVA = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    *(
+        f"--add-opens=java.base/{package}=ALL-UNNAMED"
+        for package in (
+            *("java.io", "java.lang", "java.lang.invoke", "java.lang.reflect", "java.net", "java.nio", "java.text"),
+            *("java.time", "java.util", "java.util.concurrent", "java.util.concurrent.atomic"),
+            *("java.util.concurrent.locks", "sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar"),
+        )
+    ),
+)
+
+
+class MissingToolError(RuntimeError):
+    """Java, Maven or the jars cannot be had; the message says which and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One process of the cluster, and where it listens once it is up."""
+
+    command: tuple[str, ...]
+    address: tuple[str, int]
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Cluster:
+    """Starts the engine's processes; leaving the context ends them all, with everything that they started.
+
+    Args:
+        engine: flink or spark.
+        folder: for logs (NAME.log) and temporary files.
+
+    Raises:
+        MissingToolError: see there.
+        RuntimeError: a process did not come up; the message names its log.
+    """
+
+    def __init__(self, engine: Engine, folder: pathlib.Path) -> None:
+        self.folder, jars = folder, classpath(engine)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ("manager", "web", "job_server", "pool", "node_1", "node_2")
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        described = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
+        self._services = {**_pools(ports["pool"]), **described}
+        self._processes: dict[str, subprocess.Popen] = {}
+        self.beam = Beam(
+            engine,
+            job_endpoint=f"localhost:{ports['job_server']}",
+            worker_pool=f"worker-pool:{ports['pool']}",
+            workers=len(NODES) if engine == "flink" else 0,
+        )
+
+    def __enter__(self) -> Cluster:
+        try:
+            for name in self._services:
+                self.start(name)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def log(self, name: str) -> str:
+        """What a process has said so far."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def start(self, name: str) -> None:
+        """Starts a process, also one that was killed, and waits until it listens."""
+        service = self._services[name]
+        environment = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+        with (self.folder / f"{name}.log").open("a") as log:
+            self._processes[name] = process = subprocess.Popen(
+                service.command,
+                stdout=log,
+                stderr=log,
+                env={**environment, **service.environment},
+                cwd=_HERE.parent,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(service.address, timeout=1):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{name} did not come up: see {self.folder / name}.log")
+
+    def kill(self, name: str) -> None:
+        """A process and all that it started die at once, as a machine or a pod does."""
+        self._signal(name, signal.SIGKILL)
+        self._processes[name].wait()
+
+    def stop(self) -> None:
+        """Asks every process to end, and kills what does not."""
+        for name in reversed(self._processes):
+            self._signal(name, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for name, process in self._processes.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            self.kill(name)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._processes[name].pid, number)
+
+
+def classpath(engine: Engine) -> str:
+    """The jars of engines/ENGINE/pom.xml, which Maven fetches into its own repository once.
+
+    Raises:
+        MissingToolError: see there.
+    """
+    for tool, what in (("java", "Java 17"), ("mvn", "Maven")):
+        if not shutil.which(tool):
+            raise MissingToolError(f"{tool} was not found: install {what}, which {engine} needs")
+    pom = _HERE / engine / "pom.xml"
+    found = pom.parent / "target" / "classpath"
+    if not found.exists() or found.stat().st_mtime < pom.stat().st_mtime:
+        arguments = ("--batch-mode", "--quiet", "--file", str(pom), f"-Dmdep.outputFile={found}")
+        maven = subprocess.run(
+            ["mvn", *arguments, "-DincludeScope=runtime", "dependency:build-classpath"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if maven.returncode:
+            found.unlink(missing_ok=True)
+            error = next((line for line in maven.stdout.splitlines() if "ERROR" in line), "it said nothing")
+            raise MissingToolError(f"Maven could not fetch the jars of {pom}: {error}")
+    return found.read_text()
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _pool_host(node: int) -> str:
+    return f"127.0.0.{node + 1}"
+
+
+def _pools(port: int) -> dict[str, Service]:
+    return {
+        f"pool_{node}": Service(
+            (sys.executable, "-m", "engines.worker_pool", f"{_pool_host(node)}:{port}"), (_pool_host(node), port)
+        )
+        for node in NODES
+    }
+
+
+def _java(jars: str, *arguments: str) -> tuple[str, ...]:
+    return ("java", *_JAVA, "-cp", jars, *arguments)
+
+
+def _host_names(folder: pathlib.Path, node: int) -> dict[str, str]:
+    """The environment in which a node, and every JVM that it starts, finds its own pool."""
+    file = folder / f"hosts_{node}"
+    file.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{_pool_host(node)} worker-pool\n")
+    return {"JDK_JAVA_OPTIONS": f"-Djdk.net.hosts.file={file}"}
+
+
+def _job_server(folder: pathlib.Path, port: int) -> tuple[str, ...]:
+    where = ("--job-host=localhost", f"--job-port={port}", "--artifact-port=0", "--expansion-port=-1")
+    return (*where, f"--artifacts-dir={folder}/artifacts")
+
+
+def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, Service]:
+    common = {
+        "jobmanager.rpc.address": "127.0.0.1",
+        "jobmanager.rpc.port": ports["manager"],
+        "jobmanager.bind-host": "127.0.0.1",
+        "rest.address": "127.0.0.1",
+        "rest.bind-address": "127.0.0.1",
+        "rest.port": ports["web"],
+        "taskmanager.host": "127.0.0.1",
+        "taskmanager.bind-host": "127.0.0.1",
+        "taskmanager.cpu.cores": 1,
+        # One node has room for a job of both, and gets half of it while there are two.
+        "taskmanager.numberOfTaskSlots": len(NODES),
+        "taskmanager.load-balance.mode": "SLOTS",
+        "taskmanager.memory.framework.heap.size": "128m",
+        "taskmanager.memory.framework.off-heap.size": "64m",
+        "taskmanager.memory.task.heap.size": "384m",
+        "taskmanager.memory.task.off-heap.size": "64m",
+        # StatisticsGen's job has more exchanges at once than fit into 64 MB.
+        "taskmanager.memory.network.min": "128m",
+        "taskmanager.memory.network.max": "128m",
+        "taskmanager.network.sort-shuffle.min-buffers": 64,
+        "taskmanager.memory.managed.size": "128m",
+        "taskmanager.memory.jvm-metaspace.size": "256m",
+        "taskmanager.memory.jvm-overhead.min": "128m",
+        "taskmanager.memory.jvm-overhead.max": "128m",
+        "io.tmp.dirs": folder / "tmp",
+        "web.tmpdir": folder / "tmp",
+        # With Beam's classes from the node's own class path, workers outlive the stage that they were started for.
+        "classloader.resolve-order": "parent-first",
+        # A lost node is noticed after two beats. Until then what it did is given to it again, and each time counts.
+        "heartbeat.interval": 2000,
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": 10,
+        "restart-strategy.fixed-delay.delay": "5 s",
+    }
+    for node in (0, *NODES):
+        (folder / f"conf_{node}").mkdir(exist_ok=True)
+        own = {"taskmanager.rpc.port": ports[f"node_{node}"]} if node else {}
+        lines = [f"{key}: {value}\n" for key, value in {**common, **own}.items()]
+        (folder / f"conf_{node}" / "config.yaml").write_text("".join(lines))
+    (folder / "tmp").mkdir(exist_ok=True)
+    runtime, web = "org.apache.flink.runtime", ("127.0.0.1", ports["web"])
+    manager = f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint"
+    driver = ("org.apache.beam.runners.flink.FlinkJobServerDriver", f"--flink-master={web[0]}:{web[1]}")
+    return {
+        "manager": Service(_java(jars, manager, "--configDir", f"{folder}/conf_0"), web),
+        **{
+            f"node_{node}": Service(
+                _java(jars, f"{runtime}.taskexecutor.TaskManagerRunner", "--configDir", f"{folder}/conf_{node}"),
+                ("127.0.0.1", ports[f"node_{node}"]),
+                _host_names(folder, node),
+            )
+            for node in NODES
+        },
+        "job_server": Service(
+            _java(jars, *driver, *_job_server(folder, ports["job_server"])), ("127.0.0.1", ports["job_server"])
+        ),
+    }
+
+
+def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, Service]:
+    # Executors are started by nodes, with the jars of a Spark installation.
+    (folder / "jars").mkdir(exist_ok=True)
+    for jar in map(pathlib.Path, jars.split(os.pathsep)):
+        (folder / "jars" / jar.name).unlink(missing_ok=True)
+        (folder / "jars" / jar.name).symlink_to(jar)
+    home = {
+        "SPARK_HOME": str(folder),
+        "SPARK_LOCAL_DIRS": str(folder / "tmp"),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_SCALA_VERSION": "2.12",
+    }
+    deploy, url = "org.apache.spark.deploy", f"spark://127.0.0.1:{ports['manager']}"
+    at = ("--host", "127.0.0.1", "--webui-port", "0", "--port")
+    settings = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executor.memory": "512m",
+        "spark.executor.cores": 1,
+        "spark.ui.enabled": "false",
+    }
+    driver = ("org.apache.beam.runners.spark.SparkJobServerDriver", f"--spark-master-url={url}")
+    return {
+        "manager": Service(
+            _java(jars, f"{deploy}.master.Master", *at, str(ports["manager"])), ("127.0.0.1", ports["manager"]), home
+        ),
+        **{
+            f"node_{node}": Service(
+                _java(
+                    jars,
+                    f"{deploy}.worker.Worker",
+                    *(*at, str(ports[f"node_{node}"]), "--cores", "1", "--memory", "640m"),
+                    *("--work-dir", f"{folder}/work_{node}", url),
+                ),
+                ("127.0.0.1", ports[f"node_{node}"]),
+                {**home, **_host_names(folder, node)},
+            )
+            for node in NODES
+        },
+        "job_server": Service(
+            _java(
+                jars,
+                *(f"-D{key}={value}" for key, value in settings.items()),
+                *driver,
+                *_job_server(folder, ports["job_server"]),
+            ),
+            ("127.0.0.1", ports["job_server"]),
+            home,
+        ),
+    }

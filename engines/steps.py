@@ -1,0 +1,87 @@
+"""The pipeline's Beam steps without its trainings, for holding one engine against another.
+
+Without `from __future__ import annotations`: TFX reads the annotations of the copied Trainer as types.
+"""
+
+import contextlib
+import io
+import pathlib
+import shutil
+from collections.abc import Iterator
+from unittest import mock
+
+from rich.console import Console
+from tfx import types
+from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+
+from pipeline import configs, console, local, pipeline
+from trainer_module.config import TrainerConfig
+
+
+def run(config: configs.Config, folder: pathlib.Path, data_dir: str, trained: pathlib.Path, last: str = "") -> None:
+    """Runs the pipeline up to the component `last`, by default the last Evaluator.
+
+    Args:
+        config: its `beam` names the engine.
+        folder: gets metadata.db, and below pipeline/ the artifacts.
+        data_dir: with the prepared data set.
+        trained: the folder of another run's artifacts, whose models are taken.
+
+    Raises:
+        ComponentError: see pipeline.local.
+    """
+    folder.mkdir(exist_ok=True)
+
+    def copied(config: TrainerConfig, example_gen: object, transform: tfx.components.Transform) -> types.BaseComponent:
+        name = f"Trainer_{config.model}"
+        trainer = CopiedTrainer(source=str(trained / name)).with_id(name)
+        trainer.add_upstream_node(transform)
+        return trainer
+
+    with mock.patch.object(pipeline, "_trainer", copied):
+        dag = pipeline.create_pipeline(
+            config,
+            pipeline_root=str(folder / "pipeline"),
+            serving_dir=str(folder / "serving"),
+            data_dir=data_dir,
+            metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+                str(folder / "metadata.db")
+            ),
+        )
+    with contextlib.suppress(_Enough):
+        local.run(dag, _DisplayUntil(last or f"Evaluator_{list(config.contestants)[-1]}"))
+
+
+@component  # type: ignore[call-overload]
+def CopiedTrainer(
+    source: Parameter[str],  # type: ignore[type-arg]
+    model: OutputArtifact[standard_artifacts.Model],  # type: ignore[type-arg]
+    model_run: OutputArtifact[standard_artifacts.ModelRun],  # type: ignore[type-arg]
+) -> None:
+    """Another run's trained model: training is no Beam step, and takes longest."""
+    for artifact, key in ((model, "model"), (model_run, "model_run")):
+        [trained] = pathlib.Path(str(source), key).iterdir()
+        shutil.copytree(trained, artifact.uri, dirs_exist_ok=True)  # type: ignore[attr-defined]
+
+
+class _Enough(Exception):
+    """The last component of interest is done."""
+
+
+class _DisplayUntil(console.RunDisplay):
+    """Ends the run after one component."""
+
+    def __init__(self, last: str) -> None:
+        super().__init__(Console(file=io.StringIO()))
+        self._last, self._before = last, ""
+
+    @contextlib.contextmanager
+    def component(self, name: str) -> Iterator[dict[str, str]]:
+        if self._before == self._last:
+            raise _Enough
+        self._before = name
+        with super().component(name) as outcome:
+            yield outcome
