@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from unittest import mock
 
 from rich.console import Console
-from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -35,7 +34,9 @@ def run(config: configs.Config, folder: pathlib.Path, data_dir: str, trained: pa
     """
     folder.mkdir(exist_ok=True)
 
-    def copied(config: TrainerConfig, example_gen: object, transform: tfx.components.Transform) -> types.BaseComponent:
+    def copied(
+        config: TrainerConfig, example_gen: object, transform: tfx.components.Transform
+    ) -> tfx.types.BaseComponent:
         name = f"Trainer_{config.model}"
         trainer = CopiedTrainer(source=str(trained / name)).with_id(name)
         trainer.add_upstream_node(transform)

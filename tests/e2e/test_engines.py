@@ -21,7 +21,7 @@ import tensorflow_transform as tft
 from conftest import ROOT, Run
 from google.protobuf import json_format
 
-from components.metrics.results import read_evaluation
+from components.metrics.results import Evaluation, read_evaluation
 from engines import steps
 from engines.cluster import NODES, Cluster, MissingToolError
 from pipeline import cause, configs, local
@@ -124,10 +124,14 @@ def _transformed(artifacts: pathlib.Path, records: tf.Tensor) -> dict[str, tf.Te
 @pytest.mark.parametrize("model", configs.debug().contestants)
 def test_the_metrics_are_those_of_the_direct_runner(engine_run: pathlib.Path, first_run: Run, model: str) -> None:
     here, there = (
-        dataclasses.asdict(read_evaluation(str(next(artifacts.glob(f"Evaluator_{model}/evaluation/*"))), SPEC))
+        _plain(read_evaluation(str(next(artifacts.glob(f"Evaluator_{model}/evaluation/*"))), SPEC))
         for artifacts in (engine_run, first_run.directory / "pipeline")
     )
     _assert_same(_leaves(here), _leaves(there), rel=1e-9)
+
+
+def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    return {name: dataclasses.asdict(figures) for name, figures in evaluation.items()}
 
 
 @contextlib.contextmanager
@@ -186,6 +190,7 @@ def test_the_loss_of_the_job_server_fails_the_step_and_a_rerun_goes_on(
             _run(first_run, cluster.beam, tmp_path, last="ExampleGen")
     finally:
         cluster.start("job_server")
+    assert failure.value.__cause__
     assert f"the job server at {cluster.beam.job_endpoint} is gone" in cause.sentence(failure.value.__cause__)
     _assert_examples(_run(first_run, cluster.beam, tmp_path, last="ExampleGen"), first_run)
 
