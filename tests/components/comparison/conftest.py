@@ -190,12 +190,12 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
     }
     models = {}
     for name in MODELS:
-        model = ColourModel(BLIND_TO[name], config.label, config.task)
+        model = ColourModel(BLIND_TO[name], SPEC.label(config.label).name, config.task or SPEC.task)
         saved = model.export(root / name / "model" / "Format-Serving")
         evaluation = evaluate(saved, config, splits[record.TEST], root / name / "evaluation")
         (root / name / "run").mkdir()
         path = root / name / "run" / record.HISTORY_FILE
-        path.write_text(json.dumps(history(name, config.task, int(1000 * BLIND_TO[name]))))
+        path.write_text(json.dumps(history(name, config.task or SPEC.task, int(1000 * BLIND_TO[name]))))
         models[name] = comparison.ModelInputs(saved, evaluation, str(path), blessed=True)
     anomalies = anomalies_pb2.Anomalies()
     anomalies.anomaly_info["size"].description = "Examples contain values missing from the schema: huge (1%)."
