@@ -159,7 +159,6 @@ def _assert_examples(artifacts: pathlib.Path, first_run: Run) -> None:
 # What follows ends processes, and starts them again.
 
 
-@pytest.mark.smoke
 def test_the_loss_of_a_node_in_mid_run_is_survived(cluster: Cluster, first_run: Run, tmp_path: pathlib.Path) -> None:
     try:
         with _when_at_work(cluster, lambda: cluster.kill("node_1")):
