@@ -41,8 +41,8 @@ def gate(tmp_path):
 
     def run(records):
         with tf.io.TFRecordWriter(str(tmp_path / "records")) as writer:
-            for record in records:
-                writer.write(example(record).SerializeToString())
+            for features in records:
+                writer.write(example(features).SerializeToString())
         statistics = standard_artifacts.ExampleStatistics()
         statistics.uri, statistics.split_names = str(tmp_path / "statistics"), '["train"]'
         (tmp_path / "statistics" / "Split-train").mkdir(parents=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -48,4 +50,4 @@ def test_a_few_steps_learn_four_pictures_by_heart(name: str) -> None:
 
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="network is 'resnet': it must be one of dcnn"):
-        small_config("dcnn", network="resnet")
+        dataclasses.replace(small_config().recipe, network="resnet")
