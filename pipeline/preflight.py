@@ -153,8 +153,8 @@ def _check_weights_file(path: str, name: str, recipe: Recipe) -> None:
     network = networks.NETWORKS[recipe.network]
     if network.telling_kernel(recipe.width) in shapes:
         return
-    widths = {*network.pretrained_widths, 0.5} if network.width_argument else set()
-    fitting = [width for width in sorted(widths) if network.telling_kernel(width) in shapes]
+    widths = (*network.pretrained_widths, 0.5) if network.width_argument else ()
+    fitting = [width for width in widths if network.telling_kernel(width) in shapes]
     flag = name.replace("_", "-")
     advice = f"give --{flag}.width {fitting[0]}" if fitting else f"give one of {network.application} without top"
     raise ValueError(f"weights is {path!r}, which does not fit {name}.width {recipe.width}: {advice}")

@@ -72,11 +72,11 @@ def rounded(channels: float) -> int:
 
 
 def _last_of_mobilenet(channels: int) -> Callable[[float], tuple[int, ...]]:
-    """Shape of the last convolution of a MobileNetV3 without its top (Howard et al. 2019, tables 1 and 2)."""
+    """Shape of a MobileNetV3's last projection (Howard et al. 2019, tables 1 and 2)."""
 
     def shape(width: float) -> tuple[int, ...]:
         last = rounded(channels * width)
-        return (1, 1, last, rounded(6 * last))
+        return (1, 1, rounded(6 * last), last)
 
     return shape
 
