@@ -40,3 +40,8 @@ def test_no_word_of_the_benchmark_stands_elsewhere(path: pathlib.Path) -> None:
         if WORDS.search(NAMES.sub("", line))
     ]
     assert not found
+
+
+@pytest.mark.parametrize("path", [path for path in (*SHIPPED, *sorted(ROOT.glob("components/datasets/*.py")))], ids=str)
+def test_nothing_that_is_shipped_needs_the_tests(path: pathlib.Path) -> None:
+    assert not re.search(r"^\s*(from|import) tests\b", path.read_text(encoding="utf-8"), re.MULTILINE)
