@@ -42,6 +42,6 @@ def test_no_word_of_the_benchmark_stands_elsewhere(path: pathlib.Path) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("path", [path for path in (*SHIPPED, *sorted(ROOT.glob("components/datasets/*.py")))], ids=str)
+@pytest.mark.parametrize("path", (*SHIPPED, *sorted(ROOT.glob("components/datasets/*.py"))), ids=str)
 def test_nothing_that_is_shipped_needs_the_tests(path: pathlib.Path) -> None:
     assert not re.search(r"^\s*(from|import) tests\b", path.read_text(encoding="utf-8"), re.MULTILINE)
