@@ -80,4 +80,4 @@ def test_kfp_gets_a_page_and_a_table_of_figures(replay: pathlib.Path) -> None:
     assert figures["metadata"]["champion"] == metrics["champion"]
     for model in MODELS:
         accuracy = metrics["models"][model]["metrics"]["overall"]["classification"]["accuracy"]["value"]
-        assert figures["metadata"][f"{model}_class_accuracy"] == accuracy
+        assert figures["metadata"][f"{model}_classification_accuracy"] == accuracy
