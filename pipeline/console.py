@@ -66,7 +66,7 @@ def quiet() -> Iterator[None]:
 class RunDisplay(logging.Handler):
     """Shows components as they run; as a handler of the logger `progress` it shows their own messages below them.
 
-    INFO messages stay; DEBUG messages only replace the status line of a terminal.
+    INFO messages stay; DEBUG messages only replace the status line of a terminal. The newest display is the only one.
     """
 
     def __init__(self, console: Console) -> None:
@@ -76,6 +76,8 @@ class RunDisplay(logging.Handler):
         self._title = ""
         logger = logging.getLogger("progress")
         logger.setLevel(logging.DEBUG)
+        for earlier in [handler for handler in logger.handlers if isinstance(handler, RunDisplay)]:
+            logger.removeHandler(earlier)
         logger.addHandler(self)
 
     @contextlib.contextmanager
@@ -95,7 +97,7 @@ class RunDisplay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if record.levelno >= logging.INFO:
-            self._console.print(f"    {message}", style="dim")
+            self._console.print(Text(f"    {message}", style="dim"))
         elif self._status:
             self._status.update(Text(f"{self._title}  {message}"))
 

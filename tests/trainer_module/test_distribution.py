@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -73,9 +74,11 @@ print(json.dumps([train([]), train(["CPU:0", "CPU:1"])]))
 def trained(records: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     """The whole of `training.fit`, probe and moving average included, on one device and on two."""
     folder = tmp_path_factory.mktemp("distribution")
+    here = pathlib.Path(__file__)
     result = subprocess.run(
         [sys.executable, "-c", _TRAIN, str(records), str(folder)],
-        cwd=pathlib.Path(__file__).parent,
+        cwd=here.parent,
+        env={**os.environ, "PYTHONPATH": str(here.parents[2])},
         capture_output=True,
         text=True,
         check=False,
