@@ -19,7 +19,7 @@ OWN_FILES = {
 }
 SHIPPED = sorted(
     path
-    for folder in ("pipeline", "components", "trainer_module", "schema", "tools")
+    for folder in ("pipeline", "components", "trainer_module", "schema", "serving", "tools")
     for path in (ROOT / folder).rglob("*")
     if path.suffix in (".py", ".j2", ".js", ".yaml") and str(path.relative_to(ROOT)) not in OWN_FILES
 )

@@ -1,0 +1,71 @@
+"""Which photos are meant by files, folders and patterns: one after the other, however many there are."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+"""Of the files in a folder those are photos; a file that is named itself is taken for one whatever it is called."""
+
+
+class Count(NamedTuple):
+    """How many files the arguments mean."""
+
+    photos: int
+    others: int
+    """Files in folders whose names are none of photos: they are passed over."""
+
+
+def photos(arguments: Sequence[str], outside: str) -> Iterator[str]:
+    """Paths of the photos, by argument, within a folder by name.
+
+    Args:
+        arguments: files, folders (looked through to the bottom) and patterns (`*`, `?`, `[…]`, `**`). One that is
+            nothing of that is given back as it is: whoever reads it learns that there is no such file.
+        outside: a folder that is not looked into, such as the one that results are written to.
+    """
+    return (path for path, is_photo in _files(arguments, outside) if is_photo)
+
+
+def count(arguments: Sequence[str], outside: str) -> Count:
+    """How many files `photos` gives, and how many it passes over."""
+    counts = [0, 0]
+    for _, is_photo in _files(arguments, outside):
+        counts[not is_photo] += 1
+    return Count(*counts)
+
+
+def root(arguments: Sequence[str]) -> str:
+    """The deepest folder below which every photo of `arguments` lies; in it no two have the same path."""
+    return os.path.commonpath([os.path.abspath(_fixed_part(argument)) for argument in arguments])
+
+
+def _fixed_part(argument: str) -> str:
+    """The folder that an argument's photos lie in, as far as it is known before looking."""
+    if os.path.isdir(argument):
+        return argument
+    folder = os.path.dirname(argument)
+    while not os.path.lexists(argument) and glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder or os.curdir
+
+
+def _files(arguments: Sequence[str], outside: str) -> Iterator[tuple[str, bool]]:
+    for argument in arguments:
+        pattern = glob.has_magic(argument) and not os.path.lexists(argument)
+        for path in (sorted(glob.iglob(argument, recursive=True)) if pattern else []) or [argument]:
+            if os.path.isdir(path):
+                if not (pattern and "**" in argument):  # which gives every file of the folder itself
+                    yield from _in_folder(path, os.path.realpath(outside))
+            else:
+                yield path, True
+
+
+def _in_folder(folder: str, outside: str) -> Iterator[tuple[str, bool]]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(place, name)) != outside)
+        for name in sorted(names):
+            yield os.path.join(place, name), name.lower().endswith(SUFFIXES)

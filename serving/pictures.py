@@ -1,0 +1,91 @@
+"""Photos as arrays, masks as PNGs, and one drawn over the other."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+Image.MAX_IMAGE_PIXELS = None  # `decode` has a bound of its own, and Pillow's is a warning
+
+MAX_MEGAPIXELS = 100
+"""Of a photo that is decoded here; more, by its header, is refused before any memory is taken."""
+
+_COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
+"""Of a mask's classes, one after the other and then again: colours that the colour-blind tell apart (Okabe, Ito)."""
+
+OVERLAY_SIDE = 1024
+"""Pixels of an overlay's longer side at most."""
+
+
+def decode(data: bytes, at_least: int = 0) -> Image.Image:
+    """Opens an encoded photo upright, as RGB.
+
+    Args:
+        data: JPEG, PNG or whatever else Pillow reads.
+        at_least: pixels that either side is to keep; a JPEG may then be decoded at a half, a quarter or an eighth of
+            its size, which is faster. 0: its own size.
+
+    Raises:
+        ValueError: it cannot be read, or has more than `MAX_MEGAPIXELS`; one sentence.
+    """
+    try:
+        photo = Image.open(io.BytesIO(data))
+        width, height = photo.size
+        if width * height > MAX_MEGAPIXELS * 1_000_000:
+            raise ValueError(f"the photo has {width} x {height} pixels: {MAX_MEGAPIXELS} million are the limit")
+        if at_least:
+            photo.draft("RGB", (at_least, at_least))
+        return ImageOps.exif_transpose(photo).convert("RGB")
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"the photo cannot be read: {error}".replace("\n", " ")) from error
+
+
+def mask_png(mask: NDArray[np.float32], size: tuple[int, int]) -> bytes:
+    """A model's mask as a PNG of the photo's size.
+
+    Args:
+        mask: probabilities [S, S, 1] of the one foreground class, or [S, S, K + 1] of background and K classes.
+        size: (width, height) of the PNG.
+
+    Returns:
+        Grey: the probability times 255, or the index of the most probable class.
+    """
+    channels = [
+        Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR) for channel in np.moveaxis(mask, -1, 0)
+    ]
+    if len(channels) == 1:
+        grey = np.rint(np.asarray(channels[0]) * 255)
+    else:
+        grey = np.argmax([np.asarray(channel) for channel in channels], axis=0)
+    encoded = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint8)).save(encoded, "PNG", compress_level=1)
+    return encoded.getvalue()
+
+
+def overlay(photo: Image.Image, mask: Image.Image, classes: int, opacity: float = 0.5) -> Image.Image:
+    """Draws a mask over its photo, at most `OVERLAY_SIDE` large.
+
+    Args:
+        photo: upright, RGB.
+        mask: grey, as a model's `mask_bytes` has it.
+        classes: foreground classes of the mask.
+        opacity: of the colour where the mask is sure, in [0, 1].
+    """
+    photo = photo.copy()
+    photo.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
+    if classes == 1:
+        strength = mask.resize(photo.size, Image.Resampling.BILINEAR).point([round(opacity * v) for v in range(256)])
+        return Image.composite(Image.new("RGB", photo.size, _COLOURS[0]), photo, strength)
+    index = mask.resize(photo.size, Image.Resampling.NEAREST)
+    coloured = index.copy()
+    coloured.putpalette([0, 0, 0, *(part for number in range(255) for part in colour(number + 1))])
+    strength = index.point([0] + [round(opacity * 255)] * 255)
+    return Image.composite(coloured.convert("RGB"), photo, strength)
+
+
+def colour(index: int) -> tuple[int, int, int]:
+    """RGB of a mask's class, from 1 on."""
+    return _COLOURS[(index - 1) % len(_COLOURS)]

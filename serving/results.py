@@ -1,0 +1,128 @@
+"""What `predict` writes: a line a photo as CSV and as JSON, masks, and overlays."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+from typing import Any
+
+from serving import pictures
+from serving.models import Answer, Description
+
+CSV_FILE, JSON_FILE = "predictions.csv", "predictions.jsonl"
+MASKS, OVERLAYS = "masks", "overlays"
+
+_OVERLAY_QUALITY = 85
+
+
+class Writer:
+    """Writes into a folder; a photo's mask and overlay lie there under the photo's own path below `root`.
+
+    Lines appear in the order of `write`; whatever was written stays there if the program ends early.
+    """
+
+    def __init__(self, folder: str, description: Description, root: str, overlays: bool) -> None:
+        """Opens the files anew.
+
+        Args:
+            folder: made if there is none.
+            description: of the model.
+            root: a folder that all photos lie below.
+            overlays: whether to draw the masks over the photos.
+
+        Raises:
+            OSError: nothing can be written there.
+        """
+        self._folder, self._root = pathlib.Path(folder), root
+        self._description, self._overlays = description, overlays
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._csv = self._open(CSV_FILE)
+        self._json = self._open(JSON_FILE)
+        self._lines = csv.writer(self._csv, lineterminator="\n")
+        self._lines.writerow(_columns(description))
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._csv.close()
+        self._json.close()
+
+    def flush(self) -> None:
+        """Makes what was written readable for others, and safe from this program's end."""
+        self._csv.flush()
+        self._json.flush()
+
+    def write(self, path: str, data: bytes, answer: Answer) -> Answer:
+        """Writes one photo's answer; returns it, with an `error` where its overlay could not be drawn.
+
+        Args:
+            path: of the photo.
+            data: its content.
+            answer: what the model said.
+
+        Raises:
+            OSError: nothing can be written.
+        """
+        mask = overlay = ""
+        if answer.mask_png:
+            mask = self._write(MASKS, path, ".png", answer.mask_png)
+            if self._overlays:
+                try:
+                    overlay = self._write(OVERLAYS, path, ".jpg", self._overlay(data, answer.mask_png))
+                except ValueError as error:
+                    answer = answer._replace(error=f"the overlay could not be drawn: {error}")
+        self._lines.writerow(_row(self._description, path, answer, mask, overlay))
+        json.dump(_line(self._description, path, answer, mask, overlay), self._json, ensure_ascii=False)
+        self._json.write("\n")
+        return answer
+
+    def _open(self, name: str) -> io.TextIOWrapper:
+        # A file's name need not be text: what is none is escaped, and JSON reads that escape.
+        return open(self._folder / name, "w", encoding="utf-8", errors="backslashreplace", newline="")
+
+    def _write(self, kind: str, path: str, suffix: str, content: bytes) -> str:
+        """Writes beside the others of its kind; returns the path below the folder."""
+        name = os.path.join(kind, os.path.relpath(os.path.abspath(path), self._root) + suffix)
+        file = self._folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return name
+
+    def _overlay(self, data: bytes, mask_png: bytes) -> bytes:
+        photo = pictures.decode(data, at_least=pictures.OVERLAY_SIDE)
+        with pictures.Image.open(io.BytesIO(mask_png)) as mask:
+            drawn = pictures.overlay(photo, mask, len(self._description.mask_classes))
+        encoded = io.BytesIO()
+        drawn.save(encoded, "JPEG", quality=_OVERLAY_QUALITY)
+        return encoded.getvalue()
+
+
+def _columns(description: Description) -> list[str]:
+    labels = [description.label, *description.coarser] if description.label is not None else []
+    named = [column for label in labels for column in (label, f"{label}_score")]
+    return ["file", *named, "known", *(["mask", "overlay"] if description.mask_classes else []), "error"]
+
+
+def _row(description: Description, path: str, answer: Answer, mask: str, overlay: str) -> list[str]:
+    named: list[str] = []
+    if description.label is not None:
+        pairs = [(answer.classes[0], answer.scores[0]), *answer.coarser.values()] if answer.classes else []
+        named = [part for name, score in pairs for part in (name, f"{score:.6f}")]
+        named += [""] * (2 + 2 * len(description.coarser) - len(named))
+    known = f"{answer.known:.6f}" if not answer.error or mask else ""
+    return [path, *named, known, *([mask, overlay] if description.mask_classes else []), answer.error]
+
+
+def _line(description: Description, path: str, answer: Answer, mask: str, overlay: str) -> dict[str, Any]:
+    line: dict[str, Any] = {"file": path}
+    if answer.classes:
+        line[str(description.label)] = dict(zip(answer.classes, answer.scores, strict=True))
+        line |= {label: {name: score} for label, (name, score) in answer.coarser.items()}
+    if not answer.error or mask:
+        line["known"] = answer.known
+    line |= {key: value for key, value in (("mask", mask), ("overlay", overlay), ("error", answer.error)) if value}
+    return line

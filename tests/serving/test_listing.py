@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+
+import pytest
+from conftest import Write
+
+from serving import listing
+
+
+@pytest.fixture
+def folder(photo: Write, tmp_path: pathlib.Path) -> pathlib.Path:
+    for name in ("b/two.PNG", "b/one.jpg", "a/one.jpg", "top.webp", "b/notes.txt", "b/.DS_Store"):
+        photo(f"photos/{name}")
+    return tmp_path / "photos"
+
+
+def _names(folder: pathlib.Path, *arguments: str, outside: str = "out") -> list[str]:
+    given = [str(folder / argument) for argument in arguments]
+    return [os.path.relpath(path, folder) for path in listing.photos(given, outside)]
+
+
+def test_a_folder_stands_for_the_photos_below_it_by_name(folder: pathlib.Path) -> None:
+    assert _names(folder, ".") == ["top.webp", "a/one.jpg", "b/one.jpg", "b/two.PNG"]
+
+
+def test_other_files_of_a_folder_are_counted(folder: pathlib.Path) -> None:
+    assert listing.count([str(folder)], "out") == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*/one.jpg", ["a/one.jpg", "b/one.jpg"]),
+        ("**/*.jpg", ["a/one.jpg", "b/one.jpg"]),
+        ("*", ["a/one.jpg", "b/one.jpg", "b/two.PNG", "top.webp"]),
+        ("[ab]", ["a/one.jpg", "b/one.jpg", "b/two.PNG"]),
+    ],
+)
+def test_a_pattern_stands_for_what_it_matches(folder: pathlib.Path, pattern: str, found: list[str]) -> None:
+    assert _names(folder, pattern) == found
+
+
+def test_a_file_with_the_name_of_a_pattern_is_that_file(folder: pathlib.Path, photo: Write) -> None:
+    photo("photos/[ab]")
+    assert _names(folder, "[ab]") == ["[ab]"]
+
+
+def test_what_is_named_itself_counts_whatever_it_is_called_and_whether_it_is_there(folder: pathlib.Path) -> None:
+    assert _names(folder, "b/notes.txt", "nowhere.jpg", "*.heic") == ["b/notes.txt", "nowhere.jpg", "*.heic"]
+
+
+def test_results_among_the_photos_are_none(folder: pathlib.Path, photo: Write) -> None:
+    photo("photos/out/overlays/one.jpg")
+    assert "out/overlays/one.jpg" not in _names(folder, ".", outside=str(folder / "out"))
+
+
+def test_photos_are_listed_as_they_are_drawn(photo: Write, tmp_path: pathlib.Path) -> None:
+    for name in ("a/1.png", "b/1.png"):
+        photo(name)
+    paths = listing.photos([str(tmp_path)], "out")
+    first = next(paths)
+    photo("b/0.png")
+    assert [os.path.relpath(path, tmp_path) for path in itertools.chain([first], paths)] == [
+        *("a/1.png", "b/0.png", "b/1.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "root"),
+    [
+        (["."], "."),
+        (["a", "b"], "."),
+        (["b"], "b"),
+        (["b/one.jpg"], "b"),
+        (["b/*.jpg"], "b"),
+        (["*/one.jpg"], "."),
+        (["a/one.jpg", "b/one.jpg"], "."),
+    ],
+)
+def test_the_root_lies_above_all_photos(folder: pathlib.Path, arguments: list[str], root: str) -> None:
+    found = listing.root([str(folder / argument) for argument in arguments])
+    assert os.path.relpath(found, folder) == root

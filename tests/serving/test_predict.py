@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from conftest import Write, export, png
+from PIL import Image
+
+from serving import models, predict, reading, results
+
+ROOT = pathlib.Path(__file__).parents[2]
+RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+
+
+@pytest.fixture
+def out(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "out"
+
+
+def _predict(out: pathlib.Path, model: pathlib.Path, *arguments: str) -> int:
+    return predict.main([*arguments, "--model", str(model), "--out", str(out)])
+
+
+def _rows(out: pathlib.Path) -> list[dict[str, str]]:
+    with (out / results.CSV_FILE).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _lines(out: pathlib.Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / results.JSON_FILE).read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_photo_has_a_row_with_its_class_the_coarser_label_and_known(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    paths = [str(photo("first.png", RED)), str(photo("second.png", BLUE))]
+    assert _predict(out, version, *paths) == 0
+    rows = _rows(out)
+    assert [row["file"] for row in rows] == paths
+    assert [row["colour"] for row in rows] == ["red", "blue"]
+    assert [row["kind"] for row in rows] == ["warm", "cold"]
+    mean = 250 / 255 / 2
+    probability = np.exp(8 * mean) / (np.exp(8 * mean) + 2)
+    assert float(rows[0]["colour_score"]) == pytest.approx(probability, abs=1e-4)
+    assert float(rows[0]["kind_score"]) == pytest.approx(probability, abs=1e-4)
+    assert float(rows[0]["known"]) == pytest.approx(mean, abs=1e-4)
+    assert [row["error"] for row in rows] == ["", ""]
+
+
+def test_json_lines_hold_the_best_classes_in_order(out: pathlib.Path, version: pathlib.Path, photo: Write) -> None:
+    _predict(out, version, str(photo("one.png", (100, 250, 40))))
+    [line] = _lines(out)
+    colours = line["colour"]
+    assert isinstance(colours, dict)
+    assert list(colours) == ["green", "red", "blue"]
+    assert sum(colours.values()) == pytest.approx(1, abs=1e-5)
+    assert line["kind"] == {"cold": pytest.approx(colours["green"] + colours["blue"], abs=1e-5)}
+
+
+@pytest.mark.parametrize("model", [".", "edge/model.tflite"])
+def test_the_mask_is_a_png_of_the_photos_size(
+    out: pathlib.Path, version: pathlib.Path, photo: Write, model: str
+) -> None:
+    path = photo("one.png", (200, 0, 0))
+    assert _predict(out, version / model, str(path)) == 0
+    with Image.open(out / _rows(out)[0]["mask"]) as mask:
+        assert mask.mode == "L"
+        assert mask.size == (40, 24)
+        assert np.asarray(mask)[12, 5] == pytest.approx(200, abs=1)
+        assert np.asarray(mask)[12, 35] == 0
+
+
+def test_of_several_mask_classes_the_mask_holds_the_index(
+    out: pathlib.Path, tmp_path: pathlib.Path, photo: Write
+) -> None:
+    several = export(tmp_path / "several", mask_classes=("ruddy", "grassy"), label=False)
+    for model in (several, several / "edge" / "model.tflite"):
+        assert _predict(out, model, str(photo("a.png", RED)), str(photo("b.png", GREEN)), "--overlays") == 0
+        masks = [np.asarray(Image.open(out / row["mask"])) for row in _rows(out)]
+        assert [mask[12, 5] for mask in masks] == [1, 2]
+        assert list(_rows(out)[0]) == ["file", "known", "mask", "overlay", "error"], "and there is no class head"
+
+
+def test_tflite_answers_as_the_saved_model_does(out: pathlib.Path, version: pathlib.Path, photo: Write) -> None:
+    photos = [str(photo(f"{number}.png", colour)) for number, colour in enumerate((RED, GREEN, (90, 80, 70)))]
+    answers = []
+    for model in (version, version / "edge" / "model.tflite"):
+        assert _predict(out, model, *photos) == 0
+        answers.append(_rows(out))
+    for one, other in zip(*answers, strict=True):
+        assert one["colour"] == other["colour"]
+        assert one["kind"] == other["kind"]
+        for figure in ("colour_score", "kind_score", "known"):
+            assert float(one[figure]) == pytest.approx(float(other[figure]), abs=0.01)
+
+
+def test_the_overlay_colours_the_photo_where_the_mask_is(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    assert _predict(out, version, str(photo("one.png", RED)), "--overlays") == 0
+    with Image.open(out / _rows(out)[0]["overlay"]) as drawn:
+        pixels = np.asarray(drawn).astype(int)
+    assert pixels.shape == (24, 40, 3)
+    assert pixels[12, 5, 1] > 50, "green over the red"
+    assert pixels[12, 35].max() < 20, "black stays black"
+
+
+def test_bad_files_are_told_and_counted_and_the_rest_is_answered(
+    out: pathlib.Path, version: pathlib.Path, photo: Write, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "text.jpg").write_text("no photo")
+    (tmp_path / "photos" / "empty.jpg").touch()
+    (tmp_path / "photos" / "notes.txt").touch()
+    photo("photos/good.png", BLUE)
+    os.mkfifo(tmp_path / "photos" / "pipe.jpg")
+    for model in (version, version / "edge" / "model.tflite"):
+        status = _predict(out, model, str(tmp_path / "photos"), str(tmp_path / "gone.jpg"))
+        assert status == 1
+        rows = {os.path.basename(row["file"]): row for row in _rows(out)}
+        assert {name for name, row in rows.items() if row["error"]} == {"text.jpg", "empty.jpg", "gone.jpg", "pipe.jpg"}
+        assert rows["good.png"]["colour"] == "blue"
+        assert rows["gone.jpg"]["error"] == "the file cannot be read: No such file or directory"
+        assert rows["gone.jpg"]["colour"] == rows["gone.jpg"]["known"] == rows["gone.jpg"]["mask"] == ""
+        console = capsys.readouterr().err
+        assert "Answered 1 of 5 photos" in console
+        assert "1 other files" in console
+        assert f"{tmp_path / 'gone.jpg'}: the file cannot be read" in console
+
+
+def test_a_huge_file_and_a_huge_picture_are_refused_unread(tmp_path: pathlib.Path) -> None:
+    huge = tmp_path / "huge.jpg"
+    with huge.open("wb") as file:
+        file.truncate(101_000_000)
+    with pytest.raises(ValueError, match="the file has 101 MB: 100 are the limit"):
+        reading.read(str(huge))
+    encoded = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(encoded, "PNG")
+    with pytest.raises(ValueError, match="20000 x 20000 pixels: 100 million are the limit"):
+        models.pictures.decode(encoded.getvalue())
+
+
+def test_photos_of_one_name_in_two_folders_have_masks_of_their_own(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    one, other = photo("a/x.png", RED), photo("b/x.png", (100, 0, 0))
+    twin = photo("a/x.jpg", (50, 0, 0))
+    assert _predict(out, version, str(one), str(other.parent), str(twin.parent / "*.jpg"), "--overlays") == 0
+    rows = _rows(out)
+    assert {row["mask"] for row in rows} == {"masks/a/x.png.png", "masks/b/x.png.png", "masks/a/x.jpg.png"}
+    assert [np.asarray(Image.open(out / row["mask"])).max() for row in rows] == [250, 100, 50]
+    assert len({row["overlay"] for row in rows}) == 3
+
+
+def test_names_that_are_no_text_or_need_quotes_come_through(
+    out: pathlib.Path, version: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    names = [b'a, "b"\nc.png', b"\xff\xfe.png", "Größe 犬.png".encode()]
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        (tmp_path / "photos" / os.fsdecode(name)).write_bytes(png(RED))
+    assert _predict(out, version, str(tmp_path / "photos")) == 0
+    assert {os.fsencode(os.path.basename(str(line["file"]))) for line in _lines(out)} == set(names)
+    assert len(_rows(out)) == 3
+
+
+def test_photos_are_drawn_and_held_only_as_far_ahead_as_two_batches(tmp_path: pathlib.Path, photo: Write) -> None:
+    path, drawn = str(photo("one.png")), []
+
+    def endless() -> Iterator[str]:
+        while True:
+            drawn.append(path)
+            yield path
+
+    batches = reading.batches(endless(), bytes, 4)
+    for number in range(1, 6):
+        assert len(next(batches)) == 4
+        assert len(drawn) <= 4 * number + 2 * 4 + 1
+
+
+def test_a_batch_of_large_files_is_small(tmp_path: pathlib.Path) -> None:
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as file:
+        file.truncate(30_000_000)
+    sizes = [len(batch) for batch in reading.batches([str(large)] * 5, len, 32)]
+    assert sizes == [2, 2, 1]
+
+
+def test_memory_does_not_grow_with_the_number_of_photos(out: pathlib.Path, version: pathlib.Path, photo: Write) -> None:
+    """What is held of photos and answers at any moment is bounded, whatever their number."""
+    import gc
+
+    model = models.open_model(str(version))
+    path = str(photo("one.png"))
+    held = []
+
+    def photos(count: int) -> Iterator[str]:
+        for number in range(count):
+            if number % 50 == 49:
+                held.append(sum(isinstance(one, (models.Answer, reading.Photo)) for one in gc.get_objects()))
+            yield path
+
+    with results.Writer(str(out), model.description, os.path.dirname(path), overlays=False) as writer:
+        outcome = predict.predict(model, photos(500), writer, batch_size=8)
+    assert (outcome.photos, outcome.errors) == (500, 0)
+    assert max(held) <= 2 * 8 * (2 + 4), "two kinds of object, batches ahead of the model, at it and behind it"
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(
+    version: pathlib.Path, photo: Write, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert _predict(tmp_path / "file", version, str(photo("one.png"))) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("predict: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nowhere"], "model is 'nowhere', which is no folder with a saved_model.pb and no .tflite"),
+        ([], "there is no model in runs/*/serving: give one as --model"),
+    ],
+)
+def test_a_missing_model_is_told(
+    tmp_path: pathlib.Path,
+    photo: Write,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert predict.main([str(photo("one.png")), "--out", "out", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_folder_without_photos_is_told(
+    tmp_path: pathlib.Path, version: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _predict(tmp_path / "out", version, str(tmp_path)) == 2
+    assert f"there is no photo in {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_model_of_another_contract_is_refused(tmp_path: pathlib.Path, version: pathlib.Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "saved_model.pb").touch()
+    told = json.loads((version / "assets" / "model.json").read_text())
+    (tmp_path / "assets" / "model.json").write_text(json.dumps(told | {"version of the contract": 2}))
+    with pytest.raises(ValueError, match="is of version 2 of the contract, and 1 is what is understood here"):
+        models.open_model(str(tmp_path))
+
+
+def test_the_newest_version_of_the_run_that_pushed_last_is_the_default(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    project = version.parents[3]
+    for name in ("colours/serving/9", "older/serving/1600000000", "colours/serving/.incoming-1"):
+        (project / "runs" / name).mkdir(parents=True, exist_ok=True)
+        (project / "runs" / name / "saved_model.pb").touch()
+    (project / "runs" / "colours" / "serving" / "1800000000").mkdir(exist_ok=True)  # no model in it
+    assert pathlib.Path(models.newest(str(project / "runs"))) == version
+    command = [sys.executable, "-m", "serving.predict", str(photo("one.png", GREEN)), "--out", str(out)]
+    done = subprocess.run(
+        command, cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert _rows(out)[0]["colour"] == "green"
+    assert done.stderr.splitlines() == ["Model    runs/colours/serving/1700000000", f"Answered 1 of 1 photos in {out}"]
+
+
+def test_an_interrupt_keeps_what_was_answered(out: pathlib.Path, version: pathlib.Path, photo: Write) -> None:
+    path = photo("photos/0.png")
+    for number in range(1, 20_000):
+        path.with_name(f"{number}.png").symlink_to(path)
+    command = [sys.executable, "-m", "serving.predict", str(path.parent), "--model", str(version), "--out", str(out)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while not (out / results.CSV_FILE).exists() or not (out / results.CSV_FILE).stat().st_size:
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, console = process.communicate()
+    assert process.returncode == 130
+    assert "Interrupted. What was answered stands in" in console
+    assert "Traceback" not in console
+    assert 0 < len(_lines(out)) < 20_000
+
+
+def test_help_imports_nothing_heavy_and_the_package_nothing_of_the_pipeline() -> None:
+    code = (
+        "import sys\n"
+        "from serving import listing, models, pictures, predict, reading, results\n"
+        "try:\n    predict.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'tensorflow', 'ai_edge_litert', 'tfx', 'keras'}\n"
+        "ours = {'pipeline', 'components', 'trainer_module', 'schema'}\n"
+        "print(sorted((heavy | ours) & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--overlays" in done.stdout
