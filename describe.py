@@ -74,8 +74,8 @@ def _describe(arguments: Arguments, console: Console) -> None:
     path = pathlib.Path(arguments.spec or f"{spec.name}.yaml")
     kept = path.exists() and not arguments.overwrite
     if kept:
-        source = dataclasses.replace(source, spec_file=str(path))
         spec = dataset_spec.load(path)
+        source = dataclasses.replace(source, description=spec)
     with console.status("reading …") as status:
         found = survey.look(source, lambda count: status.update(f"reading … {count:,} photos"))
         if not arguments.annotations and not arguments.tfds:

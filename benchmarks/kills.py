@@ -3,10 +3,10 @@
     python benchmarks/kills.py [--kills 200] [--seed 0] [--folder DIR] [--config debug] [flags of local_runner.py]
 
 First an unbroken run, then broken ones, each begun in a new folder and killed (SIGKILL, its whole process group) after
-a while drawn between nothing and the unbroken run's seconds, again and again until it ends. Checked after each kill:
-every version under serving/ is a whole model. Checked after each end: every value of metrics.json is the unbroken
-run's, times and sizes on disk aside; one version is served, and it is the champion; neither the temporary directory nor
-the run's own holds anything of the killed ones. Ends with status 1 at the first thing that is not so.
+a while drawn between nothing and a third of the unbroken run's seconds, again and again until it ends. Checked after
+each kill: every version under serving/ is a whole model. Checked after each end: every value of metrics.json is the
+unbroken run's, times and sizes on disk aside; one version is served, and it is the champion; neither the temporary
+directory nor the run's own holds anything of the killed ones. Ends with status 1 at the first thing that is not so.
 
 With `--of RUN_DIR` the kills are not random: a copy of that finished run, whose models were taken from serving/, is
 killed once at each of the moments in `SPOTS`, which are few and hard to hit. Start it where the run was started.
@@ -84,7 +84,7 @@ def _kill_at_random(place: pathlib.Path, flags: list[str], kills: int, moments: 
         before = done
         while True:
             process = run.start()
-            delay = moments.uniform(0, seconds) if done < kills else None
+            delay = moments.uniform(0, seconds / 3) if done < kills else None
             status = run.wait(process, delay)
             if status is not None:
                 break

@@ -18,7 +18,7 @@ from components.example_gen.component import ExampleGen
 from components.pusher import Pusher
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config, Data
-from schema import record
+from schema import dataset_spec, record
 from trainer_module.config import TrainerConfig
 
 Baseline = Callable[[tfx.types.BaseChannel, str], tfx.types.BaseChannel | None]
@@ -161,7 +161,7 @@ def data_source(data: Data, data_dir: str) -> Source:
     given = {
         "data_dir": data_dir,
         "dir": data_dir,
-        "spec_file": data.spec,
+        "description": dataset_spec.load(data.spec) if data.spec else None,
         "drawings": data.drawings,
         **{name: getattr(data, name) for name in _OF_SOURCES},
     }

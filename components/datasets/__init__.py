@@ -1,7 +1,7 @@
 """Data sets: one small class a source; each gives its description, its cache key and its records.
 
 `DATASETS` names them. A source is a frozen dataclass of texts, numbers and tuples, so that it is one JSON text among a
-component's parameters.
+component's parameters, and of the description of its data, where that is given, which is another parameter.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from components.datasets.pets import OxfordPets
 from components.datasets.source import Source
 from components.datasets.synthetic_pets import PetDrawings
 from components.datasets.tfds import Tfds
+from schema.dataset_spec import DatasetSpec
 
 __all__ = ["DATASETS", "Coco", "Folder", "OxfordPets", "PetDrawings", "Source", "Tfds", "from_json", "to_json"]
 
@@ -29,13 +30,16 @@ DATASETS: dict[str, type[Any]] = {
 
 
 def to_json(source: Source) -> str:
-    """The source in one line; `from_json` makes it again."""
+    """The source in one line, without its description; `from_json` makes it again."""
     kind = next(kind for kind, of in DATASETS.items() if type(source) is of)
-    return json.dumps({"kind": kind, **dataclasses.asdict(source)}, sort_keys=True)  # type: ignore[call-overload]
+    fields = dataclasses.asdict(source)  # type: ignore[call-overload]
+    del fields["description"]
+    return json.dumps({"kind": kind, **fields}, sort_keys=True)
 
 
-def from_json(text: str) -> Source:
-    """The source that `to_json` wrote."""
+def from_json(text: str, description: DatasetSpec) -> Source:
+    """The source that `to_json` wrote, told what its data are: it need not find out again, in another process."""
     fields = json.loads(text)
     source = DATASETS[fields.pop("kind")]
-    return source(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return source(**fields, description=description)

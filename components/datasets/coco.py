@@ -22,7 +22,6 @@ from components.datasets.coco_file import CocoFile, Object
 from components.datasets.listing import Listed, printable
 from components.datasets.metadata import split_of
 from components.datasets.source import RawRecord
-from schema import dataset_spec
 from schema.dataset_spec import DatasetSpec, Mask
 
 
@@ -52,17 +51,16 @@ class Coco:
     Args:
         annotations: JSON files, each as `FILE` or `SPLIT=FILE` with one of `metadata.SPLIT_NAMES`.
         dir: the folder that their `file_name`s start from; empty: that of the file, or `images` in or beside it.
-        spec_file: the description; empty: derived from the categories.
+        description: of the data; None: derived from the categories.
     """
 
     annotations: tuple[str, ...]
     dir: str = ""
-    spec_file: str = ""
+    description: DatasetSpec | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "dir", storage.absolute(self.dir) if self.dir else "")
-        set_(self, "spec_file", storage.absolute(self.spec_file) if self.spec_file else "")
         if not self.annotations:
             raise ValueError("annotations is empty: name COCO's JSON files, such as train=annotations/train.json")
         files = []
@@ -85,8 +83,8 @@ class Coco:
                 raise RuntimeError(f"there is no file {path}: name COCO's JSON files in annotations")
 
     def spec(self) -> DatasetSpec:
-        if self.spec_file:
-            return dataset_spec.load(self.spec_file)
+        if self.description:
+            return self.description
         files = self._files()
         values = coco_file.categories(files)
         return _derived(self.dir or _common([file.root("") for file in files]), values, list(self._images(files)))
@@ -97,7 +95,7 @@ class Coco:
     def shards(self) -> Iterator[CocoShard]:
         """As the protocol says; a category that the spec's label does not name is a ValueError too."""
         images, again = itertools.tee(self._images(self._files()))
-        for chunk in listing.shards((image.listed for image in images), self.spec(), self.spec_file):
+        for chunk in listing.shards((image.listed for image in images), self.spec()):
             yield CocoShard(chunk, tuple(itertools.islice(again, len(chunk.examples))))
 
     def read(self, shard: CocoShard) -> Iterator[RawRecord]:
@@ -133,9 +131,9 @@ class Coco:
                 yield CocoImage(Listed(name, path, "", classes, file.split, "", where), objects, size)
 
     def _label(self) -> str:
-        if not self.spec_file:
+        if not self.description:
             return derivation.LABEL
-        return next((label.name for label in dataset_spec.load(self.spec_file).labels if not label.of), "")
+        return next((label.name for label in self.description.labels if not label.of), "")
 
 
 def _derived(source: str, values: dict[str, int], images: Sequence[CocoImage]) -> DatasetSpec:

@@ -10,7 +10,6 @@ from components.datasets import derivation, layout, listing, storage
 from components.datasets import metadata as tables
 from components.datasets.listing import Listed
 from components.datasets.source import RawRecord
-from schema import dataset_spec
 from schema.dataset_spec import DatasetSpec
 
 
@@ -24,21 +23,20 @@ class Folder:
         metadata: a metadata file, likewise; if it lies outside of `dir`, the paths in it start from `dir`. Empty:
             `metadata.csv` or `.jsonl` in `dir` or its splits.
         labels: the columns of the metadata that are labels, the primary one first; empty: see `metadata.label_columns`.
-        spec_file: the description; empty: derived from the listing, see `derivation`.
+        description: of the data; None: derived from the listing, see `derivation`.
     """
 
     dir: str
     masks: str = ""
     metadata: str = ""
     labels: tuple[str, ...] = ()
-    spec_file: str = ""
+    description: DatasetSpec | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "dir", storage.absolute(self.dir))
         set_(self, "masks", storage.located(self.dir, self.masks))
         set_(self, "metadata", storage.located(self.dir, self.metadata))
-        set_(self, "spec_file", storage.absolute(self.spec_file) if self.spec_file else "")
 
     def prepare(self) -> None:
         """Nothing: the photos are there or not.
@@ -50,8 +48,10 @@ class Folder:
             raise RuntimeError(f"there is no folder {self.dir}: name one that holds photos")
 
     def spec(self) -> DatasetSpec:
+        if self.description:
+            return self.description
         self._require_folder()
-        return self._given() or derivation.spec_of(self.dir, self.examples(), self.read_file, self._columns())
+        return derivation.spec_of(self.dir, self.examples(), self.read_file, self._columns())
 
     def key(self) -> str:
         self._require_folder()
@@ -59,7 +59,7 @@ class Folder:
 
     def shards(self) -> Iterator[listing.Shard]:
         """As the protocol says; a class that the spec does not name is a ValueError too."""
-        return listing.shards(self.examples(), self.spec(), self.spec_file)
+        return listing.shards(self.examples(), self.spec())
 
     def read(self, shard: listing.Shard) -> Iterator[RawRecord]:
         return listing.read(self.dir, shard)
@@ -116,15 +116,12 @@ class Folder:
 
     def _columns(self) -> tuple[str, ...]:
         paths = [storage.join(self.dir, path) for path in self.metadata_files()]
-        return tables.label_columns(paths, self.labels, self._given()) if paths else ()
+        return tables.label_columns(paths, self.labels, self.description) if paths else ()
 
     def _folder_label(self) -> str:
         """What class folders are classes of."""
-        spec = self._given()
+        spec = self.description
         return next((label.name for label in spec.labels if not label.of), "") if spec else derivation.LABEL
-
-    def _given(self) -> DatasetSpec | None:
-        return dataset_spec.load(self.spec_file) if self.spec_file else None
 
     def _require_folder(self) -> None:
         if not storage.is_folder(self.dir):

@@ -45,7 +45,7 @@ class Shard(NamedTuple):
         return f"{self.examples[0].file_name} to {self.examples[-1].file_name}"
 
 
-def shards(examples: Iterable[Listed], spec: DatasetSpec, spec_file: str) -> Iterator[Shard]:
+def shards(examples: Iterable[Listed], spec: DatasetSpec) -> Iterator[Shard]:
     """Chunks of the examples, in their order.
 
     Raises:
@@ -54,10 +54,10 @@ def shards(examples: Iterable[Listed], spec: DatasetSpec, spec_file: str) -> Ite
     index = {label.name: {name: number for number, name in enumerate(label.classes)} for label in spec.labels}
     examples = iter(examples)
     while chunk := tuple(itertools.islice(examples, _CHUNK)):
-        yield Shard(chunk, tuple(_indices(example, index, spec_file) for example in chunk))
+        yield Shard(chunk, tuple(_indices(example, index, spec) for example in chunk))
 
 
-def _indices(example: Listed, index: dict[str, dict[str, int]], spec_file: str) -> dict[str, int]:
+def _indices(example: Listed, index: dict[str, dict[str, int]], spec: DatasetSpec) -> dict[str, int]:
     found = {}
     for label, name in example.classes:
         if label not in index:
@@ -66,7 +66,7 @@ def _indices(example: Listed, index: dict[str, dict[str, int]], spec_file: str) 
             known = ", ".join(itertools.islice(index[label], 12))
             raise ValueError(
                 f"{example.where}: the class {name!r} is not among labels.{label} of "
-                f"{spec_file or 'the data'}, which names {known}: add it there, or take its photos out"
+                f"the description {spec.name!r}, which names {known}: add it there, or take its photos out"
             )
         found[label] = index[label][name]
     return found

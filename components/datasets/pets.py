@@ -44,8 +44,8 @@ class OxfordPets:
     """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
     manual_dir: str = ""
     """A folder with the official images.tar.gz and annotations.tar.gz; empty to download them."""
-    spec_file: str = ""
-    """The description; empty: schema/oxford_iiit_pet.yaml, where the trimap's border (3) counts as pet."""
+    description: DatasetSpec | None = None
+    """Of the data; None: schema/oxford_iiit_pet.yaml, where the trimap's border (3) counts as pet."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
@@ -53,7 +53,7 @@ class OxfordPets:
             object.__setattr__(self, "manual_dir", tfds_folder.absolute(self.manual_dir))
 
     def spec(self) -> DatasetSpec:
-        return described(self.spec_file, NAME)
+        return self.description or dataset_spec.shipped(NAME)
 
     def key(self) -> str:
         folder = None if "://" in self.data_dir else self._prepared()
@@ -110,11 +110,6 @@ class OxfordPets:
             raise ModuleNotFoundError("tensorflow_datasets is not installed: run `make install`")
         checksums = pathlib.Path(tfds.origin).with_name("datasets").joinpath(f"{NAME}/checksums.tsv")
         return hashlib.sha256(checksums.read_bytes()).hexdigest()
-
-
-def described(spec_file: str, name: str) -> DatasetSpec:
-    """The description in the file, or the one that is shipped."""
-    return dataset_spec.load(spec_file) if spec_file else dataset_spec.shipped(name)
 
 
 def check_classes(folder: epath.Path, spec: DatasetSpec) -> None:

@@ -12,6 +12,7 @@ from etils import epath
 
 from components.datasets import pets, tfds_folder
 from components.datasets.source import RawRecord
+from schema import dataset_spec
 from schema.dataset_spec import DatasetSpec
 
 _progress = logging.getLogger("progress")
@@ -28,8 +29,8 @@ class PetDrawings:
     """2 or more: train and eval each need one of every breed."""
     data_dir: str = ""
     """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
-    spec_file: str = ""
-    """The description; empty: schema/synthetic_pets.yaml."""
+    description: DatasetSpec | None = None
+    """Of the data; None: schema/synthetic_pets.yaml."""
 
     def __post_init__(self) -> None:
         if self.drawings < 2:
@@ -39,7 +40,7 @@ class PetDrawings:
         object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
 
     def spec(self) -> DatasetSpec:
-        return pets.described(self.spec_file, NAME)
+        return self.description or dataset_spec.shipped(NAME)
 
     def key(self) -> str:
         folder = None if "://" in self.data_dir else self._prepared()

@@ -22,7 +22,6 @@ from components.datasets import derivation, mask_values, storage, tfds_folder
 from components.datasets.digests import Digests
 from components.datasets.metadata import SPLIT_NAMES, label_name
 from components.datasets.source import RawRecord
-from schema import dataset_spec
 from schema.dataset_spec import DatasetSpec, Label, Mask
 
 _progress = logging.getLogger("progress")
@@ -56,18 +55,17 @@ class Tfds:
         data_dir: where it is prepared or to be prepared; empty: TFDS' default.
         features: `ROLE=FEATURE`, where ROLE is `image`, `mask` or the name of a label. Empty: the features called
             `image` and `segmentation_mask` or `mask`, or the only ones that can be meant, and all class labels.
-        spec_file: the description; empty: derived.
+        description: of the data; None: derived.
     """
 
     name: str
     data_dir: str = ""
     features: tuple[str, ...] = ()
-    spec_file: str = ""
+    description: DatasetSpec | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "data_dir", tfds_folder.absolute(self.data_dir))
-        set_(self, "spec_file", storage.absolute(self.spec_file) if self.spec_file else "")
         for given in self.features:
             if not all(given.partition("=")):
                 raise ValueError(f"features has {given!r}: write ROLE=FEATURE, such as image=photo or kind=label")
@@ -82,8 +80,8 @@ class Tfds:
             self._make()
 
     def spec(self) -> DatasetSpec:
-        if self.spec_file:
-            return dataset_spec.load(self.spec_file)
+        if self.description:
+            return self.description
         folder = self._folder()
         roles = self._roles(folder)
         features = _features(folder)

@@ -47,8 +47,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         aside = artifact_utils.get_single_instance(output_dict["quarantine"])
-        source = datasets.from_json(exec_properties["source"])
         spec = DatasetSpec.from_json(exec_properties["spec"])
+        source = datasets.from_json(exec_properties["source"], spec)
         source.prepare()
         examples.splits = list(record.SPLITS)
         examples.set_string_custom_property(example_gen_utils.PAYLOAD_FORMAT_PROPERTY_NAME, "FORMAT_TF_EXAMPLE")

@@ -24,11 +24,6 @@ def check(config: Config, deployment: Deployment) -> None:
         raise ValueError(f"name is {config.name!r}: Kubeflow takes lower-case letters, digits and hyphens")
     _check_beam(config)
     check_pipeline_root(deployment.pipeline_root)
-    if config.data.spec:
-        raise ValueError(
-            f"data.spec is {config.data.spec!r}, a file of this machine, which no step would find: on Kubeflow a data "
-            "set is described by its source alone"
-        )
     if config.data_dir:
         check_folder("data_dir", config.data_dir)
     check_folder("serving_dir", deployment.serving_dir)

@@ -25,11 +25,6 @@ def test_one_place_has_one_spelling(tmp_path: pathlib.Path, monkeypatch: pytest.
     assert OxfordPets("gs://bucket/data/").data_dir == "gs://bucket/data"
 
 
-def test_a_source_is_the_same_after_its_trip_through_json() -> None:
-    for source in (OxfordPets("/d", "/m", "ignore"), PetDrawings(3, "/d"), datasets.Folder("/d", labels=("a", "b"))):
-        assert datasets.from_json(datasets.to_json(source)) == source
-
-
 def test_the_key_is_the_contents_and_not_the_places(tmp_path: pathlib.Path) -> None:
     one = _prepare(tmp_path / "a", "oxford_iiit_pet/4.0.0", shard="first")
     _prepare(tmp_path / "b", "oxford_iiit_pet/4.0.0", shard="first")

@@ -168,7 +168,7 @@ def test_real_photos_with_human_masks(tmp_path):
     described = dataset_spec.shipped("oxford_iiit_pet").to_yaml()
     ignored = described.replace("pet: [1, 3]", "pet: [1]").replace("ignored: []", "ignored: [3]")
     (tmp_path / "spec.yaml").write_text(ignored)
-    source = datasets.OxfordPets(str(HUMAN_MASKS), spec_file=str(tmp_path / "spec.yaml"))
+    source = datasets.OxfordPets(str(HUMAN_MASKS), description=dataset_spec.load(tmp_path / "spec.yaml"))
     made = run(tmp_path, source, min_speck=0.001)
     assert made.splits["train"]["examples"] + made.splits["eval"]["examples"] == 356
     assert made.splits["test"]["examples"] == 158

@@ -13,6 +13,7 @@ from pipeline.configs import debug
 from pipeline.kubeflow import cluster, entrypoint, package, parameters
 from pipeline.kubeflow.deployment import Deployment, Resources
 from pipeline.kubeflow.step import Step
+from tests.drawn import SPEC
 
 DEPLOYMENT = Deployment(
     image="registry.example/pets:1",
@@ -123,6 +124,18 @@ def test_the_config_names_components_that_are_not_cached() -> None:
     spec = package.build(dataclasses.replace(debug(), uncached=("Trainer_dcnn",)), Deployment())
     cached = {name: task["cachingOptions"]["enableCache"] for name, task in spec["root"]["dag"]["tasks"].items()}
     assert {name for name, enabled in cached.items() if not enabled} == {"Trainer-dcnn", "Pusher"}
+
+
+def test_a_description_travels_in_the_package_since_no_step_finds_its_file(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(dataclasses.replace(SPEC, title="My own drawings").to_yaml())
+    config = debug()
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, spec=str(file)))
+    spec = package.build(config, Deployment())
+    tasks = spec["root"]["dag"]["tasks"]
+    assert "My own drawings" in json.dumps(tasks["ExampleGen"])
+    assert "My own drawings" in json.dumps(tasks["ModelComparison"])
+    assert str(file) not in json.dumps([tasks["ExampleGen"], _containers(spec)["ExampleGen"]])
 
 
 def test_a_trainer_keeps_its_state_on_the_volume_and_tfx_hears_nothing_of_it(spec: dict[str, Any]) -> None:
