@@ -12,8 +12,8 @@ BUILD_FLAGS ?=
 run: install  ## the sample run; flags: make run ARGS="--config pets"
 	@$(BIN)/python local_runner.py $(ARGS)
 
-test: install  ## the tests; flags: make test ARGS="tests/trainer_module -k export"
-	@$(BIN)/python -m pytest $(ARGS)
+test: install  ## the tests, two at a time; flags: make test ARGS="tests/trainer_module -k export"
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: install  ## every benchmark that needs no data of yours; each prints a ratio
 	@for bench in segmentation_metrics augmentation batch_norm epoch_ends input_pipeline torch_step decoders cached_rerun cold_start scale whole_run; do \

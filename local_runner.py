@@ -9,7 +9,7 @@ import pathlib
 import sys
 import traceback
 
-from pipeline import cause, console, flags, interrupts, preflight, run_dir
+from pipeline import console, flags, interrupts, preflight, run_dir
 
 
 def main() -> int:
@@ -32,9 +32,7 @@ def main() -> int:
             screen.print(f"Interrupted ({interrupt}). The same command goes on with what is not done.")
             return interrupt.status
         except Exception as error:
-            of_component = isinstance(error.__cause__, Exception)
-            screen.print(f"\n{error}: " if of_component else "\n", style="red", end="")
-            screen.print(f"{cause.sentence(error.__cause__ or error)}\nThe log has more: {folder / 'log.txt'}")
+            console.print_failure(screen, error, folder / "log.txt")
             with contextlib.suppress(OSError):  # a full disk is one of the errors, and the log lies on it
                 traceback.print_exc()
     return 1

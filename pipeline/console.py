@@ -19,6 +19,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import cause
+
 _MARKS = {
     "complete": ("done", "green"),
     "cached": ("cached", "cyan"),
@@ -133,6 +135,13 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
     for model, figures in metrics["models"].items():
         for failed in figures["failed_thresholds"]:
             console.print(f"{model} is not blessed: {failed}")
+
+
+def print_failure(console: Console, error: Exception, log: pathlib.Path) -> None:
+    """Prints the component, where the error is one's, why it failed, and where the log is."""
+    of_component = isinstance(error.__cause__, Exception)
+    console.print(f"\n{error}: " if of_component else "\n", style="red", end="")
+    console.print(f"{cause.sentence(error.__cause__ or error)}\nThe log has more: {log}")
 
 
 def _figure(overall: Mapping[str, Any], head: str, metric: str) -> str:

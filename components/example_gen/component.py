@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
@@ -72,7 +74,8 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             raise ValueError(f"max_quarantined is {max_quarantined}; a share of a split lies in [0, 1]")
         component_spec = ExampleGenSpec(
             source=datasets.to_json(source),
-            spec=spec.to_json(),
+            # What a person calls things changes no record.
+            spec=dataclasses.replace(spec.essence(), splits=spec.splits).to_json(),
             min_speck=min_speck,
             max_pixels=max_megapixels * 1_000_000,
             max_quarantined=max_quarantined,

@@ -73,7 +73,7 @@ def collect(counts: Mapping[Key, int], spec: DatasetSpec) -> dict[str, Any]:
             for label in spec.labels
         }
         splits[split] = made
-    return {"dataset": spec.name, "title": spec.title, "splits": splits}
+    return {"dataset": spec.name, "splits": splits}
 
 
 def _which(counts: Mapping[Key, int], split: str, what: str) -> dict[str, int]:
@@ -104,7 +104,7 @@ def of_report(uri: str) -> dict[str, Any]:
 def tell(summary: Mapping[str, Any], quarantine_uri: str) -> None:
     """Says on the console what was made, mended and put aside."""
     splits = summary["splits"]
-    _progress.info("%s: %s", summary["title"], _per_split(splits, lambda of: f"{of['examples']:,}"))
+    _progress.info("%s: %s", summary["dataset"], _per_split(splits, lambda of: f"{of['examples']:,}"))
     for what, sentence in (("repaired", "mended"), ("quarantined", "not used")):
         if any(of[what] for of in splits.values()):
             where = f"; see {os.path.join(quarantine_uri, quarantine.RECORDS_FILE)}" if what == "quarantined" else ""

@@ -47,7 +47,7 @@ PARSED = {
     "describe.py": "tests/components/datasets/test_describe.py runs it",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",
-    "components.comparison": "opens a browser; without that it is run below",
+    "pipeline.redraw": "opens a browser; without that it is run below",
     "apache_beam.runners.worker.worker_pool_main": "serves until it is stopped",
 }
 """Programs whose arguments are read by their own parsers and no more, and why."""
@@ -133,6 +133,7 @@ def _parse(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(argparse.ArgumentParser, "parse_args", _stop)
         monkeypatch.setattr(sys, "argv", [program, *arguments])
         monkeypatch.chdir(ROOT)
+        monkeypatch.delitem(sys.modules, program, raising=False)  # another test may have imported it
         run = runpy.run_path if program.endswith(".py") else runpy.run_module
         with pytest.raises(_Parsed):
             run(program, run_name="__main__")
@@ -173,6 +174,6 @@ def test_every_python_snippet_runs_on_a_run(first_run: Run, block: Block, tmp_pa
 def test_the_report_can_be_drawn_again(first_run: Run) -> None:
     page = first_run.directory / "report" / "index.html"
     drawn = page.stat().st_mtime_ns
-    arguments = ["-m", "components.comparison", "--run-dir", str(first_run.directory)]
+    arguments = ["-m", "pipeline.redraw", "--run-dir", str(first_run.directory)]
     subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True)
     assert page.stat().st_mtime_ns > drawn

@@ -211,3 +211,21 @@ def test_from_files_to_a_pushed_model(
         assert overall["segmentation"]["example_count"] < overall["examples"]
     if make is metadata_with_groups_and_splits:
         assert ended.metrics["data"]["examples"] == {"train": 18, "eval": 9, "test": 9}
+
+
+def test_a_changed_photo_repeats_what_depends_on_it_and_nothing_else(tmp_path: pathlib.Path) -> None:
+    photos = tmp_path / "photos"
+    data = class_folders(photos)
+    run(data, photos, tmp_path / "run")
+    assert set(_states(run(data, photos, tmp_path / "run").console).values()) == {"cached"}
+    write(photos / "disc" / "0 photo.jpg", draw("disc", 99)[0])
+    changed = _states(run(data, photos, tmp_path / "run").console)
+    assert {name for name, state in changed.items() if state == "cached"} == {"DatasetSchema"}
+    assert {"ExampleGen", "Trainer_dcnn", "Evaluator_dcnn", "Pusher"} <= {
+        name for name, state in changed.items() if state == "done"
+    }
+
+
+def _states(shown: str) -> dict[str, str]:
+    words = [line.split() for line in shown.splitlines() if line[:1].strip()]
+    return {line[0]: line[1] for line in words if line[1:2] in (["done"], ["cached"])}

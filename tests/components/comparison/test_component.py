@@ -13,9 +13,9 @@ from tfx import v1 as tfx
 from tfx.types import channel_utils
 from tfx.types import standard_artifacts as artifacts
 
-from components.comparison import __main__
 from components.comparison.component import ModelComparison
 from components.pusher import Pusher
+from pipeline import redraw
 from schema import dataset_spec, record
 from tests.drawn import BREEDS
 
@@ -103,8 +103,8 @@ def test_without_a_blessing_nothing_is_pushed_and_the_run_ends_in_order(run, tmp
 
 
 def test_the_report_is_redrawn_from_the_metadata_store(blessed_run, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["components.comparison", "--run-dir", str(blessed_run)])
-    __main__.main()
+    monkeypatch.setattr(sys, "argv", ["pipeline.redraw", "--run-dir", str(blessed_run)])
+    redraw.main()
     redrawn = json.loads((blessed_run / "report" / "metrics.json").read_text())
     drawn = json.loads((output(blessed_run, "report") / "metrics.json").read_text())
     assert redrawn["run"]["seconds"]["ModelComparison"] > 0
@@ -113,20 +113,20 @@ def test_the_report_is_redrawn_from_the_metadata_store(blessed_run, monkeypatch)
 
 
 def test_a_redraw_names_an_input_that_is_gone(run, blessed_run, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["components.comparison", "--run-dir", str(blessed_run)])
+    monkeypatch.setattr(sys, "argv", ["pipeline.redraw", "--run-dir", str(blessed_run)])
     there = Path(run.inputs.anomalies)
     away = there.rename(there.with_name("away"))
     try:
         with pytest.raises(SystemExit, match=f"{there} is gone: run local_runner.py again"):
-            __main__.main()
+            redraw.main()
     finally:
         away.rename(there)
 
 
 def test_a_redraw_of_what_is_no_run_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["components.comparison", "--run-dir", str(tmp_path / "none")])
+    monkeypatch.setattr(sys, "argv", ["pipeline.redraw", "--run-dir", str(tmp_path / "none")])
     with pytest.raises(SystemExit, match=r"there is no .*metadata\.db: give the folder of a run"):
-        __main__.main()
+        redraw.main()
     assert not (tmp_path / "none").exists()
 
 

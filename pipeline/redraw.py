@@ -1,4 +1,4 @@
-"""Redraws a local run's report without training: `python -m components.comparison --run-dir RUN_DIR [--open]`."""
+"""Redraws a local run's report without training: `python -m pipeline.redraw --run-dir RUN_DIR [--open]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import webbrowser
 
 def main() -> None:
     """Compares the run's models anew and writes RUN_DIR/report; nothing else of the run changes."""
-    parser = argparse.ArgumentParser(prog="python -m components.comparison", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m pipeline.redraw", description=__doc__.split(":")[0])
     parser.add_argument("--run-dir", type=pathlib.Path, required=True, help="a run of local_runner.py: runs/NAME")
     parser.add_argument("--open", action="store_true", help="open the report in the browser")
     arguments = parser.parse_args()
