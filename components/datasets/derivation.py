@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pathlib
 import re
@@ -25,6 +26,8 @@ class Found:
     classes: dict[str, set[str]] = dataclasses.field(default_factory=dict)
     known: dict[str, int] = dataclasses.field(default_factory=dict)
     """In how many examples each label is known."""
+    together: dict[str, dict[str, collections.Counter[str]]] = dataclasses.field(default_factory=dict)
+    """By another label than the primary one and by the primary one's class: the classes that stood with it."""
     with_mask: int = 0
     masks: list[str] = dataclasses.field(default_factory=list)
     """Paths of at least `mask_values.SAMPLE` masks, evenly spaced, or of all if they are fewer than twice as many."""
@@ -37,6 +40,10 @@ class Found:
                 self.order.append(label)
             self.classes.setdefault(label, set()).add(name)
             self.known[label] = self.known.get(label, 0) + 1
+        of = dict(example.classes)
+        if primary := of.pop(self.order[0], None) if self.order else None:
+            for label, name in of.items():
+                self.together.setdefault(label, {}).setdefault(primary, collections.Counter())[name] += 1
         if example.mask:
             if self.with_mask % self._step == 0:
                 self.masks.append(example.mask)
@@ -48,10 +55,21 @@ class Found:
     def labels(self) -> tuple[Label, ...]:
         """The labels of two classes or more; optional are those that an example with a mask lacks."""
         return tuple(
-            Label(name, tuple(sorted(self.classes[name])), optional=self.known[name] < self.examples)
+            Label(name, tuple(sorted(self.classes[name])), *self._of(name), optional=self.known[name] < self.examples)
             for name in self.order
             if len(self.classes.get(name, ())) > 1
         )
+
+    def _of(self, name: str) -> tuple[str, tuple[int, ...]]:
+        """The primary label and its classes' parents, if this one follows from it: each class always stood with one and
+        the same of fewer, and in two examples or more on average, so that it was hardly by chance."""
+        primary = self.order[0]
+        finer, coarser = sorted(self.classes.get(primary, ())), sorted(self.classes[name])
+        seen = self.together.get(name, {})
+        often = sum(count for names in seen.values() for count in names.values()) >= 2 * len(finer)
+        if len(coarser) >= len(finer) or not often or any(len(seen.get(one, ())) != 1 for one in finer):
+            return "", ()
+        return primary, tuple(coarser.index(next(iter(seen[one]))) for one in finer)
 
 
 def spec_of(

@@ -47,6 +47,32 @@ def test_weights_of_another_width_are_named_before_kerass_reason(tmp_path: pathl
     assert "(ValueError: " in said, "Keras' reason comes after it"
 
 
+def test_archives_with_a_wrong_checksum_are_named_and_not_unpacked(tmp_path: pathlib.Path) -> None:
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    for name in ("images.tar.gz", "annotations.tar.gz"):
+        (archives / name).write_bytes(b"no archive")
+    with pytest.raises(RuntimeError) as failure:
+        pets.OxfordPets(str(tmp_path / "data"), str(archives)).prepare()
+    said = _sentence(failure.value)
+    assert said.startswith("RuntimeError: oxford_iiit_pet is not prepared")
+    assert "checksum" in said
+    assert "in one of three ways" in said
+
+
+def test_weights_that_cannot_be_downloaded_are_ours_before_kerass(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))  # no cached copy
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    recipe = Recipe("mobilenet_v3_small", 32, (Phase(1, 1e-3),))
+    with pytest.raises(ValueError, match="could not download") as failure:
+        applications.backbone(NETWORKS["mobilenet_v3_small"], recipe, "imagenet")
+    said = _sentence(failure.value)
+    assert said.startswith("ValueError: weights is 'imagenet', but Keras could not download them: give a .weights.h5")
+    assert "or 'none' (" in said, "the network's own reason comes after it"
+
+
 def test_an_error_without_a_cause_of_its_own_is_the_sentence() -> None:
     with pytest.raises(ValueError, match="phases") as failure:
         Recipe("mobilenet_v3_small", 32, ())

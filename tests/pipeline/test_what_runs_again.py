@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -152,7 +153,7 @@ def test_a_new_class_is_another_network_too(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_what_things_are_called_changes_the_report_alone(
-    change: dict[str, object], expected: set[str], tmp_path: pathlib.Path
+    change: dict[str, Any], expected: set[str], tmp_path: pathlib.Path
 ) -> None:
     data = class_folders(tmp_path / "data")
     described = dataset_spec.DatasetSpec(

@@ -143,3 +143,27 @@ def test_a_metadata_file_elsewhere_can_be_named(tree, tmp_path):
     assert not any(record.fault for record in found.values())
     with pytest.raises(ValueError, match=r"no.csv cannot be read: No such file or directory"):
         Folder(str(tree(PHOTOS)), metadata="no.csv").spec()
+
+
+def test_a_label_that_follows_from_the_primary_one_is_coarser(tree):
+    rows = [f"p/{number}.jpg,{kind},{group},{light}" for number, (kind, group, light) in enumerate(_LEAVES, 1)]
+    files = {f"p/{number}.jpg": number for number in range(1, len(_LEAVES) + 1)}
+    root = tree({**files, "metadata.csv": "\n".join(["file_name,tree,family,light", *rows])})
+    fine, family, light = Folder(str(root), labels=("tree", "family", "light")).spec().labels
+    assert (family.of, family.classes, family.parents) == ("tree", ("beech", "olive"), (1, 0, 0))
+    assert not light.of, "ash was seen in both"
+    assert not fine.of
+    few = tree(
+        {**files, "metadata.csv": "\n".join(["file_name,tree,family", *(rows[i][:-4] for i in (0, 2, 4))])}, "few"
+    )
+    assert not any(label.of for label in Folder(str(few), labels=("tree", "family")).spec().labels), "once is chance"
+
+
+_LEAVES = [
+    ("ash", "olive", "sun"),
+    ("ash", "olive", "dim"),
+    ("oak", "beech", "sun"),
+    ("oak", "beech", "sun"),
+    ("elm", "beech", "dim"),
+    ("elm", "beech", "dim"),
+]

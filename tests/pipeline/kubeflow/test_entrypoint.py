@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -145,7 +146,7 @@ def test_tfx_does_not_see_what_only_kfp_shows(adapted: dict[str, Any]) -> None:
     assert set(adapted["outputs"]["artifacts"]) == {"blessing"}
 
 
-def test_a_failing_executor_fails_the_container(tmp_path: pathlib.Path) -> None:
+def test_a_failing_executor_fails_the_container_and_leaves_nothing(tmp_path: pathlib.Path) -> None:
     """ImportSchemaGen of a schema that is not there, as the package would start it."""
     invocation = {
         "inputs": {"parameterValues": {"schema_file": "schema/nowhere.pbtxt"}},
@@ -155,13 +156,18 @@ def test_a_failing_executor_fails_the_container(tmp_path: pathlib.Path) -> None:
         },
     }
     spec = {"parameters": {"schema_file": {"parameterType": "STRING"}}}
-    result = _run("tfx.components.schema_gen.import_schema_gen.executor.Executor", invocation, spec)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    result = _run("tfx.components.schema_gen.import_schema_gen.executor.Executor", invocation, spec, temporary)
     assert result.returncode != 0
     assert "nowhere.pbtxt" in result.stderr
     assert not (tmp_path / "output.json").exists()
+    assert not list(temporary.iterdir())
 
 
-def _run(executor: str, invocation: dict[str, Any], spec: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def _run(
+    executor: str, invocation: dict[str, Any], spec: dict[str, Any], temporary: pathlib.Path
+) -> subprocess.CompletedProcess[str]:
     arguments = [
         "--executor_class_path",
         executor,
@@ -173,7 +179,8 @@ def _run(executor: str, invocation: dict[str, Any], spec: dict[str, Any]) -> sub
         Step({"schema": "tfx.Schema"}).to_json(),
     ]
     command = [sys.executable, "-m", "pipeline.kubeflow.entrypoint", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_the_bucket_gets_the_outputs_the_page_and_the_figures(
