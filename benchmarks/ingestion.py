@@ -31,12 +31,12 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
-from components.datasets import OxfordPets
+from components.datasets import OxfordPets, Source
 from components.example_gen import executor, images
 from components.example_gen.component import ExampleGen
 
 
-def ingest(source: OxfordPets) -> None:
+def ingest(source: Source) -> None:
     properties = ExampleGen(source, source.spec(), min_speck=0.001).exec_properties
     with tempfile.TemporaryDirectory() as folder:
         examples, aside = standard_artifacts.Examples(), simple_artifacts.File()

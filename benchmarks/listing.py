@@ -1,4 +1,4 @@
-"""Time and memory of listing a folder, of its cache key and of its description, as the number of photos grows.
+"""Time and memory of listing a folder, of its cache key, its description and its ingestion, for ever more photos.
 
     python benchmarks/listing.py 10000 100000
 
@@ -24,7 +24,7 @@ _CLASS = 1000
 
 
 def main() -> None:
-    print(f"{'photos':>8}  {'list':>13}  {'first key':>13}  {'second key':>13}  {'spec':>13}")
+    print(f"{'photos':>8}  {'list':>14}  {'first key':>14}  {'second key':>14}  {'spec':>14}  {'ingestion':>14}")
     for number in map(int, sys.argv[1:]):
         folder = pathlib.Path(tempfile.mkdtemp())
         try:
@@ -38,14 +38,16 @@ def main() -> None:
         finally:
             shutil.rmtree(folder)
         print(
-            f"{number:>8,}  " + "  ".join(f"{seconds:>5.1f} s {grown:>2.0f} MB" for seconds, grown in json.loads(out))
+            f"{number:>8,}  " + "  ".join(f"{seconds:>5.1f} s {grown:>3.0f} MB" for seconds, grown in json.loads(out))
         )
 
 
 def _make(folder: pathlib.Path, number: int) -> None:
+    import cv2
     import numpy as np
     import PIL.Image
 
+    generator = np.random.default_rng(20)
     mask = np.zeros((16, 16), np.uint8)
     mask[4:9, 4:9] = 255
     for index in range(number):
@@ -55,7 +57,8 @@ def _make(folder: pathlib.Path, number: int) -> None:
             PIL.Image.fromarray(mask).save(place / "one.png")
             png = (place / "one.png").read_bytes()
             (place / "one.png").unlink()
-        (place / f"photo {index}.jpg").write_bytes(index.to_bytes(8, "little") * 128)
+        photo = cv2.imencode(".jpg", generator.integers(0, 256, (16, 16, 3), np.uint8))[1]
+        (place / f"photo {index}.jpg").write_bytes(photo.tobytes())
         (place / f"photo {index}.png").write_bytes(png)
     time.sleep(2.5)  # Younger files are not remembered.
 
@@ -64,8 +67,12 @@ def _measure(folder: str) -> None:
     from components.datasets.folder import Folder
 
     source = Folder(folder)
-    steps = (lambda: sum(1 for _ in source.examples()), source.key, source.key, source.spec)
-    print(json.dumps([_taken(step) for step in steps]))
+    taken = [_taken(step) for step in (lambda: sum(1 for _ in source.examples()), source.key, source.key, source.spec)]
+
+    from benchmarks.ingestion import ingest  # which imports Beam and TFX
+
+    taken.append(_taken(lambda: ingest(source)))
+    print(json.dumps(taken))
 
 
 def _taken(step: Callable[[], Any]) -> tuple[float, float]:
