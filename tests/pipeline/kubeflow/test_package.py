@@ -128,12 +128,12 @@ def test_the_config_names_components_that_are_not_cached() -> None:
 
 def test_a_description_travels_in_the_package_since_no_step_finds_its_file(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(dataclasses.replace(SPEC, title="My own drawings").to_yaml())
+    file.write_text(dataclasses.replace(SPEC, name="my_drawings", title="My own drawings").to_yaml())
     config = debug()
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, spec=str(file)))
     spec = package.build(config, Deployment())
     tasks = spec["root"]["dag"]["tasks"]
-    assert "My own drawings" in json.dumps(tasks["ExampleGen"])
+    assert "my_drawings" in json.dumps(tasks["ExampleGen"])
     assert "My own drawings" in json.dumps(tasks["ModelComparison"])
     assert str(file) not in json.dumps([tasks["ExampleGen"], _containers(spec)["ExampleGen"]])
 
