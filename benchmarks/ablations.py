@@ -176,7 +176,7 @@ def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, i
     probabilities, labels, logits, masks = [], [], [], []
     for image, targets in data:
         answer = signatures.answer(serving, image, mirror)
-        probabilities.append(answer["breed"].numpy())
+        probabilities.append(keras.ops.convert_to_numpy(keras.ops.softmax(answer["breed"])))
         labels.append(targets["breed"].numpy().argmax(axis=1))
         logits.append(answer[record.MASK].numpy().ravel())
         masks.append(targets[record.MASK].numpy().ravel())

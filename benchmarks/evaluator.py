@@ -33,7 +33,7 @@ BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
 def bare_loop(model_path: str, pattern: str) -> int:
     """Counts pixels and breeds over all examples; returns how many those are."""
     model = tf.saved_model.load(model_path)
-    predict, transform = (model.signatures[name] for name in ("serving_default", "transform_features"))
+    predict, transform = (model.signatures[name] for name in ("serving_examples", "transform_features"))
     (argument,) = predict.structured_input_signature[1]
     pixels, breeds, examples = np.zeros((2, 2), np.int64), np.zeros((37, 37), np.int64), 0
     for batch in tf.data.TFRecordDataset(tf.io.gfile.glob(pattern)).batch(BATCH):

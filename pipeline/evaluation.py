@@ -71,7 +71,7 @@ def eval_config(config: Config, spec: DatasetSpec, *, baseline: bool) -> tfma.Ev
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(
-                signature_name="serving_default",
+                signature_name="serving_examples",
                 preprocessing_function_names=["transform_features"],
                 label_keys={output: output for output in heads.outputs},
             )

@@ -36,6 +36,8 @@ from typing import Any, Literal
 SIZE = "size"
 RESERVED = frozenset({"image", "mask", SIZE, "file_name", "class"})
 """Names that a label cannot have: features of a record and heads of a model."""
+ANSWERS = frozenset({"probabilities", "classes", "scores", "known", "mask_bytes", "error"})
+"""Names that a coarser label cannot have: a pushed model answers it beside these, and its score as `NAME_score`."""
 
 Task = Literal["both", "classification", "segmentation"]
 
@@ -341,6 +343,11 @@ def _check_label(spec: DatasetSpec, label: Label) -> None:
         raise ValueError(f"labels.{label.name} names {', '.join(sorted(twice))} twice")
     if label.of:
         finer = spec.label(label.of)
+        if label.name in ANSWERS or label.name.endswith("_score"):
+            raise ValueError(
+                f"labels.{label.name} is coarser than {label.of}: name it otherwise, for a model's answer holds it "
+                f"beside {', '.join(sorted(ANSWERS))} and a `_score` of each label"
+            )
         if finer.of:
             raise ValueError(f"labels.{label.name}.of is {label.of!r}, which itself is coarser than {finer.of!r}")
         if len(label.parents) != len(finer.classes) or not set(label.parents) <= set(range(len(label.classes))):

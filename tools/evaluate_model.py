@@ -2,7 +2,7 @@
 
     python tools/evaluate_model.py runs/pets/serving/VERSION --data-dir DIR
 
-Reads photos and trimaps as TFDS gives them (the border counts as pet), asks the model's `serving_bytes`, and counts
+Reads photos and trimaps as TFDS gives them (the border counts as pet), asks the model's `serving_examples`, and counts
 with NumPy: breed accuracy, species accuracy (probabilities summed over a species' breeds), F1 over all pixels. A second
 opinion on the Evaluator's figures, and the way to judge masks on other photos than those of the run.
 """
@@ -36,11 +36,11 @@ def main() -> None:
 
 def evaluate(model_dir: str, photos: tf.data.Dataset) -> dict[str, float]:
     """The figures of the SavedModel in `model_dir` on `photos`, decoded but for `image` (JPEG bytes)."""
-    serve = tf.saved_model.load(model_dir).signatures["serving_bytes"]
+    serve = tf.saved_model.load(model_dir).signatures["serving_examples"]
     breeds, species, predicted_breeds, predicted_species = [], [], [], []
     overlap = total = 0.0
     for batch in photos.ragged_batch(_BATCH):
-        answer = serve(image_bytes=batch["image"])
+        answer = serve(examples=tf.constant([_record(photo) for photo in batch["image"].numpy()]))
         if "breed" in answer:
             probabilities = answer["breed"].numpy()
             breeds.append(batch["label"].numpy())
@@ -60,6 +60,11 @@ def evaluate(model_dir: str, photos: tf.data.Dataset) -> dict[str, float]:
     if total:
         figures["mask F1"] = 2 * overlap / total
     return figures
+
+
+def _record(photo: bytes) -> bytes:
+    image = tf.train.Feature(bytes_list=tf.train.BytesList(value=[photo]))
+    return tf.train.Example(features=tf.train.Features(feature={"image": image})).SerializeToString()
 
 
 def _dense(trimap: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:

@@ -33,7 +33,9 @@ def resize_image(image: tf.Tensor, size: int) -> tf.Tensor:
     """Resizes uint8 [..., h, w, 3] to uint8 [..., size, size, 3], bilinear with anti-aliasing."""
     if image.shape[-3] == size and image.shape[-2] == size:
         return image
-    resized = tf.image.resize(image, [size, size], antialias=True)
+    # An enlarged picture has no aliases, and the plain kernel takes a third of the time.
+    shrinks = image.shape[-3] is None or image.shape[-3] > size
+    resized = tf.image.resize(image, [size, size], antialias=shrinks)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
 
 

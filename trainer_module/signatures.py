@@ -1,23 +1,49 @@
-"""The exported SavedModel: Transform's graph and the network behind signatures for a server and for TFMA."""
+"""The exported SavedModel: the network behind signatures for strangers' photos, for TFMA, and for phones.
+
+What it answers, and the file that says what the answers mean, are a contract with the applications that use it:
+docs/serving.md.
+"""
 
 from __future__ import annotations
+
+import json
+import os
+import tempfile
+from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from schema import record
+from trainer_module import photos, preprocessing
 from trainer_module.config import TrainerConfig
+
+CONTRACT_VERSION = 1
+MODEL_FILE = "model.json"
+"""In the SavedModel's `assets`: all that an application needs to know, see `model_description`."""
+
+NAMED = 5
+"""So many of the most probable classes are named in an answer, or all where there are fewer."""
+
+_PNG_COMPRESSION = 1
+"""A mask is a sixth smaller at zlib's usual level, and takes five times as long."""
 
 
 class ServingModel(tf.Module):
-    """What is exported: `serving_default`, `serving_bytes` and `transform_features`.
+    """What is exported: four signatures over one network.
 
-    `serving_default` takes serialized `tf.Example`s (string [B]) of which only `image` is read; `serving_bytes` takes
-    encoded photos (string [B]). Both return the label's name -> class probabilities float32 [B, classes], and `mask` ->
-    probabilities at Transform's size: float32 [B, H, W, 1] of the one foreground class, or [B, H, W, K + 1] of
-    background and K classes. `transform_features` returns what TFMA compares with: each label int64 [B], -1 unknown,
-    and `mask` float32 [B, H, W, 1] of class indices, -1 unknown.
+    B photos, C classes of the label that the model names, S the side of the network's picture, T of Transform's.
+
+    - `serving_default`: encoded photos `image_bytes`, string [B], to an answer for people: see there.
+    - `serving_pixels`: `pixels` uint8 [B, S, S, 3], upright RGB, to `probabilities` float32 [B, C] and `mask` float32
+      [B, S, S, 1], the probability of the one foreground class, or [B, S, S, K + 1] of background and K classes.
+    - `serving_examples`: serialized records `examples`, string [B], of which only `image` is read, to the label's name
+      -> class probabilities float32 [B, C], and `mask` as above but [B, T, T, …]. For TFMA and trusted batches.
+    - `transform_features`: what TFMA compares with: each label int64 [B], -1 unknown, and `mask` float32 [B, T, T, 1]
+      of class indices, -1 unknown.
+
+    An answer holds what the model has heads for. An empty batch gets an empty answer.
     """
 
     def __init__(
@@ -35,18 +61,59 @@ class ServingModel(tf.Module):
         self.model = model
         self.transform_layer = transform.transform_features_layer()
         self._feature_spec = transform.raw_feature_spec()
-        self._config = config
+        self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
+        self.input_size: int = model.input_shape[1]
+        self._config, self._heads = config, config.heads
         # Moves that probability to 0.5, the threshold that everybody assumes.
         self._logit_shift = -float(tf.math.log(mask_threshold / (1.0 - mask_threshold)))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        raw = tf.io.parse_example(examples, {record.IMAGE: self._feature_spec[record.IMAGE]})
-        return self._predict(raw)
-
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def serving_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._predict({record.IMAGE: image_bytes})
+    def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The answer for encoded photos, string [B].
+
+        Returns:
+            With a class head `probabilities` float32 [B, C]; the `classes` of the min(5, C) highest, string, and their
+            `scores`, float32; and for each coarser label its name -> the most probable class, string [B], and
+            `NAME_score` float32 [B]. With a mask head `mask_bytes` string [B], a PNG of the photo's own size: of one
+            foreground class its probability times 255, of several the index of the most probable class. `error` string
+            [B], empty, or a sentence that says why this photo got no answer: then all else is 0 and empty.
+        """
+        found = photos.decode_photos(image_bytes, self._image_size, self.input_size)
+        outputs = self._answer(found.pixels)
+        usable = found.errors == ""
+        answers = {"error": found.errors}
+        if self._heads.label:
+            answers |= self._named(tf.where(usable[:, None], outputs[self._heads.label.name], 0.0), usable)
+        if self._heads.mask:
+            answers["mask_bytes"] = tf.map_fn(
+                lambda photo: tf.cond(photo[1][0] > 0, lambda: self._mask_png(*photo), lambda: tf.constant(b"")),
+                (outputs[record.MASK], found.sizes),
+                fn_output_signature=tf.string,
+            )
+        return answers
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.io.parse_example(examples, {record.IMAGE: self._feature_spec[record.IMAGE]})
+        pixels = tf.map_fn(
+            lambda encoded: preprocessing.decode_image(encoded, self._image_size),
+            raw[record.IMAGE],
+            fn_output_signature=tf.TensorSpec([self._image_size, self._image_size, 3], tf.uint8),
+        )
+        outputs = self._answer(preprocessing.resize_image(pixels, self.input_size))
+        if record.MASK in outputs:
+            logits = tf.image.resize(outputs[record.MASK], [self._image_size, self._image_size])
+            outputs[record.MASK] = self._mask_probabilities(logits)
+        return outputs
+
+    def serving_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = self._answer(pixels)
+        answers = {}
+        if self._heads.label:
+            answers["probabilities"] = outputs[self._heads.label.name]
+        if self._heads.mask:
+            answers[record.MASK] = self._mask_probabilities(outputs[record.MASK])
+        return answers
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -56,44 +123,99 @@ class ServingModel(tf.Module):
         return self.transform_layer(tf.io.parse_example(examples, spec))
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8, name="pixels")
         return {
-            name: getattr(self, name).get_concrete_function()
-            for name in ("serving_default", "serving_bytes", "transform_features")
+            "serving_default": self.serving_default.get_concrete_function(),
+            "serving_examples": self.serving_examples.get_concrete_function(),
+            "serving_pixels": tf.function(self.serving_pixels, input_signature=[pixels]).get_concrete_function(),
+            "transform_features": self.transform_features.get_concrete_function(),
         }
 
-    def _predict(self, raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        image = self.transform_layer(raw)[record.IMAGE]
-        size, input_size = image.shape[1], self.model.input_shape[1]
-        if size != input_size:
-            image = tf.image.resize(image, [input_size, input_size], antialias=True)
+    def _answer(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The label's name -> class probabilities float32 [B, C]; `mask` -> logits [B, S, S, 1 or K + 1]."""
+        image = preprocessing.normalise_image(pixels)
         outputs = answer(self.model, image, self._config.recipe.serving_mirror)
-        if record.MASK in outputs:
-            logits = tf.image.resize(outputs[record.MASK], [size, size])
-            several = logits.shape[-1] > 1
-            outputs[record.MASK] = tf.nn.softmax(logits) if several else tf.nn.sigmoid(logits + self._logit_shift)
-        return outputs
+        return {name: value if name == record.MASK else tf.nn.softmax(value) for name, value in outputs.items()}
+
+    def _named(self, probabilities: tf.Tensor, usable: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The class head's part of `serving_default`'s answer."""
+        label = self._heads.label
+        assert label is not None
+        scores, indices = tf.math.top_k(probabilities, min(NAMED, len(label.classes)))
+        names = tf.where(usable[:, None], tf.gather(tf.constant(label.classes), indices), "")
+        answers = {"probabilities": probabilities, "classes": names, "scores": scores}
+        for coarser in self._config.spec.coarser(label.name):
+            summed = probabilities @ tf.one_hot(coarser.parents, len(coarser.classes))
+            name = tf.gather(tf.constant(coarser.classes), tf.argmax(summed, axis=1))
+            answers[coarser.name] = tf.where(usable, name, "")
+            answers[f"{coarser.name}_score"] = tf.reduce_max(summed, axis=1)
+        return answers
+
+    def _mask_probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(logits) if logits.shape[-1] > 1 else tf.nn.sigmoid(logits + self._logit_shift)
+
+    def _mask_png(self, logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Logits [S, S, 1 or K + 1] as a PNG, string [], of `size` (height, width)."""
+        logits = tf.image.resize(logits, size)
+        if logits.shape[-1] > 1:
+            mask = tf.argmax(logits, axis=-1)[..., None]
+        else:
+            mask = tf.round(self._mask_probabilities(logits) * 255.0)
+        return tf.io.encode_png(tf.cast(mask, tf.uint8), compression=_PNG_COMPRESSION)
 
 
 def answer(model: keras.Model, image: tf.Tensor, mirror: bool) -> dict[str, tf.Tensor]:
     """The network's answer for pictures float32 [B, S, S, 3], averaged with that for their mirror images if `mirror`.
 
     Returns:
-        The label's name -> class probabilities float32 [B, classes]; `mask` -> logits float32 [B, S, S, 1], or
-        [B, S, S, K + 1] of several classes.
+        The label's name -> logits float32 [B, C], of mirrored answers those of the mean probabilities; `mask` -> logits
+        float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of mirrored answers their mean.
     """
-    outputs = _probabilities(model(image, training=False))
+    outputs = model(image, training=False)
     if not mirror:
         return outputs
-    mirrored = _probabilities(model(tf.reverse(image, [2]), training=False))
-    if record.MASK in mirrored:
-        mirrored[record.MASK] = tf.reverse(mirrored[record.MASK], [2])
-    return {name: (outputs[name] + mirrored[name]) / 2.0 for name in outputs}
+    mirrored = model(tf.reverse(image, [2]), training=False)
+    means = {}
+    for name, logits in outputs.items():
+        if name == record.MASK:
+            means[name] = (logits + tf.reverse(mirrored[name], [2])) / 2.0
+        else:
+            one, other = tf.nn.log_softmax(logits), tf.nn.log_softmax(mirrored[name])
+            # The logarithm of the sum of both probabilities, where either may be too small for a float.
+            means[name] = tf.maximum(one, other) + tf.math.log(1.0 + tf.exp(-tf.abs(one - other)))
+    return means
 
 
-def _probabilities(logits: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {name: value if name == record.MASK else tf.nn.softmax(value) for name, value in logits.items()}
+def model_description(config: TrainerConfig, input_size: int) -> dict[str, Any]:
+    """What `model.json` holds.
+
+    Returns:
+        `title`, of the data set; `label`, that the model names, and its `classes`, in the order of `probabilities`
+        (without a class head null and empty); `coarser`, by name: its `classes`, and `of`: for each of the label's
+        classes the index of the coarser one; `mask`: its foreground `classes`, class k of them being k + 1 in a mask of
+        several (null without a mask head); `input_size`, the side of what `serving_pixels` takes; and `version of the
+        contract`.
+    """
+    label, mask = config.heads.label, config.heads.mask
+    return {
+        "title": config.spec.title,
+        "label": label.name if label else None,
+        "classes": list(label.classes) if label else [],
+        "coarser": {
+            coarser.name: {"classes": list(coarser.classes), "of": list(coarser.parents)}
+            for coarser in (config.spec.coarser(label.name) if label else ())
+        },
+        "mask": {"classes": list(mask.classes)} if mask else None,
+        "input_size": input_size,
+        "version of the contract": CONTRACT_VERSION,
+    }
 
 
-def export(module: ServingModel, directory: str) -> None:
-    """Writes the SavedModel into `directory`."""
-    tf.saved_model.save(module, directory, signatures=module.signatures())
+def export(module: ServingModel, config: TrainerConfig, directory: str) -> None:
+    """Writes the SavedModel, with `model.json` among its assets, into `directory`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, MODEL_FILE)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(model_description(config, module.input_size), file, indent=1, ensure_ascii=False)
+        module.description = tf.saved_model.Asset(path)
+        tf.saved_model.save(module, directory, signatures=module.signatures())

@@ -64,7 +64,7 @@ def run_fn(fn_args: FnArgs) -> None:
             serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
             threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
     history.write(serving, threshold)
-    signatures.export(signatures.ServingModel(serving, config, transform, threshold), fn_args.serving_model_dir)
+    signatures.export(signatures.ServingModel(serving, config, transform, threshold), config, fn_args.serving_model_dir)
     kept.remove()
 
 

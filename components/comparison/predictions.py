@@ -72,7 +72,7 @@ class Predictions:
 def predict(
     models: Mapping[str, str], files: Sequence[str], spec: DatasetSpec, heads: Heads
 ) -> tuple[Truth, dict[str, Predictions]]:
-    """Runs every model's `serving_default` over the records, batch by batch, and compares it with the truth.
+    """Runs every model's `serving_examples` over the records, batch by batch, and compares it with the truth.
 
     Labels are as the examples hold them, masks as a model's own `transform_features` gives them: every model carries
     the same Transform graph, so one of them tells the truth for all.
@@ -93,7 +93,7 @@ def predict(
     for number, serialized in enumerate(batches(files)):
         masks = _add_truth(truth, transform, serialized, spec, heads)
         for name, found in predictions.items():
-            serve = signatures[name]["serving_default"]
+            serve = signatures[name]["serving_examples"]
             if number == 0:
                 _call(serve, serialized)
             start = time.perf_counter()

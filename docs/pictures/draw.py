@@ -17,7 +17,6 @@ import numpy as np
 import tensorflow as tf
 
 from components.datasets import pet_drawings
-from schema import dataset_spec
 
 _HERE = pathlib.Path(__file__).parent
 _CHELSEA_OUTLINE = (
@@ -57,10 +56,10 @@ def _chelsea() -> tuple[np.ndarray, np.ndarray]:
 
 def _ask(model_dir: str, image: np.ndarray) -> tuple[np.ndarray, str]:
     """The model's mask at the image's size, bool [H, W], and the breed it names."""
-    serve = tf.saved_model.load(model_dir).signatures["serving_bytes"]
+    serve = tf.saved_model.load(model_dir).signatures["serving_default"]
     answer = serve(image_bytes=tf.constant([tf.io.encode_png(image).numpy()]))
-    mask = cv2.resize(answer["mask"].numpy()[0, :, :, 0], image.shape[1::-1]) > 0.5
-    return mask, dataset_spec.shipped("oxford_iiit_pet").label().classes[int(np.argmax(answer["breed"]))]
+    mask = tf.io.decode_png(answer["mask_bytes"][0]).numpy()[..., 0] > 127
+    return mask, answer["classes"].numpy()[0, 0].decode()
 
 
 def _draw_row(line: np.ndarray, image: np.ndarray, truth: np.ndarray, predicted: np.ndarray, breed: str) -> None:

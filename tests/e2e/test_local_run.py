@@ -102,7 +102,7 @@ for record in serialized:
     breeds.append(feature["breed"].int64_list.value[0])
     mask = tf.io.decode_png(feature["mask"].bytes_list.value[0], channels=1)
     masks.append(mask)
-answer = model.signatures["serving_default"](examples=tf.constant(only_images))
+answer = model.signatures["serving_examples"](examples=tf.constant(only_images))
 height, width = answer["mask"].shape[1:3]
 truth = np.stack([tf.image.resize(mask, [height, width], method="nearest").numpy() for mask in masks])
 known = truth != 2

@@ -69,7 +69,7 @@ class Oracle(tf.Module):
         self.outputs, self.mask_bias, self.breed = outputs, mask_bias, breed
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serving_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {"p_breed": tf.io.FixedLenFeature([37], tf.float32), "p_mask": _MASK_FEATURE}
         parsed = tf.io.parse_example(examples, spec)
         predictions = {"breed": parsed["p_breed"], "mask": parsed["p_mask"] + self.mask_bias}
@@ -83,7 +83,7 @@ class Oracle(tf.Module):
         return tf.io.parse_example(examples, {"breed": number, "species": number, "mask": _MASK_FEATURE})
 
     def save(self, directory: Path) -> "tfx.types.standard_artifacts.Model":
-        signatures = {name: getattr(self, name) for name in ("serving_default", "transform_features")}
+        signatures = {name: getattr(self, name) for name in ("serving_examples", "transform_features")}
         tf.saved_model.save(self, str(directory / "Format-Serving"), signatures=signatures)
         return _artifact(tfx.types.standard_artifacts.Model, directory)
 

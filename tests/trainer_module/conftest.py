@@ -15,6 +15,7 @@ import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx_bsl.public import tfxio
 
 from pipeline import configs
@@ -22,6 +23,7 @@ from schema import record
 from tests.drawn import SPEC
 from trainer_module.config import Recipe, TrainerConfig
 from trainer_module.preprocessing import preprocessing_fn
+from trainer_module.trainer import run_fn
 
 IMAGE_SIZE = 64
 
@@ -89,3 +91,24 @@ def small_config(network: str = "dcnn", **changes: Any) -> TrainerConfig:
     of_recipe = {field.name for field in dataclasses.fields(Recipe)}
     recipe = dataclasses.replace(config.recipe, **{k: v for k, v in changes.items() if k in of_recipe})
     return dataclasses.replace(config, recipe=recipe, **{k: v for k, v in changes.items() if k not in of_recipe})
+
+
+def train(directory: pathlib.Path, records: pathlib.Path, transform_graph: str, **changes: Any) -> FnArgs:
+    """Runs the Trainer of `small_config(**changes)` as TFX does; split eval is split train."""
+    config = small_config(**changes)
+    fn_args = FnArgs(
+        train_files=[str(records)],
+        eval_files=[str(records)],
+        transform_output=transform_graph,
+        serving_model_dir=str(directory / "model"),
+        model_run_dir=str(directory / "model_run" / "1"),
+        custom_config={"config": config.to_json()},
+    )
+    run_fn(fn_args)
+    return fn_args
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, records: pathlib.Path, transform_graph: str) -> FnArgs:
+    """A MobileNet trained through a frozen and an open phase."""
+    return train(tmp_path_factory.mktemp("trained"), records, transform_graph, network="mobilenet_v3_small")

@@ -127,7 +127,7 @@ class ColourModel(tf.Module):
         }
 
     def export(self, folder: Path) -> str:
-        signatures = {"serving_default": self.serve, "transform_features": self.transform}
+        signatures = {"serving_examples": self.serve, "transform_features": self.transform}
         tf.saved_model.save(self, str(folder), signatures=signatures)
         return str(folder)
 

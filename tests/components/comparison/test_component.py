@@ -88,7 +88,7 @@ def test_the_blessed_champion_is_pushed_and_serves(run, blessed_run):
     [version] = (blessed_run / "serving").iterdir()
     pushed = tf.saved_model.load(str(version))
     serialized = next(iter(tf.data.TFRecordDataset(run.inputs.splits[record.TEST], "GZIP")))
-    answer = pushed.signatures["serving_default"](examples=serialized[None])
+    answer = pushed.signatures["serving_examples"](examples=serialized[None])
     assert answer["breed"].shape == (1, len(BREEDS))
 
 

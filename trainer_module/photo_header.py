@@ -1,0 +1,237 @@
+"""What the first bytes of an encoded photo say of it, in TensorFlow's graph: format, size and EXIF's orientation.
+
+A server needs to know them before it decodes what a stranger sent: a PNG of a megabyte may hold 400 million pixels.
+Every function takes a photo as string [] or its bytes as `padded` gives them, and reads zeros behind the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+JPEG, PNG, GIF, BMP, WEBP, UNKNOWN = range(6)
+"""Formats, by the numbers of `format_of`; TensorFlow decodes all but the last."""
+
+_MAGIC = {
+    JPEG: ((0, b"\xff\xd8\xff"),),
+    PNG: ((0, b"\x89PNG\r\n\x1a\n"),),
+    GIF: ((0, b"GIF8"),),
+    BMP: ((0, b"BM"),),
+    WEBP: ((0, b"RIFF"), (8, b"WEBP")),
+}
+"""(position, bytes) that tell a format, as `tf.io.decode_image` tells it."""
+
+_PADDING = 64
+"""More than is read at any one position."""
+
+_STEPS = 1_000
+"""So many segments or chunks are looked at before the orientation is given up: a hostile file holds millions."""
+_GIF_STEPS = 20_000
+"""Blocks of 255 bytes: five megabytes of one picture."""
+
+_ORIENTATION, _SHORT, _LONG = 0x0112, 3, 4
+
+
+def padded(photo: tf.Tensor) -> tf.Tensor:
+    """The photo's bytes, uint8 [n + 64], zeros at the end."""
+    return tf.concat([tf.io.decode_raw(photo, tf.uint8), tf.zeros([_PADDING], tf.uint8)], axis=0)
+
+
+def format_of(data: tf.Tensor) -> tf.Tensor:
+    """One of the formats, int32 []."""
+    found = tf.constant(UNKNOWN)
+    for number, magic in _MAGIC.items():
+        fits = [tf.reduce_all(data[at : at + len(text)] == tf.constant(list(text), tf.uint8)) for at, text in magic]
+        found = tf.where(tf.reduce_all(fits), number, found)
+    return found
+
+
+def size_of(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
+    """(height, width) in pixels as it is stored, int64 [2], by the header alone; 0 where it says nothing.
+
+    Of a GIF those of the first picture. A JPEG without a header that libjpeg takes raises InvalidArgumentError.
+    """
+
+    def jpeg() -> tf.Tensor:
+        return tf.cast(tf.io.extract_jpeg_shape(photo)[:2], tf.int64)
+
+    def png() -> tf.Tensor:
+        return tf.stack([_number(data, 20, 4), _number(data, 16, 4)])
+
+    def gif() -> tf.Tensor:
+        position = _first_gif_picture(data)[0]
+        size = tf.stack([_number(data, position + 7, 2, little=True), _number(data, position + 5, 2, little=True)])
+        return tf.where(position > 0, size, 0)
+
+    def bmp() -> tf.Tensor:
+        height, width = _number(data, 22, 4, little=True), _number(data, 18, 4, little=True)
+        return tf.stack([tf.minimum(height, 2**32 - height), width])  # negative: the first row is the topmost
+
+    def webp() -> tf.Tensor:
+        lossless = _number(data, 21, 4, little=True)
+        sizes = {
+            b"VP8 ": (_number(data, 28, 2, little=True) % 2**14, _number(data, 26, 2, little=True) % 2**14),
+            b"VP8L": (1 + lossless // 2**14 % 2**14, 1 + lossless % 2**14),
+            b"VP8X": (1 + _number(data, 27, 3, little=True), 1 + _number(data, 24, 3, little=True)),
+        }
+        found = tf.zeros([2], tf.int64)
+        for name, size in sizes.items():
+            found = tf.where(_is(data, 12, name), tf.stack(size), found)
+        return found
+
+    of_format = {JPEG: jpeg, PNG: png, GIF: gif, BMP: bmp, WEBP: webp}
+    return tf.switch_case(kind, of_format, default=lambda: tf.zeros([2], tf.int64))
+
+
+def bmp_bits(data: tf.Tensor) -> tf.Tensor:
+    """Bits a pixel of a BMP, int64 []; TensorFlow takes 8 for grey, though a palette may give them colours."""
+    return _number(data, 28, 2, little=True)
+
+
+def is_animated(data: tf.Tensor) -> tf.Tensor:
+    """Whether a WebP holds several pictures, bool []."""
+    return tf.logical_and(_is(data, 12, b"VP8X"), _number(data, 20, 1) // 2 % 2 == 1)
+
+
+def png_has_alpha(data: tf.Tensor) -> tf.Tensor:
+    """Whether a PNG says how opaque its pixels are, bool []: as a channel, or in chunk `tRNS`, before the pixels."""
+
+    def look(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        after = position + 12 + _number(data, position, 4)
+        return _is(data, position + 4, b"tRNS"), tf.where(_is(data, position + 4, b"IDAT"), _length(data), after)
+
+    return (_number(data, 25, 1) >= 4) | (_walk(data, 8, look) > 0)
+
+
+def first_gif_picture(photo: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
+    """The GIF cut behind its first picture, string []: giflib would unpack them all."""
+    _, end = _first_gif_picture(data)
+    return tf.strings.join([tf.strings.substr(photo, 0, tf.cast(end, tf.int32)), b";"])
+
+
+def _first_gif_picture(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where its descriptor begins and where its last block ends, int64 []; (0, 0) where there is none."""
+
+    def table(position: tf.Tensor | int) -> tf.Tensor:
+        """Bytes of the colour table that the flags at `position` announce."""
+        flags = _number(data, position, 1)
+        return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8), 0)
+
+    def step(position: tf.Tensor, found: tf.Tensor, in_blocks: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        byte = _number(data, position, 1)
+        is_picture = ~in_blocks & (byte == 0x2C)
+        is_extension = ~in_blocks & (byte == 0x21)
+        found = tf.where(is_picture, position, found)
+        after = tf.where(is_picture, position + 11 + table(position + 9), position + 2)
+        after = tf.where(in_blocks, position + 1 + byte, after)
+        done = (in_blocks & (byte == 0) & (found > 0)) | ~(in_blocks | is_picture | is_extension)
+        return after, found, (in_blocks & (byte > 0)) | is_picture | is_extension, done
+
+    zero = tf.zeros([], tf.int64)
+    position, found, in_blocks, done = tf.while_loop(
+        lambda position, found, in_blocks, done: ~done & (position < _length(data)),
+        step,
+        (13 + table(10), zero, tf.constant(False), tf.constant(False)),
+        maximum_iterations=_GIF_STEPS,
+    )
+    whole = done & (found > 0) & ~in_blocks
+    return tf.where(whole, found, zero), tf.where(whole, position, zero)
+
+
+def orientation(data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
+    """EXIF's orientation, int64 [] from 1 (upright) to 8; 1 where there is none or it makes no sense."""
+
+    def jpeg(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        marker = _number(data, position + 1, 1)
+        found = (marker == 0xE1) & _is(data, position + 4, b"Exif\x00\x00")
+        junk = (_number(data, position, 1) != 0xFF) | (marker == 0xFF)
+        after = tf.where(junk, position + 1, position + 2 + _number(data, position + 2, 2))
+        return found, tf.where(marker == 0xDA, _length(data), after)  # behind it only coded pixels
+
+    def png(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _is(data, position + 4, b"eXIf"), position + 12 + _number(data, position, 4)
+
+    def webp(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        size = _number(data, position + 4, 4, little=True)
+        return _is(data, position, b"EXIF"), position + 8 + size + size % 2
+
+    def without_name(position: tf.Tensor) -> tf.Tensor:
+        return tf.where(_is(data, position, b"Exif\x00\x00"), position + 6, position)
+
+    def upright() -> tf.Tensor:
+        return tf.ones([], tf.int64)
+
+    def found_at(start: int, look: _Look, header: int) -> Callable[[], tf.Tensor]:
+        def read() -> tf.Tensor:
+            position = _walk(data, start, look)
+            return tf.cond(position > 0, lambda: _orientation_of_tiff(data, without_name(position + header)), upright)
+
+        return read
+
+    of_format = {JPEG: found_at(2, jpeg, 4), PNG: found_at(8, png, 8), WEBP: found_at(12, webp, 8)}
+    branches = [of_format.get(number, upright) for number in range(UNKNOWN)]
+    return tf.switch_case(kind, branches)
+
+
+_Look = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+"""From a segment's position to whether it is the one, and where the next one begins."""
+
+
+def _walk(data: tf.Tensor, start: int, look: _Look) -> tf.Tensor:
+    """The position of the segment that `look` finds, int64 []; 0 where there is none."""
+
+    def step(position: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        found, after = look(position)
+        return tf.where(found, position, after), found
+
+    position, found = tf.while_loop(
+        lambda position, found: ~found & (position < _length(data)),
+        step,
+        (tf.constant(start, tf.int64), tf.constant(False)),
+        maximum_iterations=_STEPS,
+    )
+    return tf.where(found, position, 0)
+
+
+def _orientation_of_tiff(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """EXIF is a TIFF without a picture: a header, then a directory of entries of 12 bytes (TIFF 6.0, section 2)."""
+    little = _is(data, start, b"II")
+    directory = start + _number(data, start + 4, 4, little)
+    entries = _number(data, directory, 2, little)
+    first = tf.minimum(directory + 2, _length(data))
+    bytes_e12 = data[first : first + 12 * entries]
+    bytes_e12 = tf.reshape(bytes_e12[: tf.size(bytes_e12) // 12 * 12], [-1, 12])
+
+    def column(at: int, count: int) -> tf.Tensor:
+        return _value(bytes_e12[:, at : at + count], count, little)
+
+    kind = column(2, 2)
+    value = tf.where(kind == _SHORT, column(8, 2), tf.where(kind == _LONG, column(8, 4), 0))
+    values = tf.boolean_mask(value, (column(0, 2) == _ORIENTATION) & (value >= 1) & (value <= 8))
+    return tf.concat([values, [1]], axis=0)[0]
+
+
+def _length(data: tf.Tensor) -> tf.Tensor:
+    return tf.size(data, tf.int64) - _PADDING
+
+
+def _slice(data: tf.Tensor, position: tf.Tensor | int, count: int) -> tf.Tensor:
+    position = tf.clip_by_value(tf.cast(position, tf.int64), 0, _length(data))
+    return tf.slice(data, [position], [count])
+
+
+def _is(data: tf.Tensor, position: tf.Tensor | int, text: bytes) -> tf.Tensor:
+    return tf.reduce_all(_slice(data, position, len(text)) == tf.constant(list(text), tf.uint8))
+
+
+def _number(data: tf.Tensor, position: tf.Tensor | int, count: int, little: tf.Tensor | bool = False) -> tf.Tensor:
+    """An unsigned integer of `count` bytes, int64 []."""
+    return _value(_slice(data, position, count), count, little)
+
+
+def _value(digits: tf.Tensor, count: int, little: tf.Tensor | bool) -> tf.Tensor:
+    """Integers int64 [...] of bytes uint8 [..., count], the most significant first unless `little`."""
+    powers = [256**power for power in reversed(range(count))]
+    powers = tf.where(little, tf.constant(powers[::-1], tf.int64), tf.constant(powers, tf.int64))
+    return tf.reduce_sum(tf.cast(digits, tf.int64) * powers, axis=-1)
