@@ -43,7 +43,7 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
         logging.basicConfig(level=logging.INFO)
         from tfx import v1 as tfx
 
-        from components import pusher, serving_folder
+        from components import serving_folder
         from components.comparison import lineage
         from components.report.publishing import publish
         from pipeline import baseline, beam, history, local, pipeline
@@ -66,13 +66,12 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
     executions = local.run(dag, console.RunDisplay(screen), pipeline.uncached(config, dag.components))
     report = local.output_uri(dag.metadata_connection_config, executions["ModelComparison"], "report")
     with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
-        publish(report, str(folder / "report"), lineage.component_seconds(handle))
+        seconds, edge = lineage.component_seconds(handle), lineage.edge_of_last_comparison(handle)
+        publish(report, str(folder / "report"), seconds, edge)
     metrics = json.loads((folder / "report" / "metrics.json").read_text())
     console.print_results(screen, metrics)
-    pushed = local.output_uri(dag.metadata_connection_config, executions["Pusher"], "pushed_model")
-    made = json.loads(pathlib.Path(pushed, pusher.DESTINATION_FILE).read_text())
-    served = made["version"] or f"none: {made['refused']}. Served is {serving_folder.newest(serving)}"
-    screen.print(f"Pushed model  {served}")
+    served, blessed = serving_folder.newest(serving), metrics["models"][metrics["champion"]]["blessed"]
+    screen.print(f"Pushed model  {served if blessed else f'none: no model is blessed; served is {served}'}")
     screen.print(f"Report        {folder / 'report' / 'index.html'}\nLog           {folder / 'log.txt'}")
     return 0
 

@@ -110,10 +110,10 @@ class Config(Checked):
     thresholds: Thresholds = Thresholds()
     champion: Literal["mean", "accuracy", "macro_f1", "mask_f1"] = "mean"
     """What decides between blessed models; `mean`: of accuracy and mask F1; ties go to the smaller model."""
+    edge: tuple[Literal["float32", "float16", "int8", "onnx"], ...] = ("float32", "float16", "int8", "onnx")
+    """What is made of a champion for phones and small machines: TFLite of three kinds, ONNX; none: `--edge` alone."""
     uncached: tuple[Annotated[str, Text(r"\w+", "a component's id, or all")], ...] = ()
     """Components that run anew though nothing changed, such as `Trainer_dcnn`, or `all`."""
-    allow_contract_change: bool = False
-    """Push a model though its inputs, outputs, classes or sizes are not those of the version before."""
     beam: Beam = dataclasses.field(default_factory=Beam)
     cache_mb: CacheMb = 4096
     """A Trainer keeps its decoded pictures in memory up to this many MB; a larger set is cached in a file."""
@@ -133,9 +133,9 @@ class Config(Checked):
         return path if not path or "://" in path else os.path.realpath(os.path.expanduser(path))
 
     def to_json(self) -> str:
-        """The config, for the report: all of it but where, how fresh and what is pushed, which change no figure."""
+        """The config, for the report: all of it but where and how fresh, which change no figure."""
         fields = dataclasses.asdict(self)
-        for name in ("run_dir", "uncached", "allow_contract_change"):
+        for name in ("run_dir", "uncached"):
             del fields[name]
         return json.dumps(fields, sort_keys=True)
 
@@ -191,6 +191,7 @@ def sample() -> Config:
             "mobilenet_v3_small": Recipe("mobilenet_v3_small", 96, (Phase(8, 2e-3),), augmentation=augmentation),
         },
         thresholds=Thresholds(accuracy=0.3, mask_f1=0.7),
+        edge=("float32",),
     )
 
 
@@ -291,6 +292,7 @@ def debug() -> Config:
         },
         # In a few steps a model learns nothing, and the steps after it shall run all the same.
         thresholds=Thresholds(gain_over_majority=-1.0),
+        edge=("float32",),
         cache_mb=1,
     )
 

@@ -14,8 +14,9 @@ from components.comparison.champion import check_rule
 from components.comparison.component import ModelComparison
 from components.dataset_schema import DatasetSchema
 from components.datasets.source import Source
+from components.edge.component import Edge
 from components.example_gen.component import ExampleGen
-from components.pusher import ALLOW_CONTRACT_CHANGE, Pusher
+from components.pusher import Pusher
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config, Data
 from schema import dataset_spec, record
@@ -118,18 +119,31 @@ def create_pipeline(
         config_json=config.to_json(),
         fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report", "schema"),
     )
+    nodes.append(comparison)
+    pushed = comparison.outputs["champion"]
+    if config.edge:
+        edge = Edge(
+            champion=pushed,
+            blessing=comparison.outputs["blessing"],
+            report=comparison.outputs["report"],
+            examples=example_gen.outputs["examples"],
+            formats=config.edge,
+            image_size=config.data.image_size,
+            fingerprint=fingerprint.of_code("components.edge", "trainer_module.preprocessing", "schema"),
+        )
+        nodes.append(edge)
+        pushed = edge.outputs["model"]
     pusher = Pusher(
-        model=comparison.outputs["champion"],
+        model=pushed,
         model_blessing=comparison.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_dir)
         ),
-        custom_config={ALLOW_CONTRACT_CHANGE: config.allow_contract_change},
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=pipeline_root,
-        components=[*nodes, comparison, pusher],
+        components=[*nodes, pusher],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=[*beam_pipeline_args],

@@ -30,9 +30,10 @@ def main() -> None:
                 print(line)
             with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
                 inputs, seconds = lineage.last_inputs(handle), lineage.component_seconds(handle)
+                edge = lineage.edge_of_last_comparison(handle)
             with tempfile.TemporaryDirectory() as made:
                 compared = comparison.compare(inputs, made)
-                path = publish(made, str(folder / "report"), seconds)
+                path = publish(made, str(folder / "report"), seconds, edge)
     except (LookupError, run_dir.Unusable) as error:
         sys.exit(str(error))
     print(f"{compared.decision.sentence}\n{path}")

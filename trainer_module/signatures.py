@@ -47,12 +47,7 @@ class ServingModel(tf.Module):
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        config: TrainerConfig,
-        transform: tft.TFTransformOutput,
-        mask_threshold: float,
-        temperature: float,
+        self, model: keras.Model, config: TrainerConfig, transform: tft.TFTransformOutput, mask_threshold: float
     ) -> None:
         """Wraps a trained network.
 
@@ -61,7 +56,6 @@ class ServingModel(tf.Module):
             config: the Trainer's config.
             transform: Transform's output.
             mask_threshold: in (0, 1), where the network's own foreground probability splits best.
-            temperature: what the class head's logits are divided by.
         """
         super().__init__()
         self.model = model
@@ -69,7 +63,6 @@ class ServingModel(tf.Module):
         self._feature_spec = transform.raw_feature_spec()
         self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
         self.input_size: int = model.input_shape[1]
-        self._temperature = temperature
         self._config, self._heads = config, config.heads
         # Moves that probability to 0.5, the threshold that everybody assumes.
         self._logit_shift = -float(tf.math.log(mask_threshold / (1.0 - mask_threshold)))
@@ -142,9 +135,7 @@ class ServingModel(tf.Module):
         """The label's name -> class probabilities float32 [B, C]; `mask` -> logits [B, S, S, 1 or K + 1]."""
         image = preprocessing.normalise_image(pixels)
         outputs = answer(self.model, image, self._config.recipe.serving_mirror)
-        if label := self._heads.label:
-            outputs[label.name] = tf.nn.softmax(outputs[label.name] / self._temperature)
-        return outputs
+        return {name: value if name == record.MASK else tf.nn.softmax(value) for name, value in outputs.items()}
 
     def _named(self, probabilities: tf.Tensor, usable: tf.Tensor) -> dict[str, tf.Tensor]:
         """The class head's part of `serving_default`'s answer."""

@@ -1,8 +1,9 @@
-"""What a local run's metadata store remembers: the last comparison's inputs, and how long each component took."""
+"""What a local run's metadata store remembers: the last comparison's inputs, what came of it, and its durations."""
 
 from __future__ import annotations
 
 import os
+import pathlib
 from typing import Any
 
 import ml_metadata as mlmd
@@ -12,6 +13,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable.mlmd import execution_lib
 
 from components.comparison import comparison, executor
+from components.edge.results import EDGE_FILE, Edge
 
 
 def open_store(metadata_db: str) -> metadata.Metadata:
@@ -50,6 +52,19 @@ def component_seconds(handle: metadata.Metadata) -> dict[str, float]:
             elapsed = execution.last_update_time_since_epoch - execution.create_time_since_epoch
             seconds[component_of(handle.store, execution.id)] = elapsed / 1000
     return seconds
+
+
+def edge_of_last_comparison(handle: metadata.Metadata) -> Edge | None:
+    """What `Edge` made of the champion of the newest comparison; None where it did not run, or made nothing."""
+    for execution in sorted(handle.store.get_executions(), key=lambda execution: -execution.id):
+        component = component_of(handle.store, execution.id)
+        if component == "ModelComparison":
+            return None
+        if component == "Edge" and execution.last_known_state in (proto.Execution.COMPLETE, proto.Execution.CACHED):
+            [figures] = execution_lib.get_output_artifacts(handle, execution.id)["figures"]
+            file = os.path.join(figures.uri, EDGE_FILE)
+            return Edge.from_json(pathlib.Path(file).read_bytes()) if os.path.exists(file) else None
+    return None
 
 
 def component_of(store: mlmd.MetadataStore, execution_id: int) -> str:

@@ -10,6 +10,7 @@ import pydantic
 
 from components.comparison.cases import Pair
 from components.comparison.champion import Rule
+from components.edge.results import Edge
 from components.metrics.results import Evaluation
 from schema.dataset_spec import DatasetSpec, Heads
 
@@ -120,6 +121,8 @@ class Comparison:
     """By class: the file name of the example that stands for it."""
     data: DataSummary
     run: RunInfo
+    edge: Edge | None = None
+    """What was made of the champion for phones; None: nothing was, or has not been yet."""
 
     def to_json(self) -> str:
         """One line of JSON; a figure that is no number is null."""

@@ -14,6 +14,7 @@ import jinja2
 import markupsafe
 
 from components.comparison.results import Comparison, ModelResult
+from components.edge.results import Edge
 from components.metrics.results import OVERALL, Interval
 from components.report import figures, pictures
 
@@ -61,12 +62,18 @@ def write(compared: Comparison, folder: str) -> str:
     return path
 
 
-def add_seconds(folder: str, seconds: Mapping[str, float]) -> str:
-    """Adds to the report in `folder` how long each component took, by its name; returns the page's path."""
+def complete(folder: str, seconds: Mapping[str, float], edge: Edge | None) -> str:
+    """Adds to the report in `folder` what came after it; returns the page's path.
+
+    Args:
+      folder: As `write` left it.
+      seconds: How long each component took, by its name.
+      edge: What was made of the champion for phones, if anything was.
+    """
     with open(os.path.join(folder, METRICS_FILE), encoding="utf-8") as file:
         compared = Comparison.from_json(file.read())
     run = dataclasses.replace(compared.run, seconds=dict(seconds))
-    return write(dataclasses.replace(compared, run=run), folder)
+    return write(dataclasses.replace(compared, run=run, edge=edge), folder)
 
 
 def _draw(compared: Comparison, folder: str) -> str:

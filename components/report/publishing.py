@@ -9,6 +9,7 @@ import pathlib
 import shutil
 from collections.abc import Mapping
 
+from components.edge.results import Edge
 from components.report import page
 
 progress = logging.getLogger("progress")
@@ -17,8 +18,8 @@ MARKER = ".pets-pipeline.json"
 """Lists the files that this project wrote in the folder; it replaces or removes no others."""
 
 
-def publish(source: str, destination: str, seconds: Mapping[str, float]) -> str:
-    """Copies a report's folder and adds how long each component took; returns the page's path.
+def publish(source: str, destination: str, seconds: Mapping[str, float], edge: Edge | None = None) -> str:
+    """Copies a report's folder and adds what came after it; returns the page's path.
 
     The report is made beside its place and then named. Files that a person put into the last one come along; a folder
     of that name that no report of this project made is kept under another name.
@@ -26,13 +27,14 @@ def publish(source: str, destination: str, seconds: Mapping[str, float]) -> str:
     Args:
       source: The report as `ModelComparison` wrote it.
       destination: Where it goes: a new folder or the last report's.
-      seconds: Of each component, by its name.
+      seconds: How long each component took, by its name.
+      edge: What was made of the champion for phones, if anything was.
     """
     target = pathlib.Path(destination)
     new, old = (target.with_name(f".{target.name}.{state}") for state in ("new", "old"))
     _recover(target, new, old)
     shutil.copytree(source, new)
-    page.add_seconds(str(new), seconds)
+    page.complete(str(new), seconds, edge)
     (new / MARKER).write_text(json.dumps([MARKER, *_files(new)]))
     if target.is_dir() and (target / MARKER).exists():
         _bring_along(target, new)

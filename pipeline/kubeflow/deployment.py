@@ -63,5 +63,5 @@ class Deployment(Checked):
         """What the component of this id gets."""
         if component.startswith("Trainer"):
             return self.trainer
-        reads_examples = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator", "ModelComparison")
+        reads_examples = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator", "ModelComparison", "Edge")
         return self.beam if component.startswith(reads_examples) else self.light

@@ -26,6 +26,7 @@ COMPONENTS = (
     *(f"Trainer_{model}" for model in MODELS),
     *(f"Evaluator_{model}" for model in MODELS),
     "ModelComparison",
+    "Edge",
     "Pusher",
 )
 
@@ -168,7 +169,7 @@ def test_after_a_cached_run_the_newest_version_is_its_champion_and_the_console_n
 
 def test_a_copied_run_directory_trains_nothing_anew_and_what_is_gone_is_said_and_remade(copied_run: Run) -> None:
     states = _states(copied_run)
-    assert {name for name, state in states.items() if state != "cached"} == {"ModelComparison", "Pusher"}
+    assert {name for name, state in states.items() if state != "cached"} == {"ModelComparison", "Edge", "Pusher"}
     assert re.search(r"^gone: .*/pipeline/ModelComparison/report/\d+; ", copied_run.console, re.MULTILINE)
     assert list(copied_run.directory.glob("pipeline/ModelComparison/report/*/index.html"))
 

@@ -5,9 +5,9 @@ import os
 import pathlib
 
 import pytest
-from conftest import Write
 
 from serving import listing
+from tests.colours import Write
 
 
 @pytest.fixture

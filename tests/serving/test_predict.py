@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from conftest import Write, export, png
 from PIL import Image
 
 from serving import models, predict, reading, results
+from tests.colours import Write, png
 
 ROOT = pathlib.Path(__file__).parents[2]
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
@@ -81,9 +81,8 @@ def test_the_mask_is_a_png_of_the_photos_size(
 
 
 def test_of_several_mask_classes_the_mask_holds_the_index(
-    out: pathlib.Path, tmp_path: pathlib.Path, photo: Write
+    out: pathlib.Path, several: pathlib.Path, photo: Write
 ) -> None:
-    several = export(tmp_path / "several", mask_classes=("ruddy", "grassy"), label=False)
     for model in (several, several / "edge" / "model.tflite"):
         assert _predict(out, model, str(photo("a.png", RED)), str(photo("b.png", GREEN)), "--overlays") == 0
         masks = [np.asarray(Image.open(out / row["mask"])) for row in _rows(out)]

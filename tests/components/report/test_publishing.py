@@ -13,7 +13,7 @@ from components.report import page, publishing
 def source(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """A report as `ModelComparison` leaves it, but for its figures, which the page would need: it is one sentence."""
     monkeypatch.setattr(
-        page, "add_seconds", lambda folder, seconds: pathlib.Path(folder, page.PAGE_FILE).write_text("the page")
+        page, "complete", lambda folder, seconds, edge: pathlib.Path(folder, page.PAGE_FILE).write_text("the page")
     )
     folder = tmp_path / "source"
     (folder / "plots").mkdir(parents=True)
@@ -85,7 +85,7 @@ def test_a_report_that_cannot_be_made_leaves_the_last_one(
     def fail(*_: Any) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(page, "add_seconds", fail)
+    monkeypatch.setattr(page, "complete", fail)
     with pytest.raises(OSError, match="No space left"):
         _publish(source, report)
     assert (report / "index.html").read_text() == "the page"

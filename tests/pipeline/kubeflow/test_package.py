@@ -39,6 +39,7 @@ TASKS = {
     "Evaluator-dcnn",
     "Evaluator-mobilenet-v3-small",
     "ModelComparison",
+    "Edge",
     "Pusher",
 }
 
