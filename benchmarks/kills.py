@@ -1,12 +1,12 @@
 """Kills local runs at random moments, and checks that the same command, again, loses nothing and leaves nothing.
 
-    python benchmarks/kills.py [--kills 200] [--seed 0] [--folder DIR] [--config debug] [flags of local_runner.py]
+    python benchmarks/kills.py [--kills 200] [--within 25] [--seed 0] [--folder DIR] [--config debug] [a run's flags]
 
 First an unbroken run, then broken ones, each begun in a new folder and killed (SIGKILL, its whole process group) after
-a while drawn between nothing and a third of the unbroken run's seconds, again and again until it ends. Checked after
-each kill: every version under serving/ is a whole model. Checked after each end: every value of metrics.json is the
-unbroken run's, times and sizes on disk aside; one version is served, and it is the champion; neither the temporary
-directory nor the run's own holds anything of the killed ones. Ends with status 1 at the first thing that is not so.
+a while drawn between nothing and `--within` seconds, again and again until it ends. Checked after each kill: every
+version under serving/ is a whole model. Checked after each end: every value of metrics.json is the unbroken run's,
+times and sizes on disk aside; one version is served, and it is the champion; neither the temporary directory nor the
+run's own holds anything of the killed ones. Ends with status 1 at the first thing that is not so.
 
 With `--of RUN_DIR` the kills are not random: a copy of that finished run, whose models were taken from serving/, is
 killed once at each of the moments in `SPOTS`, which are few and hard to hit. Start it where the run was started.
@@ -56,6 +56,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--within", type=float, default=25.0, help="seconds; a step must sometimes end in them")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--folder", type=pathlib.Path, help="where to; empty: a temporary one, removed at the end")
     parser.add_argument("--of", type=pathlib.Path, help="a finished run's directory")
@@ -67,16 +68,15 @@ def main() -> None:
         if own.of:
             _hit_spots(own.of, place, flags)
         else:
-            _kill_at_random(place, flags, own.kills, random.Random(own.seed))
+            _kill_at_random(place, flags, own.kills, own.within, random.Random(own.seed))
 
 
-def _kill_at_random(place: pathlib.Path, flags: list[str], kills: int, moments: random.Random) -> None:
+def _kill_at_random(place: pathlib.Path, flags: list[str], kills: int, within: float, moments: random.Random) -> None:
     started = time.monotonic()
     unbroken = Run(place / "unbroken", flags)
     _expect(unbroken.wait(unbroken.start()) == 0, f"the unbroken run failed, see {unbroken.folder}")
-    seconds = time.monotonic() - started
     expected = unbroken.metrics()
-    print(f"unbroken: {seconds:.0f} s, {len(expected)} values", flush=True)
+    print(f"unbroken: {time.monotonic() - started:.0f} s, {len(expected)} values", flush=True)
     done = number = 0
     while done < kills:
         number += 1
@@ -84,7 +84,7 @@ def _kill_at_random(place: pathlib.Path, flags: list[str], kills: int, moments: 
         before = done
         while True:
             process = run.start()
-            delay = moments.uniform(0, seconds / 3) if done < kills else None
+            delay = moments.uniform(0, within) if done < kills else None
             status = run.wait(process, delay)
             if status is not None:
                 break
@@ -117,7 +117,7 @@ class Run:
         self._started_in = started_in or folder
         self.run_dir = folder / "run"
         self._temporary = folder / "temporary"
-        self._temporary.mkdir(parents=True)
+        self._temporary.mkdir(parents=True, exist_ok=True)
         self._flags = [*flags, "--run-dir", str(self.run_dir)]
 
     def start(self, spot: str = "") -> int:
