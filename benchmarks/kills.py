@@ -1,10 +1,10 @@
 """Kills local runs at random moments, and checks that the same command, again, loses nothing and leaves nothing.
 
-    python benchmarks/kills.py [--kills 200] [--within 25] [--seed 0] [--folder DIR] [--config debug] [a run's flags]
+    python benchmarks/kills.py [--kills 200] [--within 60] [--seed 0] [--folder DIR] [--config debug] [a run's flags]
 
 First an unbroken run, then broken ones, each begun in a new folder and killed (SIGKILL, its whole process group) after
-a while drawn between nothing and `--within` seconds, again and again until it ends. Checked after each kill: every
-version under serving/ is a whole model. Checked after each end: every value of metrics.json is the unbroken run's,
+between one and `--within` seconds, again and again until it ends: the logarithm of the delay is uniform, for what is not
+kept within an epoch needs a long one now and then. Checked after each kill: every version under serving/ is whole. Checked after each end: every value of metrics.json is the unbroken run's,
 times and sizes on disk aside; one version is served, and it is the champion; neither the temporary directory nor the
 run's own holds anything of the killed ones. Ends with status 1 at the first thing that is not so.
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import pathlib
 import random
@@ -56,7 +57,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--within", type=float, default=25.0, help="seconds; a step must sometimes end in them")
+    parser.add_argument("--within", type=float, default=60.0, help="seconds; longer than any epoch")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--folder", type=pathlib.Path, help="where to; empty: a temporary one, removed at the end")
     parser.add_argument("--of", type=pathlib.Path, help="a finished run's directory")
@@ -84,7 +85,7 @@ def _kill_at_random(place: pathlib.Path, flags: list[str], kills: int, within: f
         before = done
         while True:
             process = run.start()
-            delay = moments.uniform(0, within) if done < kills else None
+            delay = math.exp(moments.uniform(0, math.log(within))) if done < kills else None
             status = run.wait(process, delay)
             if status is not None:
                 break
