@@ -3,10 +3,11 @@
     python benchmarks/kills.py [--kills 200] [--within 60] [--seed 0] [--folder DIR] [--config debug] [a run's flags]
 
 First an unbroken run, then broken ones, each begun in a new folder and killed (SIGKILL, its whole process group) after
-between one and `--within` seconds, again and again until it ends: the logarithm of the delay is uniform, for what is not
-kept within an epoch needs a long one now and then. Checked after each kill: every version under serving/ is whole. Checked after each end: every value of metrics.json is the unbroken run's,
-times and sizes on disk aside; one version is served, and it is the champion; neither the temporary directory nor the
-run's own holds anything of the killed ones. Ends with status 1 at the first thing that is not so.
+between one and `--within` seconds, again and again until it ends; the logarithm of the delay is uniform, since what is
+not kept within an epoch needs a long one now and then. Checked after each kill: every version under serving/ is a whole
+model. Checked after each end: every value of metrics.json is the unbroken run's, times and sizes on disk aside; one
+version is served, and it is the champion; neither the temporary directory nor the run's own holds anything of the
+killed ones. Ends with status 1 at the first thing that is not so.
 
 With `--of RUN_DIR` the kills are not random: a copy of that finished run, whose models were taken from serving/, is
 killed once at each of the moments in `SPOTS`, which are few and hard to hit. Start it where the run was started.
