@@ -15,6 +15,7 @@ from components.comparison.component import ModelComparison
 from components.dataset_schema import DatasetSchema
 from components.datasets.source import Source
 from components.edge.component import Edge
+from components.evaluator import Evaluator
 from components.example_gen.component import ExampleGen
 from components.pusher import Pusher
 from pipeline import beam, evaluation, fingerprint
@@ -94,7 +95,7 @@ def create_pipeline(
         evaluator_id = f"Evaluator_{model}"
         candidate = trainers[model].outputs["model"]
         baseline_model = baseline(candidate, evaluator_id) if baseline else None
-        evaluators[model] = tfx.components.Evaluator(
+        evaluators[model] = Evaluator(
             examples=example_gen.outputs["examples"],
             model=candidate,
             baseline_model=baseline_model,

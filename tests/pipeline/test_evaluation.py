@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics as sk
 from tfx import v1 as tfx
-from tfx.components.evaluator.executor import Executor
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.utils import proto_utils
 
+from components.evaluator import Executor
 from components.metrics.results import Evaluation, failed_thresholds, read_evaluation
 from pipeline import fingerprint
 from pipeline.configs import Config, Thresholds, debug
