@@ -47,7 +47,10 @@ _HEAVY = (
     "trainer_module.trainer",
 )
 
-_OWN = {"seconds", "train_seconds", "images_per_second", "inference_images_per_second", "size_bytes"}
+_OWN = {
+    *("seconds", "train_seconds", "milliseconds", "saved_model_milliseconds", "size_bytes"),
+    *("images_per_second", "inference_images_per_second", "photos_per_second"),
+}
 """Values of metrics.json that no two runs share."""
 
 Kill = Callable[[], None]
