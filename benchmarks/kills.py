@@ -164,7 +164,8 @@ class Run:
 
     def check_served(self) -> None:
         """Every version is one of the run's champions, byte for byte."""
-        champions = [_content(path) for path in self.run_dir.glob("pipeline/ModelComparison/champion/*/*")]
+        pushed = ("pipeline/ModelComparison/champion/*/*", "pipeline/Edge/model/*/*")
+        champions = [_content(path) for pattern in pushed for path in self.run_dir.glob(pattern)]
         for version in self.run_dir.glob("serving/[0-9]*"):
             _expect(_content(version) in champions, f"{version} is no whole champion")
 

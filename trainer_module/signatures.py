@@ -64,6 +64,9 @@ class ServingModel(tf.Module):
         self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
         self.input_size: int = model.input_shape[1]
         self._config, self._heads = config, config.heads
+        # Traced once for all signatures: building the network's graph is most of what an export costs.
+        pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
+        self._network = tf.function(self._answer, input_signature=[pixels])
         # Moves that probability to 0.5, the threshold that everybody assumes.
         self._logit_shift = -float(tf.math.log(mask_threshold / (1.0 - mask_threshold)))
 
@@ -79,7 +82,7 @@ class ServingModel(tf.Module):
             [B], empty, or a sentence that says why this photo got no answer: then all else is 0 and empty.
         """
         found = photos.decode_photos(image_bytes, self._image_size, self.input_size)
-        outputs = self._answer(found.pixels)
+        outputs = self._network(found.pixels)
         usable = found.errors == ""
         answers = {"error": found.errors}
         if self._heads.label:
@@ -100,14 +103,14 @@ class ServingModel(tf.Module):
             raw[record.IMAGE],
             fn_output_signature=tf.TensorSpec([self._image_size, self._image_size, 3], tf.uint8),
         )
-        outputs = self._answer(preprocessing.resize_image(pixels, self.input_size))
+        outputs = self._network(preprocessing.resize_image(pixels, self.input_size))
         if record.MASK in outputs:
             logits = tf.image.resize(outputs[record.MASK], [self._image_size, self._image_size])
             outputs[record.MASK] = self._mask_probabilities(logits)
         return outputs
 
     def serving_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = self._answer(pixels)
+        outputs = self._network(pixels)
         answers = {}
         if self._heads.label:
             answers["probabilities"] = outputs[self._heads.label.name]
