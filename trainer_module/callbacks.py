@@ -24,10 +24,10 @@ class History(keras.callbacks.Callback):
     """Records every epoch, reports it to a person, and writes TensorBoard logs.
 
     `write` leaves `history.json`: `model`, `parameters`, `train_examples`, `eval_examples`, `train_seconds`,
-    `mask_threshold`, and `epochs`, a list of one object an epoch: `epoch` and `phase` (both from 0), `seconds`,
-    `images_per_second` (training alone), `learning_rate`, and for training and, with the prefix `val_`, for split eval:
-    `loss`, `class_loss`, `mask_loss`, `accuracy`, `mask_f1` (those of an absent head are missing). A training
-    whose loss is not finite after an epoch ends with a ValueError.
+    `mask_threshold`, `temperature` of the class head, and `epochs`, a list of one object an epoch: `epoch` and `phase`
+    (both from 0), `seconds`, `images_per_second` (training alone), `learning_rate`, and for training and, with the
+    prefix `val_`, for split eval: `loss`, `class_loss`, `mask_loss`, `accuracy`, `mask_f1` (those of an absent head are
+    missing). A training whose loss is not finite after an epoch ends with a ValueError.
     """
 
     def __init__(self, config: TrainerConfig, directory: str, train_examples: int, eval_examples: int) -> None:
@@ -102,7 +102,7 @@ class History(keras.callbacks.Callback):
                     if prefix + figure in measured:
                         tf.summary.scalar(figure, measured[prefix + figure])
 
-    def write(self, model: keras.Model, mask_threshold: float) -> None:
+    def write(self, model: keras.Model, mask_threshold: float, temperature: float) -> None:
         """Writes `history.json` into the model run's directory."""
         history = {
             "model": self._config.model,
@@ -111,6 +111,7 @@ class History(keras.callbacks.Callback):
             "eval_examples": self.eval_examples,
             "train_seconds": self.seconds(),
             "mask_threshold": mask_threshold,
+            "temperature": temperature,
             "epochs": self.epochs,
         }
         with tf.io.gfile.GFile(f"{self._directory}/{record.HISTORY_FILE}", "w") as file:

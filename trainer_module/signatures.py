@@ -47,7 +47,12 @@ class ServingModel(tf.Module):
     """
 
     def __init__(
-        self, model: keras.Model, config: TrainerConfig, transform: tft.TFTransformOutput, mask_threshold: float
+        self,
+        model: keras.Model,
+        config: TrainerConfig,
+        transform: tft.TFTransformOutput,
+        mask_threshold: float,
+        temperature: float,
     ) -> None:
         """Wraps a trained network.
 
@@ -56,6 +61,7 @@ class ServingModel(tf.Module):
             config: the Trainer's config.
             transform: Transform's output.
             mask_threshold: in (0, 1), where the network's own foreground probability splits best.
+            temperature: what the class head's logits are divided by.
         """
         super().__init__()
         self.model = model
@@ -63,6 +69,7 @@ class ServingModel(tf.Module):
         self._feature_spec = transform.raw_feature_spec()
         self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
         self.input_size: int = model.input_shape[1]
+        self._temperature = temperature
         self._config, self._heads = config, config.heads
         # Traced once for all signatures: building the network's graph is most of what an export costs.
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
@@ -138,7 +145,9 @@ class ServingModel(tf.Module):
         """The label's name -> class probabilities float32 [B, C]; `mask` -> logits [B, S, S, 1 or K + 1]."""
         image = preprocessing.normalise_image(pixels)
         outputs = answer(self.model, image, self._config.recipe.serving_mirror)
-        return {name: value if name == record.MASK else tf.nn.softmax(value) for name, value in outputs.items()}
+        if label := self._heads.label:
+            outputs[label.name] = tf.nn.softmax(outputs[label.name] / self._temperature)
+        return outputs
 
     def _named(self, probabilities: tf.Tensor, usable: tf.Tensor) -> dict[str, tf.Tensor]:
         """The class head's part of `serving_default`'s answer."""

@@ -14,7 +14,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import record
-from trainer_module import checkpoint, distribution, inputs, losses, signatures
+from trainer_module import calibration, checkpoint, distribution, inputs, losses, signatures
 from trainer_module.callbacks import History, progress
 from trainer_module.config import TrainerConfig
 from trainer_module.models import build_model
@@ -59,12 +59,15 @@ def run_fn(fn_args: FnArgs) -> None:
                 raise
         with _precision("float32"):  # a server's CPU computes float16 slowly
             serving = rebuilt(model, config.serving)
-        threshold = 0.5
+        serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
+        temperature, threshold = 1.0, 0.5
+        if config.heads.label:
+            temperature = best_temperature(serving, config.heads.label.name, serving_data, config.recipe.serving_mirror)
         if config.heads.mask and len(config.heads.mask.classes) == 1:
-            serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
             threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
-    history.write(serving, threshold)
-    signatures.export(signatures.ServingModel(serving, config, transform, threshold), config, fn_args.serving_model_dir)
+    history.write(serving, threshold, temperature)
+    exported = signatures.ServingModel(serving, config, transform, threshold, temperature)
+    signatures.export(exported, config, fn_args.serving_model_dir)
     kept.remove()
 
 
@@ -102,6 +105,19 @@ def _precision(policy: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def best_temperature(model: keras.Model, label: str, eval_data: tf.data.Dataset, mirror: bool) -> float:
+    """What the class head's logits are divided by, so that `eval_data` is likeliest: see `calibration.temperature`.
+
+    `mirror` as in `signatures.answer`.
+    """
+    logits, classes = [], []
+    for image, targets in eval_data:
+        shares = targets[label].numpy()
+        logits.append(signatures.answer(model, image, mirror)[label].numpy())
+        classes.append(np.where(shares.any(axis=1), shares.argmax(axis=1), record.UNKNOWN_CLASS))
+    return calibration.temperature(np.concatenate(logits), np.concatenate(classes))
 
 
 def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset, mirror: bool) -> float:

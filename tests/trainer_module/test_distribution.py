@@ -56,7 +56,7 @@ def train(devices):
     with strategy.scope():
         model = build_model(config)
         training.fit(model, lambda _: (data, part), config, history)
-    history.write(model, 0.5)
+    history.write(model, 0.5, 1.0)
     replicas = strategy.num_replicas_in_sync
     epochs = json.load(open(folder + "/" + name + "/history.json"))["epochs"]
     plain = build_model(config)

@@ -61,7 +61,7 @@ def train(name, kept):
     keras.utils.set_random_seed(config.seed)
     history = History(config, f"{folder}/{name}", split.examples, split.examples)
     model = training.fit(build_model(config), data, config, history, kept)
-    history.write(model, 0.5)
+    history.write(model, 0.5, 1.0)
     np.savez(f"{folder}/{name}/weights.npz", *model.get_weights())
 
 

@@ -18,6 +18,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from schema import record
 from tests.drawn import SPEC
 from trainer_module import inputs, signatures, trainer
+from trainer_module.calibration import temperature
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model
@@ -154,6 +155,18 @@ def test_the_mask_threshold_is_the_one_with_the_best_f1(records: pathlib.Path) -
         return f1_score(masks[masks >= 0] > 0, 1 / (1 + np.exp(-3.0 * reds[masks >= 0])) > at)
 
     assert f1(threshold) == pytest.approx(max(f1(at) for at in np.linspace(0.2, 0.8, 25)), abs=1e-9)
+
+
+def test_the_exported_models_probabilities_are_those_of_the_fitted_temperature(
+    trained: FnArgs, serialized: list[bytes], records: pathlib.Path
+) -> None:
+    serve = tf.saved_model.load(trained.serving_model_dir).signatures["serving_examples"]
+    examples = list(tf.data.TFRecordDataset(str(records)).as_numpy_iterator())
+    probabilities = serve(examples=tf.constant(examples))["breed"].numpy()
+    classes = np.arange(len(examples)) % 2
+    fitted = _history(trained)["temperature"]
+    assert abs(fitted - 1.0) > 0.01
+    assert temperature(fitted * np.log(probabilities), classes) == pytest.approx(fitted, rel=1e-3)
 
 
 def test_a_mirrored_answer_is_the_mean_of_picture_and_mirror_image() -> None:
