@@ -43,7 +43,7 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
         logging.basicConfig(level=logging.INFO)
         from tfx import v1 as tfx
 
-        from components import serving_folder
+        from components import pusher, serving_folder
         from components.comparison import lineage
         from components.report.publishing import publish
         from pipeline import baseline, beam, history, local, pipeline
@@ -70,8 +70,10 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
         publish(report, str(folder / "report"), seconds, edge)
     metrics = json.loads((folder / "report" / "metrics.json").read_text())
     console.print_results(screen, metrics)
-    served, blessed = serving_folder.newest(serving), metrics["models"][metrics["champion"]]["blessed"]
-    screen.print(f"Pushed model  {served if blessed else f'none: no model is blessed; served is {served}'}")
+    pushed = local.output_uri(dag.metadata_connection_config, executions["Pusher"], "pushed_model")
+    made = json.loads(pathlib.Path(pushed, pusher.DESTINATION_FILE).read_text())
+    served = made["version"] or f"none: {made['refused']}. Served is {serving_folder.newest(serving)}"
+    screen.print(f"Pushed model  {served}")
     screen.print(f"Report        {folder / 'report' / 'index.html'}\nLog           {folder / 'log.txt'}")
     return 0
 

@@ -15,21 +15,27 @@ from tfx import v1 as tfx
 from tfx.components.pusher import executor
 from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, proto_utils
+from tfx.utils import io_utils, json_utils, proto_utils
 
-from components import serving_folder
+from components import contract, serving_folder
 
 progress = logging.getLogger("progress")
 
 DESTINATION_FILE = "destination.json"
-"""In the output: `{"version": PATH or null}`, the version that holds the model."""
+"""In the output: `{"version": PATH, "refused": ""}`, the version that holds the model; null and why there is none."""
+
+ALLOW_CONTRACT_CHANGE = "allow_contract_change"
+"""Key of `custom_config`: whether a model may be pushed that does not answer as the newest version does."""
 
 _PUSH_SECONDS = 86400
 """Longer than any push takes, where several pipelines may push into one folder."""
 
 
 class Executor(executor.Executor):
-    """Pushes unless the newest version is this very model, file by file: the same model is never pushed twice."""
+    """Pushes a blessed model whose contract is the newest version's.
+
+    Unless the newest version is this very model, file by file: the same model is never pushed twice.
+    """
 
     def Do(
         self,
@@ -44,15 +50,32 @@ class Executor(executor.Executor):
         proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
         folder = destination.filesystem.base_directory
         serving_folder.remove_leftovers(folder, older_than=_PUSH_SECONDS)
-        version = None
+        custom_config = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY]) or {}
+        version, refused = None, "no model is blessed"
         if self.CheckBlessing(input_dict):
-            version, new = serving_folder.push(self.GetModelPath(input_dict), folder)
+            model = self.GetModelPath(input_dict)
+            refused = "" if custom_config.get(ALLOW_CONTRACT_CHANGE) else _contract_change(model, folder)
+        if refused:
+            self._MarkNotPushed(pushed)
+        else:
+            version, new = serving_folder.push(model, folder)
             if not new:
                 progress.info("version %s is this very model already", os.path.basename(version))
             self._MarkPushed(pushed, pushed_destination=version, pushed_version=os.path.basename(version))
-        else:
-            self._MarkNotPushed(pushed)
-        io_utils.write_string_file(os.path.join(pushed.uri, DESTINATION_FILE), json.dumps({"version": version}))
+        made = {"version": version, "refused": refused}
+        io_utils.write_string_file(os.path.join(pushed.uri, DESTINATION_FILE), json.dumps(made))
+
+
+def _contract_change(model: str, folder: str) -> str:
+    """Why `model` may not come after the newest version in `folder`; empty if it may."""
+    newest = serving_folder.newest(folder)
+    changes = contract.differences(newest, model) if newest else []
+    if not changes:
+        return ""
+    return (
+        f"the model answers otherwise than version {os.path.basename(str(newest))}: {'; '.join(changes)}. Applications "
+        "may rely on it; --allow-contract-change pushes it all the same"
+    )
 
 
 class Pusher(tfx.components.Pusher):

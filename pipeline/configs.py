@@ -114,6 +114,8 @@ class Config(Checked):
     """What is made of a champion for phones and small machines: TFLite of three kinds, ONNX; none: `--edge` alone."""
     uncached: tuple[Annotated[str, Text(r"\w+", "a component's id, or all")], ...] = ()
     """Components that run anew though nothing changed, such as `Trainer_dcnn`, or `all`."""
+    allow_contract_change: bool = False
+    """Push a model though its inputs, outputs, classes or sizes are not those of the version before."""
     beam: Beam = dataclasses.field(default_factory=Beam)
     cache_mb: CacheMb = 4096
     """A Trainer keeps its decoded pictures in memory up to this many MB; a larger set is cached in a file."""
@@ -133,9 +135,9 @@ class Config(Checked):
         return path if not path or "://" in path else os.path.realpath(os.path.expanduser(path))
 
     def to_json(self) -> str:
-        """The config, for the report: all of it but where and how fresh, which change no figure."""
+        """The config, for the report: all of it but where, how fresh and what is pushed, which change no figure."""
         fields = dataclasses.asdict(self)
-        for name in ("run_dir", "uncached"):
+        for name in ("run_dir", "uncached", "allow_contract_change"):
             del fields[name]
         return json.dumps(fields, sort_keys=True)
 

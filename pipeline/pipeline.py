@@ -17,7 +17,7 @@ from components.datasets.source import Source
 from components.edge.component import Edge
 from components.evaluator import Evaluator
 from components.example_gen.component import ExampleGen
-from components.pusher import Pusher
+from components.pusher import ALLOW_CONTRACT_CHANGE, Pusher
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config, Data
 from schema import dataset_spec, record
@@ -140,6 +140,7 @@ def create_pipeline(
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_dir)
         ),
+        custom_config={ALLOW_CONTRACT_CHANGE: config.allow_contract_change},
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,

@@ -12,6 +12,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils, proto_utils
 
 from components import pusher, serving_folder
+from tests.components.answering import export_answering
 
 
 def _model(folder: pathlib.Path, text: str) -> str:
@@ -135,17 +136,16 @@ def test_in_a_bucket_the_model_itself_comes_last(first: str, monkeypatch: pytest
     assert calls[1][1] == f"{version}/saved_model.pb"
 
 
-@pytest.mark.parametrize("blessed", [True, False])
-def test_the_component_pushes_a_blessed_model_and_says_where(
-    blessed: bool, tmp_path: pathlib.Path, serving: pathlib.Path
-) -> None:
-    _model(tmp_path / "model" / "Format-Serving", "1st")
+def _push(
+    model_folder: pathlib.Path, serving: pathlib.Path, *, blessed: bool = True, allow_contract_change: bool = False
+) -> tuple[standard_artifacts.PushedModel, dict[str, Any]]:
+    """Runs the component on the SavedModel in `model_folder/Format-Serving`: its output, and what it says in it."""
     model, blessing, pushed = (
         standard_artifacts.Model(),
         standard_artifacts.ModelBlessing(),
         standard_artifacts.PushedModel(),
     )
-    model.uri, blessing.uri, pushed.uri = (str(tmp_path / name) for name in ("model", "blessing", "pushed"))
+    model.uri, blessing.uri, pushed.uri = (str(model_folder / name) for name in (".", "blessing", "pushed"))
     blessing.set_int_custom_property("blessed", int(blessed))
     destination = tfx.proto.PushDestination(
         filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(serving))
@@ -153,10 +153,54 @@ def test_the_component_pushes_a_blessed_model_and_says_where(
     pusher.Executor().Do(
         {"model": [model], "model_blessing": [blessing]},
         {"pushed_model": [pushed]},
-        {"push_destination": proto_utils.proto_to_json(destination)},
+        {
+            "push_destination": proto_utils.proto_to_json(destination),
+            "custom_config": json.dumps({pusher.ALLOW_CONTRACT_CHANGE: allow_contract_change}),
+        },
     )
+    return pushed, json.loads(pathlib.Path(pushed.uri, pusher.DESTINATION_FILE).read_text())
+
+
+def test_the_component_pushes_a_blessed_model_and_says_where(tmp_path: pathlib.Path, serving: pathlib.Path) -> None:
+    export_answering(tmp_path / "model" / "Format-Serving")
+    pushed, said = _push(tmp_path / "model", serving)
     version = serving_folder.newest(str(serving))
-    assert json.loads(pathlib.Path(pushed.uri, pusher.DESTINATION_FILE).read_text()) == {"version": version}
-    assert pushed.get_int_custom_property("pushed") == int(blessed)
-    assert (version is not None) == blessed
-    assert pushed.get_string_custom_property("pushed_destination") == (version or "")
+    assert version is not None
+    assert said == {"version": version, "refused": ""}
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("pushed_destination") == version
+
+
+def test_a_model_that_is_not_blessed_is_not_pushed(tmp_path: pathlib.Path, serving: pathlib.Path) -> None:
+    export_answering(tmp_path / "model" / "Format-Serving")
+    pushed, said = _push(tmp_path / "model", serving, blessed=False)
+    assert serving_folder.newest(str(serving)) is None
+    assert said == {"version": None, "refused": "no model is blessed"}
+    assert pushed.get_int_custom_property("pushed") == 0
+
+
+def test_a_model_of_another_contract_is_pushed_only_where_that_is_allowed(
+    tmp_path: pathlib.Path, serving: pathlib.Path
+) -> None:
+    export_answering(tmp_path / "cats" / "Format-Serving", classes=("tabby", "lion"))
+    export_answering(tmp_path / "dogs" / "Format-Serving", classes=("pug", "lion"))
+    _, first = _push(tmp_path / "cats", serving)
+    _, refused = _push(tmp_path / "dogs", serving)
+    assert refused["version"] is None
+    assert refused["refused"] == (
+        f"the model answers otherwise than version {os.path.basename(first['version'])}: classes lost tabby and gained "
+        "pug. Applications may rely on it; --allow-contract-change pushes it all the same"
+    )
+    assert serving_folder.newest(str(serving)) == first["version"]
+    _, allowed = _push(tmp_path / "dogs", serving, allow_contract_change=True)
+    assert serving_folder.newest(str(serving)) == allowed["version"] != first["version"]
+
+
+def test_a_version_of_before_there_was_a_contract_is_of_another_one(
+    tmp_path: pathlib.Path, serving: pathlib.Path, first: str
+) -> None:
+    old, _ = serving_folder.push(first, str(serving))
+    export_answering(tmp_path / "model" / "Format-Serving")
+    _, refused = _push(tmp_path / "model", serving)
+    assert f"version {os.path.basename(old)} has no assets/model.json, as models had before" in refused["refused"]
+    assert _push(tmp_path / "model", serving, allow_contract_change=True)[1]["version"]
