@@ -17,7 +17,7 @@ from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, proto_utils
 
-from components import contract, serving_folder
+from components import contract, served_model, serving_folder
 
 progress = logging.getLogger("progress")
 
@@ -32,7 +32,7 @@ _PUSH_SECONDS = 86400
 
 
 class Executor(executor.Executor):
-    """Pushes a blessed model whose contract is the newest version's.
+    """Pushes a blessed model whose contract is the newest version's, once it has answered in a process of its own.
 
     Unless the newest version is this very model, file by file: the same model is never pushed twice.
     """
@@ -58,7 +58,7 @@ class Executor(executor.Executor):
         if refused:
             self._MarkNotPushed(pushed)
         else:
-            version, new = serving_folder.push(model, folder)
+            version, new = serving_folder.push(model, folder, served_model.check)
             if not new:
                 progress.info("version %s is this very model already", os.path.basename(version))
             self._MarkPushed(pushed, pushed_destination=version, pushed_version=os.path.basename(version))

@@ -7,6 +7,7 @@ import os
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
@@ -29,13 +30,15 @@ def newest(folder: str) -> str | None:
     return next((path for path in map(numbers.get, sorted(numbers, reverse=True)) if path and _is_model(path)), None)
 
 
-def push(model: str, folder: str) -> tuple[str, bool]:
+def push(model: str, folder: str, check: Callable[[str], None] = lambda _: None) -> tuple[str, bool]:
     """Makes the SavedModel `model` the newest version in `folder`, which it may be already.
 
     Args:
         model: the SavedModel's folder.
         folder: a local path, where the version appears whole by a rename; or gs:// and the like, where nothing renames
             at once: there `saved_model.pb` comes last, without which no server takes a version for one.
+        check: is given the folder of the copy, or of the model where nothing renames, before a server can see the
+            version; what it raises leaves none.
 
     Returns:
         The version's path, and whether it is a new one.
@@ -50,9 +53,10 @@ def push(model: str, folder: str) -> tuple[str, bool]:
         return numbers[last], False
     version = os.path.join(folder, str(max(int(time.time()), last + 1)))
     if "://" in folder:
+        check(model)
         _copy_model_last(model, version)
     else:
-        _copy_then_rename(model, version)
+        _copy_then_rename(model, version, check)
     return version, True
 
 
@@ -69,10 +73,11 @@ def remove_leftovers(folder: str, older_than: float = 0) -> None:
             fileio.rmtree(os.path.join(folder, name))
 
 
-def _copy_then_rename(model: str, version: str) -> None:
+def _copy_then_rename(model: str, version: str, check: Callable[[str], None]) -> None:
     incoming = os.path.join(os.path.dirname(version), f".incoming-{int(time.time())}-{uuid.uuid4().hex}")
     try:
         io_utils.copy_dir(model, incoming)
+        check(incoming)
         # Written before it is named: otherwise a power cut may leave the name and lose the content.
         for path in [*_files(incoming).values(), *(place for place, _, _ in os.walk(incoming))]:
             _sync(path)

@@ -81,6 +81,20 @@ def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fil
     return _without_tuner(pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2))
 
 
+def sample_pictures(split: Split, config: TrainerConfig, image_size: int, most: int) -> tf.data.Dataset:
+    """Batches of pictures float32 [B, S, S, 3] alone, as `eval_dataset` gives them: up to `most`, evenly spread."""
+    features = record.parsing_spec(record.IMAGE, spec=config.spec)
+
+    def decode(serialized: tf.Tensor) -> tf.Tensor:
+        example = tf.io.parse_single_example(serialized, features)
+        image = preprocessing.decode_image(example[record.IMAGE], image_size)
+        return preprocessing.normalise_image(preprocessing.resize_image(image, config.recipe.input_size))
+
+    every = -(-split.examples // most)
+    pictures = _records(split.files).shard(every, 0).map(decode, tf.data.AUTOTUNE)
+    return _without_tuner(pictures.batch(config.recipe.batch_size).prefetch(2))
+
+
 def pass_over(train_data: tf.data.Dataset, iterations: int) -> None:
     """Leaves `train_data` as so many iterations over it would, without reading a record.
 

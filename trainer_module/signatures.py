@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from schema import record
-from trainer_module import photos, preprocessing
+from trainer_module import photos, preprocessing, warmup
 from trainer_module.config import TrainerConfig
+from trainer_module.likeness import FEATURES, Likeness
 
 CONTRACT_VERSION = 1
 MODEL_FILE = "model.json"
@@ -30,14 +31,24 @@ _PNG_COMPRESSION = 1
 """A mask is a sixth smaller at zlib's usual level, and takes five times as long."""
 
 
+class Judgement(NamedTuple):
+    """How far a network's answers may be believed."""
+
+    temperature: float
+    """What the class head's logits are divided by."""
+    likeness: Likeness
+    """What the training data is like."""
+
+
 class ServingModel(tf.Module):
     """What is exported: four signatures over one network.
 
     B photos, C classes of the label that the model names, S the side of the network's picture, T of Transform's.
 
     - `serving_default`: encoded photos `image_bytes`, string [B], to an answer for people: see there.
-    - `serving_pixels`: `pixels` uint8 [B, S, S, 3], upright RGB, to `probabilities` float32 [B, C] and `mask` float32
-      [B, S, S, 1], the probability of the one foreground class, or [B, S, S, K + 1] of background and K classes.
+    - `serving_pixels`: `pixels` uint8 [B, S, S, 3], upright RGB, to `probabilities` float32 [B, C], `known`
+      float32 [B] and `mask` float32 [B, S, S, 1], the probability of the one foreground class, or [B, S, S, K + 1] of
+      background and K classes.
     - `serving_examples`: serialized records `examples`, string [B], of which only `image` is read, to the label's name
       -> class probabilities float32 [B, C], and `mask` as above but [B, T, T, …]. For TFMA and trusted batches.
     - `transform_features`: what TFMA compares with: each label int64 [B], -1 unknown, and `mask` float32 [B, T, T, 1]
@@ -52,16 +63,16 @@ class ServingModel(tf.Module):
         config: TrainerConfig,
         transform: tft.TFTransformOutput,
         mask_threshold: float,
-        temperature: float,
+        judgement: Judgement,
     ) -> None:
         """Wraps a trained network.
 
         Args:
-            model: the network of `config.serving`.
+            model: the network of `config.serving`, built with features.
             config: the Trainer's config.
             transform: Transform's output.
             mask_threshold: in (0, 1), where the network's own foreground probability splits best.
-            temperature: what the class head's logits are divided by.
+            judgement: how far its answers may be believed.
         """
         super().__init__()
         self.model = model
@@ -69,7 +80,7 @@ class ServingModel(tf.Module):
         self._feature_spec = transform.raw_feature_spec()
         self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
         self.input_size: int = model.input_shape[1]
-        self._temperature = temperature
+        self._judgement = judgement
         self._config, self._heads = config, config.heads
         # Traced once for all signatures: building the network's graph is most of what an export costs.
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
@@ -85,13 +96,14 @@ class ServingModel(tf.Module):
             With a class head `probabilities` float32 [B, C]; the `classes` of the min(5, C) highest, string, and their
             `scores`, float32; and for each coarser label its name -> the most probable class, string [B], and
             `NAME_score` float32 [B]. With a mask head `mask_bytes` string [B], a PNG of the photo's own size: of one
-            foreground class its probability times 255, of several the index of the most probable class. `error` string
-            [B], empty, or a sentence that says why this photo got no answer: then all else is 0 and empty.
+            foreground class its probability times 255, of several the index of the most probable class. `known` float32
+            [B] in [0, 1], how much a photo looks like the training data: 0.5 and more has 95 % of split eval. `error`
+            string [B], empty, or a sentence that says why this photo got no answer: then all else is 0 and empty.
         """
         found = photos.decode_photos(image_bytes, self._image_size, self.input_size)
-        outputs = self._network(found.pixels)
+        outputs, known = self._network(found.pixels)
         usable = found.errors == ""
-        answers = {"error": found.errors}
+        answers = {"error": found.errors, "known": tf.where(usable, known, 0.0)}
         if self._heads.label:
             answers |= self._named(tf.where(usable[:, None], outputs[self._heads.label.name], 0.0), usable)
         if self._heads.mask:
@@ -110,15 +122,15 @@ class ServingModel(tf.Module):
             raw[record.IMAGE],
             fn_output_signature=tf.TensorSpec([self._image_size, self._image_size, 3], tf.uint8),
         )
-        outputs = self._network(preprocessing.resize_image(pixels, self.input_size))
+        outputs, _ = self._network(preprocessing.resize_image(pixels, self.input_size))
         if record.MASK in outputs:
             logits = tf.image.resize(outputs[record.MASK], [self._image_size, self._image_size])
             outputs[record.MASK] = self._mask_probabilities(logits)
         return outputs
 
     def serving_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = self._network(pixels)
-        answers = {}
+        outputs, known = self._network(pixels)
+        answers = {"known": known}
         if self._heads.label:
             answers["probabilities"] = outputs[self._heads.label.name]
         if self._heads.mask:
@@ -141,13 +153,13 @@ class ServingModel(tf.Module):
             "transform_features": self.transform_features.get_concrete_function(),
         }
 
-    def _answer(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The label's name -> class probabilities float32 [B, C]; `mask` -> logits [B, S, S, 1 or K + 1]."""
+    def _answer(self, pixels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """The label's name -> class probabilities float32 [B, C], `mask` -> logits [B, S, S, 1 or K + 1]; `known`."""
         image = preprocessing.normalise_image(pixels)
         outputs = answer(self.model, image, self._config.recipe.serving_mirror)
         if label := self._heads.label:
-            outputs[label.name] = tf.nn.softmax(outputs[label.name] / self._temperature)
-        return outputs
+            outputs[label.name] = tf.nn.softmax(outputs[label.name] / self._judgement.temperature)
+        return outputs, self._judgement.likeness.known(outputs.pop(FEATURES))
 
     def _named(self, probabilities: tf.Tensor, usable: tf.Tensor) -> dict[str, tf.Tensor]:
         """The class head's part of `serving_default`'s answer."""
@@ -181,7 +193,8 @@ def answer(model: keras.Model, image: tf.Tensor, mirror: bool) -> dict[str, tf.T
 
     Returns:
         The label's name -> logits float32 [B, C], of mirrored answers those of the mean probabilities; `mask` -> logits
-        float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of mirrored answers their mean.
+        float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of mirrored answers their mean; `FEATURES` of the
+        picture itself, if the network has them.
     """
     outputs = model(image, training=False)
     if not mirror:
@@ -189,7 +202,9 @@ def answer(model: keras.Model, image: tf.Tensor, mirror: bool) -> dict[str, tf.T
     mirrored = model(tf.reverse(image, [2]), training=False)
     means = {}
     for name, logits in outputs.items():
-        if name == record.MASK:
+        if name == FEATURES:
+            means[name] = logits  # a mirror image is like the same data
+        elif name == record.MASK:
             means[name] = (logits + tf.reverse(mirrored[name], [2])) / 2.0
         else:
             one, other = tf.nn.log_softmax(logits), tf.nn.log_softmax(mirrored[name])
@@ -224,10 +239,11 @@ def model_description(config: TrainerConfig, input_size: int) -> dict[str, Any]:
 
 
 def export(module: ServingModel, config: TrainerConfig, directory: str) -> None:
-    """Writes the SavedModel, with `model.json` among its assets, into `directory`."""
+    """Writes the SavedModel, with `model.json` among its assets and warm-up requests beside them, into `directory`."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, MODEL_FILE)
         with open(path, "w", encoding="utf-8") as file:
             json.dump(model_description(config, module.input_size), file, indent=1, ensure_ascii=False)
         module.description = tf.saved_model.Asset(path)
         tf.saved_model.save(module, directory, signatures=module.signatures())
+    warmup.write(directory)

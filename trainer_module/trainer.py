@@ -14,13 +14,15 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import record
-from trainer_module import calibration, checkpoint, distribution, inputs, losses, signatures
+from trainer_module import calibration, checkpoint, distribution, inputs, likeness, losses, signatures
 from trainer_module.callbacks import History, progress
 from trainer_module.config import TrainerConfig
 from trainer_module.models import build_model
 from trainer_module.training import Data, fit, rebuilt
 
 _THRESHOLDS = np.linspace(0.2, 0.8, 25)
+_LIKENESS_PICTURES = 2_000
+"""So many training pictures tell what they are like."""
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -58,15 +60,15 @@ def run_fn(fn_args: FnArgs) -> None:
                 history.say_interrupted(kept.epochs)
                 raise
         with _precision("float32"):  # a server's CPU computes float16 slowly
-            serving = rebuilt(model, config.serving)
+            serving = rebuilt(model, config.serving, with_features=True)
         serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
-        temperature, threshold = 1.0, 0.5
-        if config.heads.label:
-            temperature = best_temperature(serving, config.heads.label.name, serving_data, config.recipe.serving_mirror)
+        pictures = inputs.sample_pictures(train, config.serving, image_size, _LIKENESS_PICTURES)
+        judgement = judge(serving, config, pictures, serving_data)
+        threshold = 0.5
         if config.heads.mask and len(config.heads.mask.classes) == 1:
             threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
-    history.write(serving, threshold, temperature)
-    exported = signatures.ServingModel(serving, config, transform, threshold, temperature)
+    history.write(serving, threshold, judgement.temperature)
+    exported = signatures.ServingModel(serving, config, transform, threshold, judgement)
     signatures.export(exported, config, fn_args.serving_model_dir)
     kept.remove()
 
@@ -107,17 +109,32 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def best_temperature(model: keras.Model, label: str, eval_data: tf.data.Dataset, mirror: bool) -> float:
-    """What the class head's logits are divided by, so that `eval_data` is likeliest: see `calibration.temperature`.
+def judge(
+    model: keras.Model, config: TrainerConfig, pictures: tf.data.Dataset, eval_data: tf.data.Dataset
+) -> signatures.Judgement:
+    """How far the answers of `model`, built with features, may be believed.
 
-    `mirror` as in `signatures.answer`.
+    Args:
+        model: the network of `config.serving`.
+        config: the Trainer's config.
+        pictures: batches of training pictures float32 [B, S, S, 3].
+        eval_data: batches (image, targets) of split eval.
     """
-    logits, classes = [], []
+    label = config.heads.label.name if config.heads.label else ""
+    features_of = tf.function(lambda image: model(image, training=False)[likeness.FEATURES], reduce_retracing=True)
+    of_train = np.concatenate([features_of(image).numpy() for image in pictures])
+    features, logits, classes = [], [], []
     for image, targets in eval_data:
-        shares = targets[label].numpy()
-        logits.append(signatures.answer(model, image, mirror)[label].numpy())
-        classes.append(np.where(shares.any(axis=1), shares.argmax(axis=1), record.UNKNOWN_CLASS))
-    return calibration.temperature(np.concatenate(logits), np.concatenate(classes))
+        answer = signatures.answer(model, image, config.recipe.serving_mirror)
+        features.append(answer[likeness.FEATURES].numpy())
+        if label:
+            shares = targets[label].numpy()
+            logits.append(answer[label].numpy())
+            classes.append(np.where(shares.any(axis=1), shares.argmax(axis=1), record.UNKNOWN_CLASS))
+    fitted = likeness.Likeness.fit(of_train, np.concatenate(features))
+    return signatures.Judgement(
+        calibration.temperature(np.concatenate(logits), np.concatenate(classes)) if label else 1.0, fitted
+    )
 
 
 def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset, mirror: bool) -> float:

@@ -159,9 +159,9 @@ class _Training:
         )
 
 
-def rebuilt(model: keras.Model, config: TrainerConfig) -> keras.Model:
-    """The network of `config`, at its size, with the weights of `model`."""
-    other = build_model(dataclasses.replace(config, weights="none"))
+def rebuilt(model: keras.Model, config: TrainerConfig, with_features: bool = False) -> keras.Model:
+    """The network of `config`, at its size, with the weights of `model`; `with_features` as in `build_model`."""
+    other = build_model(dataclasses.replace(config, weights="none"), with_features)
     other.set_weights(model.get_weights())
     return other
 

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from trainer_module import warmup
+
 
 class _Answering(tf.Module):
-    def __init__(self, classes: Sequence[str], coarser: str, size: int, description: str) -> None:
+    def __init__(self, classes: Sequence[str], coarser: str, size: int, description: str, refuses: int) -> None:
         super().__init__()
         self.description = tf.saved_model.Asset(description)
         self._classes, self._coarser, self._size = tuple(classes), coarser, size
+        self._refused = refuses
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def photos(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -22,7 +25,7 @@ class _Answering(tf.Module):
         if self._coarser:
             answers[self._coarser] = tf.fill([tf.size(image_bytes)], "all")
         readable = tf.map_fn(
-            lambda photo: tf.strings.length(photo) > len("no photo"), image_bytes, fn_output_signature=tf.bool
+            lambda photo: tf.strings.length(photo) > self._refused, image_bytes, fn_output_signature=tf.bool
         )
         answers["error"] = tf.where(readable, "", "the photo cannot be decoded")
         return answers
@@ -36,9 +39,13 @@ class _Answering(tf.Module):
 
 
 def export_answering(
-    folder: pathlib.Path, classes: Sequence[str] = ("disc", "square"), coarser: str = "", size: int = 32
+    folder: pathlib.Path,
+    classes: Sequence[str] = ("disc", "square"),
+    coarser: str = "",
+    size: int = 32,
+    refuses: int = len("no photo"),
 ) -> str:
-    """Exports one into `folder`, which is returned."""
+    """Exports one into `folder`, which is returned; it has no answer for so few bytes as `refuses`."""
     described = {
         "title": str(folder),
         "label": "kind",
@@ -51,8 +58,9 @@ def export_answering(
     path = folder.parent / "model.json"
     folder.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(described))
-    model = _Answering(classes, coarser, size, str(path))
+    model = _Answering(classes, coarser, size, str(path), refuses)
     pixels = tf.function(model.pixels, input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8, name="pixels")])
     signatures = {"serving_default": model.photos, "serving_pixels": pixels.get_concrete_function()}
     tf.saved_model.save(model, str(folder), signatures=signatures)
+    warmup.write(str(folder))
     return str(folder)

@@ -136,6 +136,17 @@ def test_in_a_bucket_the_model_itself_comes_last(first: str, monkeypatch: pytest
     assert calls[1][1] == f"{version}/saved_model.pb"
 
 
+def test_a_check_sees_the_whole_copy_before_a_server_can(first: str, serving: pathlib.Path) -> None:
+    seen = []
+
+    def check(folder: str) -> None:
+        seen.append(_text(folder))
+        assert serving_folder.newest(str(serving)) is None
+
+    serving_folder.push(first, str(serving), check)
+    assert seen == ["1st"]
+
+
 def _push(
     model_folder: pathlib.Path, serving: pathlib.Path, *, blessed: bool = True, allow_contract_change: bool = False
 ) -> tuple[standard_artifacts.PushedModel, dict[str, Any]]:
@@ -179,6 +190,13 @@ def test_a_model_that_is_not_blessed_is_not_pushed(tmp_path: pathlib.Path, servi
     assert pushed.get_int_custom_property("pushed") == 0
 
 
+@pytest.fixture
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are pushed without a process that asks them, which takes its seconds."""
+    monkeypatch.setattr(pusher.served_model, "check", lambda _: None)
+
+
+@pytest.mark.usefixtures("unasked")
 def test_a_model_of_another_contract_is_pushed_only_where_that_is_allowed(
     tmp_path: pathlib.Path, serving: pathlib.Path
 ) -> None:
@@ -196,6 +214,7 @@ def test_a_model_of_another_contract_is_pushed_only_where_that_is_allowed(
     assert serving_folder.newest(str(serving)) == allowed["version"] != first["version"]
 
 
+@pytest.mark.usefixtures("unasked")
 def test_a_version_of_before_there_was_a_contract_is_of_another_one(
     tmp_path: pathlib.Path, serving: pathlib.Path, first: str
 ) -> None:
@@ -204,3 +223,27 @@ def test_a_version_of_before_there_was_a_contract_is_of_another_one(
     _, refused = _push(tmp_path / "model", serving)
     assert f"version {os.path.basename(old)} has no assets/model.json, as models had before" in refused["refused"]
     assert _push(tmp_path / "model", serving, allow_contract_change=True)[1]["version"]
+
+
+@pytest.mark.parametrize(
+    ("refuses", "said"),
+    [
+        (0, r"photo 8 of a warm-up request, b'no p' .*: it is none, and there is no `error`"),
+        (100_000, r"photo \d of a warm-up request, .*: the photo cannot be decoded"),
+    ],
+)
+def test_a_model_that_does_not_answer_as_it_should_never_appears(
+    refuses: int, said: str, tmp_path: pathlib.Path, serving: pathlib.Path
+) -> None:
+    export_answering(tmp_path / "model" / "Format-Serving", refuses=refuses)
+    with pytest.raises(ValueError, match=f"is not pushed, since it does not answer as it should: {said}"):
+        _push(tmp_path / "model", serving)
+    assert list(serving.iterdir()) == []
+
+
+def test_a_model_that_does_not_load_never_appears(tmp_path: pathlib.Path, serving: pathlib.Path) -> None:
+    export_answering(tmp_path / "model" / "Format-Serving")
+    (tmp_path / "model" / "Format-Serving" / "variables" / "variables.index").unlink()
+    with pytest.raises(ValueError, match="is not pushed, since it does not answer as it should"):
+        _push(tmp_path / "model", serving)
+    assert list(serving.iterdir()) == []

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import IMAGE_SIZE, train
+from PIL import Image
+from tensorflow_serving.apis import prediction_log_pb2
 from test_photos import PHOTOS, drawn, encoded
 from tfx.components.trainer.fn_args_utils import FnArgs
 
@@ -52,6 +54,13 @@ def test_a_photo_gets_names_and_a_mask_of_its_own_size(model: tf.Module) -> None
     assert [read_mask(png).shape for png in answer["mask_bytes"]] == [(50, 90), (130, 20)]
 
 
+def test_the_photos_of_split_eval_are_known_and_noise_is_not(model: tf.Module, records: pathlib.Path) -> None:
+    of_data = ask(model, *photos_of(list(tf.data.TFRecordDataset(str(records)).as_numpy_iterator())))["known"]
+    assert np.mean(of_data >= 0.5) >= 0.9
+    noise = np.random.default_rng(0).integers(0, 256, (72, 80, 3)).astype(np.uint8)
+    assert ask(model, encoded(Image.fromarray(noise), "PNG"))["known"] < 0.5
+
+
 def test_a_coarser_label_has_the_summed_probabilities_of_its_classes(model: tf.Module) -> None:
     answer = ask(model, PHOTOS["JPEG"], PHOTOS["GIF"])
     summed = np.stack(
@@ -71,6 +80,7 @@ def test_photos_pixels_and_records_get_the_same_answer(model: tf.Module, seriali
     by_record = model.signatures["serving_examples"](examples=tf.constant(serialized))
     np.testing.assert_allclose(by_photo["probabilities"], by_record["breed"], atol=1e-5)
     np.testing.assert_allclose(by_photo["probabilities"], by_pixels["probabilities"], atol=1e-5)
+    np.testing.assert_allclose(by_photo["known"], by_pixels["known"], atol=1e-4)
     assert by_record["mask"].shape == (4, IMAGE_SIZE, IMAGE_SIZE, 1)
     np.testing.assert_allclose(by_record["mask"], by_pixels["mask"], atol=1e-5)
     # The photos are larger than the network's picture: what is between its pixels differs.
@@ -161,7 +171,7 @@ def test_the_saved_model_answers_in_a_process_without_our_code(trained: FnArgs, 
         cwd="/",
     )
     assert result.stdout.splitlines() == [
-        "classes error mask_bytes probabilities scores species species_score",
+        "classes error known mask_bytes probabilities scores species species_score",
         "breed mask",
         "breed mask species",
     ]
@@ -170,8 +180,8 @@ def test_the_saved_model_answers_in_a_process_without_our_code(trained: FnArgs, 
 @pytest.mark.parametrize(
     ("task", "outputs"),
     [
-        ("classification", {"probabilities", "classes", "scores", "error"}),
-        ("segmentation", {"mask_bytes", "error"}),
+        ("classification", {"probabilities", "classes", "scores", "known", "error"}),
+        ("segmentation", {"mask_bytes", "known", "error"}),
     ],
 )
 def test_one_head_alone_is_trained_and_exported(
@@ -182,3 +192,16 @@ def test_one_head_alone_is_trained_and_exported(
     assert set(answer) == outputs
     if task == "classification":
         assert set(answer["classes"][0].tolist()) == {name.encode() for name in SPECIES}, "there are no five"
+
+
+def test_warm_up_requests_hold_a_photo_of_every_kind_that_the_model_answers(trained: FnArgs, model: tf.Module) -> None:
+    path = pathlib.Path(trained.serving_model_dir, "assets.extra", "tf_serving_warmup_requests")
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(serialized).predict_log.request
+        for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    ]
+    assert {request.model_spec.signature_name for request in logs} == {"serving_default"}
+    for request in logs:
+        photos = tf.make_ndarray(request.inputs["image_bytes"]).tolist()
+        errors = ask(model, *photos)["error"].tolist()
+        assert [bool(error) for error in errors] == [photo == b"no photo" for photo in photos]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import keras
 
 from schema import record
-from trainer_module import networks
+from trainer_module import likeness, networks
 from trainer_module.config import TrainerConfig
 from trainer_module.models import heads
 
 
-def build_model(config: TrainerConfig) -> keras.Model:
+def build_model(config: TrainerConfig, with_features: bool = False) -> keras.Model:
     """Builds the network that `config` describes.
+
+    Args:
+        config: network, heads, size and weights.
+        with_features: adds the output `likeness.FEATURES`, the means of the two deepest feature maps; the weights stay
+            the same.
 
     Returns:
         A model from image float32 [B, S, S, 3] in [-1, 1] to a dict of logits: the label's name -> float32
@@ -36,6 +41,9 @@ def build_model(config: TrainerConfig) -> keras.Model:
         outputs[label.name] = heads.class_logits(
             features[-1], outputs.get(record.MASK), len(label.classes), recipe.dropout, label.name
         )
+    if with_features:
+        means = [keras.layers.GlobalAveragePooling2D()(of_stage) for of_stage in features[-2:]]
+        outputs[likeness.FEATURES] = keras.layers.Concatenate(name=likeness.FEATURES)(means)
     return keras.Model(image, outputs, name=config.model)
 
 

@@ -20,6 +20,7 @@ from pipeline import configs
 from pipeline.evaluation import eval_config
 from schema import dataset_spec, record
 from tests.drawn import BREEDS, MODELS, SPECIES
+from trainer_module import photos, warmup
 
 SIDE = 32
 GREY = 128.0
@@ -94,7 +95,30 @@ class ColourModel(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         encoded = tf.io.parse_example(examples, {record.IMAGE: tf.io.FixedLenFeature([], tf.string)})[record.IMAGE]
-        apart = (self._images(encoded) - GREY) * self._weights
+        return self._answer(self._images(encoded))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def serve_photos(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = photos.decode_photos(image_bytes, SIDE, SIDE)
+        images = tf.cast(found.pixels, tf.float32)
+        outputs = self._answer(images)
+        corners = tf.stack([images[:, row, column] for row in (0, -1) for column in (0, -1)], axis=1)
+        answers = {
+            "error": found.errors,
+            # What stands on grey is one of its photos.
+            "known": tf.exp(-tf.reduce_mean(tf.abs(corners - GREY), [1, 2]) / 40.0),
+        }
+        if self._label in outputs:
+            answers["probabilities"] = outputs[self._label]
+            named = tf.argmax(outputs[self._label], axis=1)[:, None]
+            answers["classes"] = tf.gather(tf.constant(SPEC.label(self._label).classes), named)
+        if record.MASK in outputs:
+            levels = tf.cast(outputs[record.MASK] * 255.0, tf.uint8)
+            answers["mask_bytes"] = tf.map_fn(tf.io.encode_png, levels, fn_output_signature=tf.string)
+        return answers
+
+    def _answer(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        apart = (images - GREY) * self._weights
         distance_bhw1 = tf.sqrt(tf.reduce_sum(apart**2, -1, keepdims=True))
         mask = tf.sigmoid((distance_bhw1 - 70.0) / 20.0)
         outputs = {record.MASK: mask}
@@ -127,8 +151,23 @@ class ColourModel(tf.Module):
         }
 
     def export(self, folder: Path) -> str:
-        signatures = {"serving_examples": self.serve, "transform_features": self.transform}
+        signatures = {
+            "serving_default": self.serve_photos,
+            "serving_examples": self.serve,
+            "transform_features": self.transform,
+        }
+        with_label, with_mask = self._task != "segmentation", self._task != "classification"
+        described = {
+            "label": self._label if with_label else None,
+            "classes": SPEC.label(self._label).classes if with_label else [],
+            "mask": {"classes": ["pet"]} if with_mask else None,
+        }
+        folder.parent.mkdir(parents=True)
+        path = folder.with_name("model.json")
+        path.write_text(json.dumps(described))
+        self.description = tf.saved_model.Asset(str(path))
         tf.saved_model.save(self, str(folder), signatures=signatures)
+        warmup.write(str(folder))
         return str(folder)
 
 
