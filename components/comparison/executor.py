@@ -17,6 +17,7 @@ from tfx.utils import io_utils, path_utils
 
 from components.comparison import comparison
 from components.example_gen import summary
+from components.report.card import CARD_FILE
 from schema.dataset_spec import DatasetSpec
 from schema.record import HISTORY_FILE
 
@@ -70,12 +71,15 @@ class Executor(base_executor.BaseExecutor):
         inputs = read_inputs(input_dict, exec_properties)
         with tempfile.TemporaryDirectory() as folder:
             compared = comparison.compare(inputs, folder)
-            io_utils.copy_dir(folder, artifact_utils.get_single_uri(output_dict["report"]))
+            report = artifact_utils.get_single_uri(output_dict["report"])
+            io_utils.copy_dir(folder, report)
 
         name, decision = compared.champion, compared.decision
         source = artifact_utils.get_single_instance(input_dict[f"{name}_model"])
         champion = artifact_utils.get_single_instance(output_dict["champion"])
-        io_utils.copy_dir(inputs.models[name].saved_model, path_utils.serving_model_path(champion.uri))
+        model = path_utils.serving_model_path(champion.uri)
+        io_utils.copy_dir(inputs.models[name].saved_model, model)
+        io_utils.copy_file(os.path.join(report, CARD_FILE), os.path.join(model, "assets.extra", CARD_FILE))
         champion.set_string_custom_property("model", name)
         _write_blessing(artifact_utils.get_single_instance(output_dict["blessing"]), source, decision.blessed)
         if decision.blessed:

@@ -16,12 +16,11 @@ import markupsafe
 from components.comparison.results import Comparison, ModelResult
 from components.edge.results import Edge
 from components.metrics.results import OVERALL, Interval
-from components.report import figures, pictures
+from components.report import card, figures, pictures
+from components.report.wording import DASH, bounds, duration, megabytes, percent, readable
 
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "index.html"
-DASH = "\N{EN DASH}"
-"""Between the ends of an interval, and for a figure that there is not."""
 
 
 class Cell(NamedTuple):
@@ -53,9 +52,11 @@ class Measure(NamedTuple):
 
 
 def write(compared: Comparison, folder: str) -> str:
-    """Writes `metrics.json` and `index.html` beside the pictures in `folder`; returns the page's path."""
+    """Writes `metrics.json`, the model card and the page beside the pictures in `folder`; returns the page's path."""
     with open(os.path.join(folder, METRICS_FILE), "w", encoding="utf-8") as file:
         file.write(compared.to_json())
+    with open(os.path.join(folder, card.CARD_FILE), "w", encoding="utf-8") as file:
+        file.write(card.markdown(compared))
     path = os.path.join(folder, PAGE_FILE)
     with open(path, "w", encoding="utf-8") as file:
         file.write(_draw(compared, folder))
@@ -85,7 +86,7 @@ def _draw(compared: Comparison, folder: str) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        bounds=_bounds, percent=percent, duration=duration, megabytes=megabytes, readable=readable
+        bounds=bounds, percent=percent, duration=duration, megabytes=megabytes, readable=readable
     )
     return environment.get_template("page.html.j2").render(
         compared=compared,
@@ -96,6 +97,7 @@ def _draw(compared: Comparison, folder: str) -> str:
         names=list(compared.models),
         overall={name: model.metrics[OVERALL] for name, model in compared.models.items()},
         headline=headline(compared),
+        card=card.sections(compared),
         class_rows=class_rows(compared),
         slice_rows=slice_rows(compared),
         data_rows=data_rows(compared),
@@ -114,37 +116,8 @@ def inline(path: str) -> markupsafe.Markup:
     return markupsafe.Markup(f"data:{mimetypes.guess_type(path)[0]};base64,{content}")
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """`93.4` of 0.934."""
-    return DASH if value is None else f"{100 * value:.{digits}f}"
-
-
-def duration(seconds: float) -> str:
-    """`1 h 02 min`, `3 min 20 s` or `4.2 s`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def megabytes(size: float) -> str:
-    return f"{size / 1e6:.1f}"
-
-
-def readable(name: str) -> str:
-    """`great pyrenees` of `great_pyrenees`."""
-    return name.replace("_", " ")
-
-
-def _bounds(figure: Interval, show: Callable[[float], str] = percent) -> str:
-    """The interval, cut at what a share can be: the jackknife's is symmetric, so it can reach beyond 0 and 1."""
-    if figure.lower is None or figure.upper is None:
-        return ""
-    return f"{show(max(figure.lower, 0.0))}{DASH}{show(min(figure.upper, 1.0) if show is percent else figure.upper)}"
-
-
 def _interval(figure: Interval) -> Cell:
-    return Cell(percent(figure.value), _bounds(figure), sort=figure.value)
+    return Cell(percent(figure.value), bounds(figure), sort=figure.value)
 
 
 def _of_class(name: str) -> Callable[[ModelResult], Interval | float | None]:
@@ -191,8 +164,8 @@ def headline(compared: Comparison) -> list[Row]:
         best = measure.best(known) if measure.best and len(set(shown)) > 1 else None
         cells = []
         for figure, value, text in zip(found, values, shown, strict=True):
-            bounds = _bounds(figure, measure.show) if isinstance(figure, Interval) else ""
-            cells.append(Cell(text, bounds, value is not None and value == best))
+            interval = bounds(figure, measure.show) if isinstance(figure, Interval) else ""
+            cells.append(Cell(text, interval, value is not None and value == best))
         rows.append(Row(measure.name, cells, measure.unit))
     return rows
 

@@ -92,6 +92,11 @@ def test_the_blessed_champion_is_pushed_and_serves(run, blessed_run):
     assert answer["breed"].shape == (1, len(BREEDS))
 
 
+def test_its_model_card_goes_along(blessed_run):
+    [card] = (blessed_run / "serving").glob("*/assets.extra/model_card.md")
+    assert card.read_text() == (output(blessed_run, "report") / "model_card.md").read_text()
+
+
 def test_without_a_blessing_nothing_is_pushed_and_the_run_ends_in_order(run, tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="progress"):
         run_pipeline(run, tmp_path, blessed=0)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from components.report.page import DASH
+from components.report.wording import DASH
 from tests.drawn import MODELS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed: pip install selenium")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SECTIONS = ("summary", "training", "confusion", "classes", "pixels", "gallery", "slices", "data", "run")
+SECTIONS = ("summary", "training", "confusion", "classes", "pixels", "gallery", "slices", "data", "card", "run")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,39 @@
+"""How the report and the model card write figures and names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from components.metrics.results import Interval
+
+DASH = "\N{EN DASH}"
+"""Between the ends of an interval, and for a figure that there is not."""
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """`93.4` of 0.934."""
+    return DASH if value is None else f"{100 * value:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """`1 h 02 min`, `3 min 20 s` or `4.2 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def megabytes(size: float) -> str:
+    return f"{size / 1e6:.1f}"
+
+
+def readable(name: str) -> str:
+    """`great pyrenees` of `great_pyrenees`."""
+    return name.replace("_", " ")
+
+
+def bounds(figure: Interval, show: Callable[[float], str] = percent) -> str:
+    """The interval, cut at what a share can be: the jackknife's is symmetric, so it can reach beyond 0 and 1."""
+    if figure.lower is None or figure.upper is None:
+        return ""
+    return f"{show(max(figure.lower, 0.0))}{DASH}{show(min(figure.upper, 1.0) if show is percent else figure.upper)}"

@@ -1,0 +1,117 @@
+"""The model card: Markdown beside the model, and a section of the report."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from components.comparison.results import Comparison
+from components.report import card
+
+
+@pytest.fixture(scope="module")
+def compared(report_dir):
+    return Comparison.from_json((report_dir / "metrics.json").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def text(report_dir):
+    return (report_dir / card.CARD_FILE).read_text(encoding="utf-8")
+
+
+def _section(compared, title):
+    return next(part for part in card.sections(compared) if part.title == title)
+
+
+def test_it_has_every_part(text):
+    titles = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    assert titles == [
+        *("Intended use", "Data", "Recipe", "Figures", "Figures by slice", "Calibration", "Limits"),
+    ]
+
+
+def test_its_figures_are_the_champions(compared, text):
+    overall = compared.models[compared.champion].metrics["overall"]
+    accuracy, f1 = overall.classification.accuracy, overall.segmentation.f1
+    assert f"| Accuracy | {100 * accuracy.value:.1f} | {100 * accuracy.lower:.1f}" in text
+    assert f"| Mask F1 | {100 * f1.value:.1f} |" in text
+    assert f"Calibration error {100 * overall.classification.calibration_error.value:.1f} %" in text
+
+
+def test_it_says_where_the_data_is_from_and_what_was_put_aside(compared, text):
+    assert f"Licence and source: {compared.spec.licence}" in text
+    assert compared.spec.about in text
+    assert "Put aside because they could not be used: 3." in text
+
+
+def test_a_missing_licence_is_said(compared):
+    unlicensed = dataclasses.replace(compared, spec=dataclasses.replace(compared.spec, licence=""))
+    assert "not stated" in card.markdown(unlicensed)
+
+
+def test_the_recipe_is_the_runs_without_a_path_of_the_machine(compared):
+    config = dict(compared.run.config)
+    contestants = {name: {**recipe, "weights": ""} for name, recipe in config["contestants"].items()}
+    config |= {"weights": "/home/someone/secret/start.weights.h5", "contestants": contestants}
+    run = dataclasses.replace(compared.run, config=config)
+    rows = dict(_section(dataclasses.replace(compared, run=run), "Recipe").rows)
+    assert rows["Start"] == "weights start.weights.h5"
+    assert rows["Network"].startswith(contestants[compared.champion]["network"])
+
+
+def test_of_many_slices_it_shows_those_of_single_classes_last_and_the_worst_of_them(compared):
+    part = _section(compared, "Figures by slice")
+    slices = len(compared.models[compared.champion].metrics) - 1
+    shown = min(slices, card.SHOWN_SLICES)
+    assert len(part.rows) == shown
+    many = dict(compared.models[compared.champion].metrics)
+    model = compared.models[compared.champion]
+    some = next(iter(name for name in many if name.startswith("breed")))
+    many |= {f"breed: {number}": many[some] for number in range(20)}
+    champion = dataclasses.replace(model, metrics=many)
+    crowded = dataclasses.replace(compared, models={**compared.models, compared.champion: champion})
+    names = [row[0] for row in _section(crowded, "Figures by slice").rows]
+    assert len(names) == card.SHOWN_SLICES
+    kinds = [name.startswith("breed") for name in names]
+    assert kinds == sorted(kinds)
+    assert any(kinds)
+    assert not all(kinds)
+
+
+def test_limits_name_rare_classes_and_what_was_never_tested(compared):
+    sentences = " ".join(_section(compared, "Limits").sentences)
+    assert "Rarest in training: " in sentences
+    assert "of which nothing is known: 32." in sentences, "five of the 37 have photos"
+
+
+def test_a_temperature_is_told(compared):
+    model = compared.models[compared.champion]
+    model = dataclasses.replace(model, history={**model.history, "temperature": 1.5})
+    warm = dataclasses.replace(compared, models={**compared.models, compared.champion: model})
+    assert "divided by a temperature of 1.50" in card.markdown(warm)
+
+
+def test_a_cell_cannot_end_its_column():
+    assert card._table_row(["a|b", "c"]) == "| a\\|b | c |"
+
+
+def test_without_a_class_head_nothing_is_said_of_classes(compared):
+    model = compared.models[compared.champion]
+    metrics = {name: dataclasses.replace(one, classification=None) for name, one in model.metrics.items()}
+    heads = dataclasses.replace(compared.heads, label=None)
+    model = dataclasses.replace(model, metrics=metrics, pairs=())
+    masks = dataclasses.replace(compared, heads=heads, models={compared.champion: model})
+    titles = [part.title for part in card.sections(masks)]
+    assert "Calibration" not in titles
+    assert "Accuracy" not in card.markdown(masks)
+    assert "Mask F1" in card.markdown(masks)
+
+
+def test_the_same_models_give_the_same_card(compared):
+    """Else every comparison anew would be a new version to push."""
+    slower = {
+        name: dataclasses.replace(model, inference_images_per_second=1.0) for name, model in compared.models.items()
+    }
+    run = dataclasses.replace(compared.run, fingerprint="other", machine="other", seconds={"Edge": 1.0})
+    assert card.markdown(dataclasses.replace(compared, models=slower, run=run)) == card.markdown(compared)
