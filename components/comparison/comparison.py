@@ -128,6 +128,7 @@ def _model_result(
         size_bytes=_size(model.saved_model),
         inference_images_per_second=predictions.images_per_second,
         cases=_cases(inputs.spec, heads, truth, predictions),
+        known=predictions.known,
     )
     overall = evaluation[results.OVERALL].classification
     if overall is None:

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from components.comparison import known
+from components.comparison.results import Known
 from components.metrics import segmentation
 from schema import record
 from schema.dataset_spec import DatasetSpec, Heads
@@ -62,6 +64,8 @@ class Predictions:
     image_f1: list[float] = dataclasses.field(default_factory=list)
     """NaN where no pixel's truth is known."""
     seconds: float = 0.0
+    known: Known = dataclasses.field(default_factory=lambda: Known(0.0, {}))
+    """Judged when all examples have been seen."""
 
     @property
     def images_per_second(self) -> float:
@@ -108,6 +112,8 @@ def predict(
                 _add_masks(found, masks, outputs[record.MASK])
     if not truth.file_names:
         raise ValueError(f"split {record.TEST!r} holds no examples: {list(files)}")
+    for name, found in predictions.items():
+        found.known = known.judge(signatures[name]["serving_default"], batches(files), len(truth.file_names))
     return truth, predictions
 
 

@@ -31,6 +31,27 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True)
+class ForeignKind:
+    """What a model says of drawn pictures of one kind, which are none of its data."""
+
+    pictures: int
+    area: float
+    """Under the ROC curve of `known` against split `test`: 1 if each is known less than every test example."""
+    known: float
+    """Share of them that the model takes for known, as it should not."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """Whether a model tells photos of its data from pictures of something else."""
+
+    test: float
+    """Share of split `test` that it takes for known, as it should."""
+    foreign: Mapping[str, ForeignKind]
+    """By kind, see `components.comparison.foreign`."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelResult:
     """One model: its figures on split `test`, its training, and what is worth looking at."""
 
@@ -44,6 +65,7 @@ class ModelResult:
     inference_images_per_second: float
     cases: Mapping[str, tuple[Case, ...]]
     """By kind: `best`, `typical`, `worst` (masks), `wrong` (classes)."""
+    known: Known
     order: tuple[int, ...] = ()
     """Of the classes in the confusion matrix's picture."""
     pairs: tuple[Pair, ...] = ()

@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.example_gen.images import check_photo
+from tests.mutated import mutated
 from trainer_module import photos, preprocessing
 
 SIZE = 48
@@ -206,3 +207,18 @@ def test_a_small_file_does_not_unpack_to_gigabytes() -> None:
     errors, megabytes = result.stdout.splitlines()
     assert errors == "['', 'the photo has 20000 x 20000 pixels, more than 50 million: send a smaller one']"
     assert int(megabytes) < 300, "sixty pictures of 27 MB, and one of 1.2 GB"
+
+
+def test_mutated_photos_end_in_pixels_or_a_sentence_and_do_nothing_to_their_neighbours(decode: Callable) -> None:
+    """A few hundred; `benchmarks/mutated_photos.py` asks a whole model about 10,000."""
+    [alone] = decode(PHOTOS["PNG"])
+    photos = list(mutated(list(PHOTOS.values()), 620))
+    answered = 0
+    for start in range(0, len(photos), 31):
+        neighbour, *others = decode(PHOTOS["PNG"], *photos[start : start + 31])
+        np.testing.assert_array_equal(neighbour[0], alone[0])
+        assert neighbour[1:] == alone[1:]
+        for pixels, size, error in others:
+            assert (pixels.any() or size != [0, 0]) == (error == "")
+            answered += error == ""
+    assert 60 < answered < 560, "both ends are tried"

@@ -15,7 +15,19 @@ from tests.drawn import MODELS
 webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed: pip install selenium")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SECTIONS = ("summary", "training", "confusion", "classes", "pixels", "gallery", "slices", "data", "card", "run")
+SECTIONS = (
+    "summary",
+    "training",
+    "confusion",
+    "classes",
+    "pixels",
+    "known",
+    "gallery",
+    "slices",
+    "data",
+    "card",
+    "run",
+)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts as artifacts
 from tfx.types.experimental import simple_artifacts
 
-from components.comparison.results import Comparison, DataSummary, Decision, ModelResult, RunInfo
+from components.comparison.results import Comparison, DataSummary, Decision, Known, ModelResult, RunInfo
 from components.edge import convert, engine, isolation, package, parity
 from components.edge.component import Edge as EdgeComponent
 from components.edge.results import EDGE_FILE, Edge, EdgeModel, Figures
@@ -267,7 +267,7 @@ def _figures() -> SliceFigures:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The comparison's `metrics.json`, as far as it is read."""
-    result = ModelResult({OVERALL: _figures()}, {}, True, (), 0, 0.0, {})
+    result = ModelResult({OVERALL: _figures()}, {}, True, (), 0, 0.0, {}, Known(1.0, {}))
     compared = Comparison(
         champion="dcnn",
         decision=Decision("mean", {"dcnn": 0.9}, True, ""),
