@@ -7,10 +7,13 @@ ENGINE ?= docker
 IMAGE ?= pets-pipeline:latest
 BUILD_FLAGS ?=
 
-.PHONY: run test bench lint install lock image clean
+.PHONY: run demo test bench lint install lock image clean
 
 run: install  ## the sample run; flags: make run ARGS="--config pets"
 	@$(BIN)/python local_runner.py $(ARGS)
+
+demo: install  ## a page that answers photos by the newest pushed model; make demo ARGS="--model DIR"
+	@$(BIN)/python -m serving.demo $(ARGS)
 
 test: install  ## the tests, two at a time; flags: make test ARGS="tests/trainer_module -k export"
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

@@ -74,16 +74,37 @@ def overlay(photo: Image.Image, mask: Image.Image, classes: int, opacity: float 
         classes: foreground classes of the mask.
         opacity: of the colour where the mask is sure, in [0, 1].
     """
+    photo = shown(photo)
+    layer = tinted(mask, classes, photo.size)
+    strength = layer.getchannel("A").point([round(opacity * value) for value in range(256)])
+    return Image.composite(layer.convert("RGB"), photo, strength)
+
+
+def shown(photo: Image.Image) -> Image.Image:
+    """A copy that is at most `OVERLAY_SIDE` large."""
     photo = photo.copy()
     photo.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
+    return photo
+
+
+def tinted(mask: Image.Image, classes: int, size: tuple[int, int]) -> Image.Image:
+    """A mask as a layer for its photo: RGBA, the classes' colours, opaque where the mask is sure.
+
+    Args:
+        mask: grey, as a model's `mask_bytes` has it.
+        classes: foreground classes of the mask.
+        size: (width, height) of the layer.
+    """
     if classes == 1:
-        strength = mask.resize(photo.size, Image.Resampling.BILINEAR).point([round(opacity * v) for v in range(256)])
-        return Image.composite(Image.new("RGB", photo.size, _COLOURS[0]), photo, strength)
-    index = mask.resize(photo.size, Image.Resampling.NEAREST)
+        layer = Image.new("RGB", size, colour(1))
+        layer.putalpha(mask.resize(size, Image.Resampling.BILINEAR))
+        return layer
+    index = mask.resize(size, Image.Resampling.NEAREST)
     coloured = index.copy()
     coloured.putpalette([0, 0, 0, *(part for number in range(255) for part in colour(number + 1))])
-    strength = index.point([0] + [round(opacity * 255)] * 255)
-    return Image.composite(coloured.convert("RGB"), photo, strength)
+    layer = coloured.convert("RGB")
+    layer.putalpha(index.point([0] + [255] * 255))
+    return layer
 
 
 def colour(index: int) -> tuple[int, int, int]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from components.report.wording import DASH
+from tests.browser import chromium, set_width
 from tests.drawn import MODELS
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed: pip install selenium")
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SECTIONS = (
     "summary",
     "training",
@@ -32,18 +29,8 @@ SECTIONS = (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no Chromium with its chromedriver on PATH: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield window
-    window.quit()
+    with chromium() as window:
+        yield window
 
 
 @pytest.fixture
@@ -51,8 +38,7 @@ def show(browser) -> Callable[[Path, int], None]:
     """Opens a file in a window of some width, in pixels."""
 
     def _show(page: Path, width: int) -> None:
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        set_width(browser, width)
         browser.get_log("performance")
         browser.get_log("browser")
         browser.get(page.as_uri())
