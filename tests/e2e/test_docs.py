@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
+import json
 import pathlib
 import re
 import runpy
@@ -15,17 +16,19 @@ import sys
 from typing import NamedTuple, NoReturn
 
 import cv2
+import model_server
 import numpy as np
 import pytest
 import tyro
+import yaml
 from conftest import ROOT, Run
 
 import describe
 from pipeline import flags
 from pipeline.kubeflow import cluster, commands
 
-COMMANDS, SNIPPETS = ("", "sh"), ("python",)
-NEITHER = ("text", "mermaid", "dockerfile", "yaml")
+COMMANDS, SNIPPETS, DATA = ("", "sh", "bash"), ("python",), ("json", "yaml")
+NEITHER = ("text", "mermaid", "dockerfile")
 """Languages of blocks that nobody types."""
 
 NOT_RUN = {
@@ -33,6 +36,7 @@ NOT_RUN = {
     "docker": "needs a container engine and a registry",
     "buildah": "needs a container engine",
     "container=$(buildah": "needs a container engine",
+    "echo": "asks a server that the line before starts in a container",
     "apt-get": "changes the machine",
     "tools/stand_in_base.sh": "makes a whole base image; needs root",
     "export": "sets a variable for the commands below it",
@@ -45,6 +49,8 @@ PARSED = {
     "tools/evaluate_model.py": "needs the real data and a model of it",
     "tools/replay_package.py": "takes minutes; tests/e2e/test_kubeflow_replay.py runs it",
     "describe.py": "tests/components/datasets/test_describe.py runs it",
+    "benchmarks/mutated_photos.py": "takes minutes; tests/trainer_module/test_photos.py has some hundred of them",
+    "serving.predict": "tests/serving runs it",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",
     "pipeline.redraw": "opens a browser; without that it is run below",
@@ -94,7 +100,12 @@ def _commands() -> list[object]:
 
 def test_blocks_are_found_and_each_has_a_known_language() -> None:
     assert len(BLOCKS) > 20
-    assert [block for block in BLOCKS if block.language not in (*COMMANDS, *SNIPPETS, *NEITHER)] == []
+    assert [block for block in BLOCKS if block.language not in (*COMMANDS, *SNIPPETS, *DATA, *NEITHER)] == []
+
+
+@pytest.mark.parametrize("block", _of(DATA))
+def test_every_text_of_data_is_well_formed(block: Block) -> None:
+    assert json.loads(block.text) if block.language == "json" else [*yaml.safe_load_all(block.text)]
 
 
 @pytest.mark.parametrize("block", _of(COMMANDS))
@@ -163,12 +174,18 @@ def test_every_python_snippet_runs_on_a_run(first_run: Run, block: Block, tmp_pa
     # An earlier run's evaluations lie beside the last one's.
     earlier = first_run.directory / "pipeline" / "Evaluator_dcnn" / "evaluation" / "0"
     earlier.mkdir(exist_ok=True)
-    cv2.imwrite(str(tmp_path / "cat.jpg"), np.full((80, 100, 3), 128, np.uint8))
+    for name in ("cat.jpg", "photo.jpg"):
+        cv2.imwrite(str(tmp_path / name), np.full((80, 100, 3), 128, np.uint8))
     code = block.text.replace("VERSION", str(version))
-    try:
+    with contextlib.ExitStack() as held:
+        held.callback(shutil.rmtree, earlier)
+        if _SERVER in code:
+            port = held.enter_context(model_server.serving(first_run.directory / "serving" / str(version)))
+            code = code.replace(_SERVER, f"localhost:{port}")
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    finally:
-        shutil.rmtree(earlier)
+
+
+_SERVER = "localhost:8500"
 
 
 def test_the_report_can_be_drawn_again(first_run: Run) -> None:
