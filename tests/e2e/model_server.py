@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 
-class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
+class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
     def __init__(self, model: pathlib.Path) -> None:
         self._model = tf.saved_model.load(str(model))
 
