@@ -68,12 +68,9 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
     with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
         seconds, edge = lineage.component_seconds(handle), lineage.edge_of_last_comparison(handle)
         publish(report, str(folder / "report"), seconds, edge)
-    metrics = json.loads((folder / "report" / "metrics.json").read_text())
-    console.print_results(screen, metrics)
+    console.print_results(screen, json.loads((folder / "report" / "metrics.json").read_text()))
     pushed = local.output_uri(dag.metadata_connection_config, executions["Pusher"], "pushed_model")
-    made = json.loads(pathlib.Path(pushed, pusher.DESTINATION_FILE).read_text())
-    served = made["version"] or f"none: {made['refused']}. Served is {serving_folder.newest(serving)}"
-    screen.print(f"Pushed model  {served}")
+    screen.print(f"Pushed model  {pusher.told(pushed, serving)}")
     screen.print(f"Report        {folder / 'report' / 'index.html'}\nLog           {folder / 'log.txt'}")
     return 0
 

@@ -78,6 +78,12 @@ def _contract_change(model: str, folder: str) -> str:
     )
 
 
+def told(uri: str, folder: str) -> str:
+    """What a person is told of a push into `folder` whose output lies in `uri`: the version, or why there is none."""
+    made = json.loads(io_utils.read_string_file(os.path.join(uri, DESTINATION_FILE)))
+    return made["version"] or f"none: {made['refused']}. Served is {serving_folder.newest(folder)}"
+
+
 class Pusher(tfx.components.Pusher):
     """TFX's Pusher in all but how it writes; nothing is to cache it, for what it looks after lies outside the run."""
 
