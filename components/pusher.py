@@ -81,7 +81,8 @@ def _contract_change(model: str, folder: str) -> str:
 def told(uri: str, folder: str) -> str:
     """What a person is told of a push into `folder` whose output lies in `uri`: the version, or why there is none."""
     made = json.loads(io_utils.read_string_file(os.path.join(uri, DESTINATION_FILE)))
-    return made["version"] or f"none: {made['refused']}. Served is {serving_folder.newest(folder)}"
+    served = serving_folder.newest(folder)
+    return made["version"] or f"none: {made['refused']}. {f'Served is {served}' if served else 'Nothing is served'}"
 
 
 class Pusher(tfx.components.Pusher):

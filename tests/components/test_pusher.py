@@ -178,6 +178,7 @@ def test_the_component_pushes_a_blessed_model_and_says_where(tmp_path: pathlib.P
     version = serving_folder.newest(str(serving))
     assert version is not None
     assert said == {"version": version, "refused": ""}
+    assert pusher.told(pushed.uri, str(serving)) == version
     assert pushed.get_int_custom_property("pushed") == 1
     assert pushed.get_string_custom_property("pushed_destination") == version
 
@@ -187,6 +188,7 @@ def test_a_model_that_is_not_blessed_is_not_pushed(tmp_path: pathlib.Path, servi
     pushed, said = _push(tmp_path / "model", serving, blessed=False)
     assert serving_folder.newest(str(serving)) is None
     assert said == {"version": None, "refused": "no model is blessed"}
+    assert pusher.told(pushed.uri, str(serving)) == "none: no model is blessed. Nothing is served"
     assert pushed.get_int_custom_property("pushed") == 0
 
 
