@@ -3,9 +3,9 @@
 The backbone's two deepest feature maps, averaged over the picture, are nearly normally distributed over the training
 data; the Mahalanobis distance from their mean tells what is none of it (Lee et al. 2018, A simple unified framework for
 detecting out-of-distribution samples; there by class). Chosen by measurement, on MobileNetV3Small with ImageNet's
-weights, the benchmark's photos against noise, textures, text pages, plain colours, scikit-image's samples and tiles, and
-tiles against the rest: the area under the ROC curve for the worst of these kinds is 0.99; with the deepest map alone
-0.98, with means by class no better, and of the class head's energy (Liu et al. 2020) 0.78, on tiles below 0.1.
+weights, the benchmark's photos against noise, textures, text pages, plain colours, scikit-image's samples and tiles,
+and tiles against the rest: the area under the ROC curve for the worst of these kinds is 0.99; with the deepest map
+alone 0.98, with means by class no better, and of the class head's energy (Liu et al. 2020) 0.78, on tiles below 0.1.
 """
 
 from __future__ import annotations
