@@ -56,11 +56,12 @@ class ColourModel(tf.Module):
         return specs | ({"mask_bytes": tf.TensorSpec([], tf.string)} if self.mask_classes else {})
 
     def _one(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        readable = tf.strings.regex_full_match(tf.strings.substr(tf.strings.join([encoded, "...."]), 1, 3), "PNG")
+        first = tf.strings.substr(tf.strings.join([encoded, ".."]), 0, 2)
+        readable = tf.reduce_any(first == tf.constant([b"\xff\xd8", b"\x89P", b"GI", b"BM", b"RI"]))
         return tf.cond(readable, lambda: self._answer(encoded), self._no_answer)
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        photo = tf.io.decode_png(encoded, channels=3)
+        photo = tf.ensure_shape(tf.io.decode_image(encoded, channels=3, expand_animations=False), [None, None, 3])
         pixels = tf.cast(tf.round(tf.image.resize(photo, [SIZE, SIZE], antialias=True)), tf.uint8)
         found = {name: value[0] for name, value in self.serving_pixels(pixels[None]).items()}
         answer = {"known": found["known"], "error": tf.constant("")}
@@ -82,7 +83,7 @@ class ColourModel(tf.Module):
             name: tf.zeros(spec.shape, spec.dtype) if spec.dtype == tf.float32 else tf.fill(spec.shape, "")
             for name, spec in self._specs().items()
         }
-        return empty | {"error": tf.constant("the photo is no PNG")}
+        return empty | {"error": tf.constant("the photo is no picture")}
 
 
 def export(folder: pathlib.Path, mask_classes: tuple[str, ...] = ("object",), label: bool = True) -> pathlib.Path:

@@ -25,6 +25,7 @@ from components.report.page import METRICS_FILE
 from schema import record
 from schema.dataset_spec import DatasetSpec, Label, Mask
 from tests.colours import CLASSES, SIZE, ColourModel, export, png, save
+from trainer_module import warmup
 
 SPEC = DatasetSpec("colours", "Colours", (Label("colour", CLASSES),), Mask(("object",), ((1,),)))
 IMAGE_SIZE = 48
@@ -64,7 +65,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def champion(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A Trainer's `Model` artifact."""
     folder = tmp_path_factory.mktemp("champion")
-    export(folder / "Format-Serving")
+    warmup.write(str(export(folder / "Format-Serving")))
     return folder
 
 
@@ -347,7 +348,7 @@ def test_blessed_files_are_pushed_beside_the_saved_model_which_is_what_it_was(
     assert {path.name for path in folder.iterdir()} == {
         *("model.tflite", "model_int8.tflite", "model.onnx", "model.json", "labels.txt", "README.md"),
     }
-    for file in (champion / "Format-Serving").rglob("*.*"):
+    for file in filter(pathlib.Path.is_file, (champion / "Format-Serving").rglob("*")):
         assert (version / file.relative_to(champion / "Format-Serving")).read_bytes() == file.read_bytes()
     pushed = tf.saved_model.load(str(version))
     answer = pushed.signatures["serving_default"](image_bytes=tf.constant([png((250, 0, 0))]))
