@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 Image.MAX_IMAGE_PIXELS = None  # `decode` has a bound of its own, and Pillow's is a warning
 
-MAX_MEGAPIXELS = 100
+MAX_MEGAPIXELS = 50
 """Of a photo that is decoded here; more, by its header, is refused before any memory is taken."""
 
 _COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
@@ -33,14 +33,27 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
     """
     try:
         photo = Image.open(io.BytesIO(data))
-        width, height = photo.size
-        if width * height > MAX_MEGAPIXELS * 1_000_000:
-            raise ValueError(f"the photo has {width} x {height} pixels: {MAX_MEGAPIXELS} million are the limit")
+    except Exception as error:  # hostile bytes make Pillow raise anything
+        raise ValueError("the photo cannot be read: its bytes begin no picture that is known here") from error
+    width, height = photo.size
+    if width * height > MAX_MEGAPIXELS * 1_000_000:
+        raise ValueError(f"the photo has {width} x {height} pixels: {MAX_MEGAPIXELS} million are the limit")
+    try:
         if at_least:
             photo.draft("RGB", (at_least, at_least))
-        return ImageOps.exif_transpose(photo).convert("RGB")
-    except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f"the photo cannot be read: {error}".replace("\n", " ")) from error
+        return _rgb(ImageOps.exif_transpose(photo))
+    except Exception as error:  # as above
+        raise ValueError("the photo cannot be decoded: its file is damaged or not whole") from error
+
+
+def _rgb(photo: Image.Image) -> Image.Image:
+    """Of 16 bits the upper 8, transparency on white: as a model's own `serving_default` has it."""
+    if photo.mode.startswith("I"):
+        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+    if photo.has_transparency_data:
+        white = Image.new("RGBA", photo.size, "white")
+        photo = Image.alpha_composite(white, photo.convert("RGBA"))
+    return photo.convert("RGB")
 
 
 def mask_png(mask: NDArray[np.float32], size: tuple[int, int]) -> bytes:

@@ -43,6 +43,7 @@ def sections(compared: Comparison) -> list[Section]:
         _figures(model),
         _slices(compared, model),
         *([_calibration(model)] if compared.heads.label else []),
+        _foreign(compared, model),
         _limits(compared, model),
     ]
     return [part for part in parts if part.sentences or part.rows]
@@ -182,6 +183,20 @@ def _calibration(model: ModelResult) -> Section:
         scaled = f"{model.history['temperature']:.2f}"
         sentences.append(f"Its logits are divided by a temperature of {scaled}, fitted on split {record.EVAL}.")
     return Section("Calibration", tuple(sentences))
+
+
+def _foreign(compared: Comparison, model: ModelResult) -> Section:
+    known = model.known
+    sentences = (
+        f"Of split {record.TEST} it takes {wording.percent(known.test)} % for {compared.spec.example}s of its kind "
+        '("known" of 0.5 or more). Of pictures of something else, drawn by a program, it should take none; the area is '
+        "that under the ROC curve, 1 at best.",
+    )
+    rows = [
+        (kind, str(found.pictures), wording.percent(found.known), f"{found.area:.3f}")
+        for kind, found in known.foreign.items()
+    ]
+    return Section("Pictures of something else", sentences, ("Kind", "Pictures", "Taken %", "Area"), tuple(rows))
 
 
 def _limits(compared: Comparison, model: ModelResult) -> Section:

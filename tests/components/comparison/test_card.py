@@ -27,7 +27,8 @@ def _section(compared, title):
 def test_it_has_every_part(text):
     titles = [line[3:] for line in text.splitlines() if line.startswith("## ")]
     assert titles == [
-        *("Intended use", "Data", "Recipe", "Figures", "Figures by slice", "Calibration", "Limits"),
+        *("Intended use", "Data", "Recipe", "Figures", "Figures by slice", "Calibration"),
+        *("Pictures of something else", "Limits"),
     ]
 
 
@@ -43,6 +44,15 @@ def test_it_says_where_the_data_is_from_and_what_was_put_aside(compared, text):
     assert f"Licence and source: {compared.spec.licence}" in text
     assert compared.spec.about in text
     assert "Put aside because they could not be used: 3." in text
+
+
+def test_it_says_what_it_does_on_pictures_of_something_else(compared):
+    part = _section(compared, "Pictures of something else")
+    known = compared.models[compared.champion].known
+    assert f"{100 * known.test:.1f} %" in part.sentences[0]
+    assert [row[0] for row in part.rows] == list(known.foreign)
+    for row in part.rows:
+        assert row[3] == f"{known.foreign[row[0]].area:.3f}"
 
 
 def test_a_missing_licence_is_said(compared):

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving import pictures
+
+
+def _encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, kind, **options)
+    return encoded.getvalue()
+
+
+def _corner(data: bytes, **options: int) -> tuple[int, ...]:
+    pixels = np.asarray(pictures.decode(data, **options))
+    assert pixels.shape[2] == 3
+    return tuple(pixels[0, 0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.new("RGB", (8, 8), (1, 2, 3)), (1, 2, 3)),
+        (Image.new("L", (8, 8), 7), (7, 7, 7)),
+        (Image.fromarray(np.full((8, 8), 0xABCD, np.uint16)), (0xAB,) * 3),
+        (Image.new("RGBA", (8, 8), (0, 0, 0, 0)), (255, 255, 255)),
+        (Image.new("RGBA", (8, 8), (255, 0, 0, 255)), (255, 0, 0)),
+        (Image.new("LA", (8, 8), (0, 51)), (204, 204, 204)),
+        (Image.new("P", (8, 8), 0), (0, 0, 0)),
+    ],
+)
+def test_every_kind_of_pixels_becomes_rgb(image: Image.Image, expected: tuple[int, ...]) -> None:
+    assert _corner(_encoded(image)) == expected
+
+
+def test_exif_turns_the_photo() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = pictures.decode(_encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif))
+    assert turned.size == (20, 40)
+
+
+def test_a_jpeg_may_be_decoded_small_for_a_small_picture() -> None:
+    data = _encoded(Image.new("RGB", (4000, 2000)), "JPEG")
+    assert pictures.decode(data, at_least=500).size == (1000, 500)
+
+
+@pytest.mark.parametrize("cut", [0, 10, 200])
+def test_a_damaged_file_is_told_in_a_sentence(cut: int) -> None:
+    data = _encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))[:cut]
+    with pytest.raises(ValueError, match=r"^the photo cannot be (read|decoded): "):
+        pictures.decode(data)
+
+
+def test_an_overlay_is_as_opaque_as_it_is_asked_to_be() -> None:
+    photo, mask = Image.new("RGB", (8, 8)), Image.new("L", (8, 8), 255)
+    for opacity, green in ((0.0, 0), (0.5, 79), (1.0, 158)):
+        assert np.asarray(pictures.overlay(photo, mask, 1, opacity))[4, 4, 1] == pytest.approx(green, abs=1)
+
+
+def test_each_class_of_a_mask_has_its_colour_and_background_none() -> None:
+    mask = Image.fromarray(np.arange(3, dtype=np.uint8)[None].repeat(2, 0))
+    layer = np.asarray(pictures.tinted(mask, 2, (3, 2)))
+    assert layer[0, 0, 3] == 0
+    assert tuple(layer[0, 1]) == (*pictures.colour(1), 255)
+    assert tuple(layer[0, 2]) == (*pictures.colour(2), 255)
