@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import urllib.parse
@@ -30,8 +31,15 @@ def address(version: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> 
     models.pictures.Image.new("RGB", (128, 128), (0, 0, 250)).save(portraits / "2.jpg")
     folder = tmp_path_factory.mktemp("demo")
     page = demo.build(models.open_model(str(version)), str(version), folder)
-    yield demo.serve(page, "127.0.0.1", None, str(folder), block=False)
+    yield demo.serve(page, "127.0.0.1", _free_port(), str(folder), block=False)
     page.close()
+
+
+def _free_port() -> int:
+    """Not Gradio's own choice: another test's page may take that one at the same moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +113,7 @@ def test_one_photo_after_another_can_be_dropped(page: Any, photo: Write) -> None
 def test_a_file_that_is_no_photo_is_told_and_the_page_goes_on(page: Any, photo: Write, tmp_path: pathlib.Path) -> None:
     (tmp_path / "text.png").write_text("<script>no photo</script>")
     _upload(page, tmp_path / "text.png")
-    assert _find(page, "#answer .error").text == "the photo is no PNG"
+    assert _find(page, "#answer .error").text == "the photo is no picture"
     _upload(page, photo("good.png"))
     assert "red" in _find(page, "#answer .bar.best").text
 
@@ -126,8 +134,7 @@ def test_a_sample_is_answered_by_a_click(page: Any) -> None:
     samples = _wait(page, lambda window: window.find_elements("css selector", "#samples button:has(img)"))
     assert len(samples) == 3, "the portrait of the run's report, and two drawings"
     samples[0].click()
-    _wait(page, lambda window: window.find_elements("css selector", "#answer .bar.best, #answer .error"))
-    assert "no PNG" in page.find_element("css selector", "#answer").text, "this model reads no JPEG"
+    assert _find(page, "#answer .bar.best").text.splitlines() == ["blue", "99.9 %"]
     samples[1].click()
     _find(page, "#answer .bar.best")
 
