@@ -174,15 +174,17 @@ def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, i
     data = inputs.eval_dataset(evaluation, config.serving, image_size, f"{folder}/serving")
     is_dog = np.array(SPEC.label("species").parents, bool)
     probabilities, labels, logits, masks = [], [], [], []
+    best = trainer.MaskThreshold()
     for image, targets in data:
         answer = signatures.answer(serving, image, mirror)
         probabilities.append(keras.ops.convert_to_numpy(keras.ops.softmax(answer["breed"])))
         labels.append(targets["breed"].numpy().argmax(axis=1))
         logits.append(answer[record.MASK].numpy().ravel())
         masks.append(targets[record.MASK].numpy().ravel())
+        best.add(keras.ops.convert_to_numpy(keras.ops.sigmoid(answer[record.MASK])), targets[record.MASK].numpy())
     probability, label = np.concatenate(probabilities), np.concatenate(labels)
     dog = probability @ is_dog
-    threshold = trainer.best_mask_threshold(serving, data, mirror)
+    threshold = best.best()
     pet = np.concatenate(masks) > 0
     predicted = np.concatenate(logits) > np.log(threshold / (1 - threshold))
     return {

@@ -6,9 +6,12 @@ docs/serving.md.
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -38,6 +41,8 @@ class Judgement(NamedTuple):
     """What the class head's logits are divided by."""
     likeness: Likeness
     """What the training data is like."""
+    mask_threshold: float
+    """In (0, 1), where the network's own foreground probability splits best."""
 
 
 class ServingModel(tf.Module):
@@ -62,7 +67,6 @@ class ServingModel(tf.Module):
         model: keras.Model,
         config: TrainerConfig,
         transform: tft.TFTransformOutput,
-        mask_threshold: float,
         judgement: Judgement,
     ) -> None:
         """Wraps a trained network.
@@ -71,7 +75,6 @@ class ServingModel(tf.Module):
             model: the network of `config.serving`, built with features.
             config: the Trainer's config.
             transform: Transform's output.
-            mask_threshold: in (0, 1), where the network's own foreground probability splits best.
             judgement: how far its answers may be believed.
         """
         super().__init__()
@@ -82,13 +85,14 @@ class ServingModel(tf.Module):
         self.input_size: int = model.input_shape[1]
         self._judgement = judgement
         self._config, self._heads = config, config.heads
-        # Traced once for all signatures: building the network's graph is most of what an export costs.
+        # Traced once for all signatures: building the network's graph is most of what an export costs. In a lambda,
+        # since `tf.saved_model.save` traces a module's tf.functions again.
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
-        self._network = tf.function(self._answer, input_signature=[pixels])
+        network = tf.function(self._answer, input_signature=[pixels])
+        self._network = lambda pixels: network(pixels)
         # Moves that probability to 0.5, the threshold that everybody assumes.
-        self._logit_shift = -float(tf.math.log(mask_threshold / (1.0 - mask_threshold)))
+        self._logit_shift = -math.log(judgement.mask_threshold / (1.0 - judgement.mask_threshold))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serving_default(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """The answer for encoded photos, string [B].
 
@@ -114,7 +118,6 @@ class ServingModel(tf.Module):
             )
         return answers
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serving_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(examples, {record.IMAGE: self._feature_spec[record.IMAGE]})
         pixels = tf.map_fn(
@@ -137,7 +140,6 @@ class ServingModel(tf.Module):
             answers[record.MASK] = self._mask_probabilities(outputs[record.MASK])
         return answers
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         # Without the image: TFMA would carry its floats, forty times the JPEG, through every step.
         names = [label.name for label in self._config.spec.labels]
@@ -145,12 +147,18 @@ class ServingModel(tf.Module):
         return self.transform_layer(tf.io.parse_example(examples, spec))
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        # The methods are no tf.functions themselves for the same reason.
+        strings = functools.partial(tf.TensorSpec, [None], tf.string)
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8, name="pixels")
+        specs = {
+            self.serving_default: strings(name="image_bytes"),
+            self.serving_examples: strings(name="examples"),
+            self.serving_pixels: pixels,
+            self.transform_features: strings(name="examples"),
+        }
         return {
-            "serving_default": self.serving_default.get_concrete_function(),
-            "serving_examples": self.serving_examples.get_concrete_function(),
-            "serving_pixels": tf.function(self.serving_pixels, input_signature=[pixels]).get_concrete_function(),
-            "transform_features": self.transform_features.get_concrete_function(),
+            method.__name__: tf.function(method, input_signature=[spec]).get_concrete_function()
+            for method, spec in specs.items()
         }
 
     def _answer(self, pixels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
@@ -188,7 +196,9 @@ class ServingModel(tf.Module):
         return tf.io.encode_png(tf.cast(mask, tf.uint8), compression=_PNG_COMPRESSION)
 
 
-def answer(model: keras.Model, image: tf.Tensor, mirror: bool) -> dict[str, tf.Tensor]:
+def answer(
+    network: Callable[[tf.Tensor], dict[str, tf.Tensor]], image: tf.Tensor, mirror: bool
+) -> dict[str, tf.Tensor]:
     """The network's answer for pictures float32 [B, S, S, 3], averaged with that for their mirror images if `mirror`.
 
     Returns:
@@ -196,10 +206,10 @@ def answer(model: keras.Model, image: tf.Tensor, mirror: bool) -> dict[str, tf.T
         float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of mirrored answers their mean; `FEATURES` of the
         picture itself, if the network has them.
     """
-    outputs = model(image, training=False)
+    outputs = network(image)
     if not mirror:
         return outputs
-    mirrored = model(tf.reverse(image, [2]), training=False)
+    mirrored = network(tf.reverse(image, [2]))
     means = {}
     for name, logits in outputs.items():
         if name == FEATURES:

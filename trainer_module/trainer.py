@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
+from numpy.typing import NDArray
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import record
@@ -64,11 +65,8 @@ def run_fn(fn_args: FnArgs) -> None:
         serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
         pictures = inputs.sample_pictures(train, config.serving, image_size, _LIKENESS_PICTURES)
         judgement = judge(serving, config, pictures, serving_data)
-        threshold = 0.5
-        if config.heads.mask and len(config.heads.mask.classes) == 1:
-            threshold = best_mask_threshold(serving, serving_data, config.recipe.serving_mirror)
-    history.write(serving, threshold, judgement.temperature)
-    exported = signatures.ServingModel(serving, config, transform, threshold, judgement)
+    history.write(serving, judgement.mask_threshold, judgement.temperature)
+    exported = signatures.ServingModel(serving, config, transform, judgement)
     signatures.export(exported, config, fn_args.serving_model_dir)
     kept.remove()
 
@@ -120,37 +118,44 @@ def judge(
         pictures: batches of training pictures float32 [B, S, S, 3].
         eval_data: batches (image, targets) of split eval.
     """
-    label = config.heads.label.name if config.heads.label else ""
-    features_of = tf.function(lambda image: model(image, training=False)[likeness.FEATURES], reduce_retracing=True)
-    of_train = np.concatenate([features_of(image).numpy() for image in pictures])
+    label, mirror = config.heads.label.name if config.heads.label else "", config.recipe.serving_mirror
+    image_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
+    network = tf.function(lambda image: model(image, training=False), input_signature=[image_spec])
+    of_train = np.concatenate([network(image)[likeness.FEATURES].numpy() for image in pictures])
     features, logits, classes = [], [], []
+    threshold = MaskThreshold() if config.heads.mask and len(config.heads.mask.classes) == 1 else None
     for image, targets in eval_data:
-        answer = signatures.answer(model, image, config.recipe.serving_mirror)
+        answer = signatures.answer(network, image, mirror)
         features.append(answer[likeness.FEATURES].numpy())
         if label:
             shares = targets[label].numpy()
             logits.append(answer[label].numpy())
             classes.append(np.where(shares.any(axis=1), shares.argmax(axis=1), record.UNKNOWN_CLASS))
-    fitted = likeness.Likeness.fit(of_train, np.concatenate(features))
+        if threshold:
+            threshold.add(tf.sigmoid(answer[record.MASK]).numpy(), targets[record.MASK].numpy())
     return signatures.Judgement(
-        calibration.temperature(np.concatenate(logits), np.concatenate(classes)) if label else 1.0, fitted
+        temperature=calibration.temperature(np.concatenate(logits), np.concatenate(classes)) if label else 1.0,
+        likeness=likeness.Likeness.fit(of_train, np.concatenate(features)),
+        mask_threshold=threshold.best() if threshold else 0.5,
     )
 
 
-def best_mask_threshold(model: keras.Model, eval_data: tf.data.Dataset, mirror: bool) -> float:
-    """The foreground probability in (0, 1) at which the mask's F1 over all pixels of `eval_data` is highest.
+class MaskThreshold:
+    """Finds the foreground probability at which a mask's F1 over all pixels is highest."""
 
-    Of equal ones the nearest to 0.5. `mirror` as in `signatures.answer`.
-    """
-    overlap, predicted_pixels, true_pixels = np.zeros(len(_THRESHOLDS)), np.zeros(len(_THRESHOLDS)), 0.0
-    for image, targets in eval_data:
-        mask = targets[record.MASK].numpy()
-        probability = tf.sigmoid(signatures.answer(model, image, mirror)[record.MASK]).numpy()[mask >= 0]
-        foreground = mask[mask >= 0] > 0
-        true_pixels += np.count_nonzero(foreground)
+    def __init__(self) -> None:
+        self._overlap, self._predicted, self._true = np.zeros(len(_THRESHOLDS)), np.zeros(len(_THRESHOLDS)), 0.0
+
+    def add(self, probability: NDArray[np.float32], mask: NDArray[np.number]) -> None:
+        """Counts a batch: both [B, H, W, 1]; `mask` is 1 and more in the foreground, and negative where unknown."""
+        probability, foreground = probability[mask >= 0], mask[mask >= 0] > 0
+        self._true += np.count_nonzero(foreground)
         for index, threshold in enumerate(_THRESHOLDS):
             predicted = probability > threshold
-            overlap[index] += np.count_nonzero(predicted & foreground)
-            predicted_pixels[index] += np.count_nonzero(predicted)
-    f1 = 2 * overlap / np.maximum(predicted_pixels + true_pixels, 1)
-    return float(min(_THRESHOLDS[f1 == f1.max()], key=lambda threshold: abs(threshold - 0.5)))
+            self._overlap[index] += np.count_nonzero(predicted & foreground)
+            self._predicted[index] += np.count_nonzero(predicted)
+
+    def best(self) -> float:
+        """In (0, 1); of equal ones the nearest to 0.5."""
+        f1 = 2 * self._overlap / np.maximum(self._predicted + self._true, 1)
+        return float(min(_THRESHOLDS[f1 == f1.max()], key=lambda threshold: abs(threshold - 0.5)))

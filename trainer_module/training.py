@@ -90,8 +90,8 @@ class _Training:
         steps = phase.epochs * len(self._train_data)
         compile_for(self.model, phase, steps, config, self._probed, self._class_counts)
         first, before = self._epoch, self._iterations
+        _build(self.model, self._train_data)
         if first:
-            self.model.optimizer.build(self.model.trainable_variables)
             checkpoint.assign(self.model.optimizer.variables, self._optimizer)
 
         def keep(epoch: int) -> None:
@@ -206,6 +206,19 @@ def compile_for(
         loss_weights={output: weight for output, (_, weight, _) in used.items()},
         metrics={output: [metric] for output, (_, _, metric) in used.items()},
     )
+
+
+def _build(model: keras.Model, data: tf.data.Dataset) -> None:
+    """Makes the variables of optimizer, losses and metrics: Keras traces a first step that makes them twice."""
+    model.optimizer.build(model.trainable_variables)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return  # Keras does it itself
+    _, targets = data.element_spec
+    truth = {name: tf.zeros([1, *spec.shape[1:]], spec.dtype) for name, spec in targets.items()}
+    outputs = model(tf.zeros([1, *model.input_shape[1:]]), training=False)
+    model.compute_loss(y=truth, y_pred=outputs)
+    model.compute_metrics(None, truth, outputs)
+    model.reset_metrics()
 
 
 def _fix_norms(backbone: keras.Model) -> None:

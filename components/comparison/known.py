@@ -16,7 +16,7 @@ from schema import record
 THRESHOLD = 0.5
 """A photo is known from here on; see docs/serving.md."""
 
-_PHOTOS = 500
+_PHOTOS = 250
 """Of split `test`, evenly spread."""
 _BATCH = 32
 

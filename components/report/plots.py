@@ -136,6 +136,8 @@ def confusion(counts: Array, classes: Sequence[str], path: str) -> None:
             yticklabels=list(classes),
             cbar_kws={"label": "share of the true class", "shrink": 0.4, "aspect": 30, "ticks": [0, 0.05, 0.2, 0.5, 1]},
         )
+        for text in [text for text in axes.texts if not text.get_text()]:
+            text.remove()  # thousands of empty ones are slow to draw
         axes.set(xlabel="predicted", ylabel="true")
         axes.tick_params(length=0, labelsize=7 if many else 9)
         axes.tick_params(axis="x", rotation=90 if many else 0)

@@ -22,7 +22,7 @@ from trainer_module.calibration import temperature
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model
-from trainer_module.trainer import best_mask_threshold
+from trainer_module.trainer import MaskThreshold
 from trainer_module.training import Data, _class_loss, fit, rebuilt
 
 
@@ -142,19 +142,19 @@ def test_the_exported_network_is_float32_whatever_trained_it(
     assert not types & {tf.float16.as_datatype_enum, tf.bfloat16.as_datatype_enum}
 
 
-def test_the_mask_threshold_is_the_one_with_the_best_f1(records: pathlib.Path) -> None:
-    # A network whose logit is a fixed multiple of a pixel's red: the best threshold is known from scikit-learn.
-    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
-    model = keras.Model(image, {record.MASK: image[..., :1] * 3.0})
-    data = inputs.eval_dataset(inputs.Split.of([str(records)]), small_config(input_size=IMAGE_SIZE), IMAGE_SIZE, "")
-    threshold = best_mask_threshold(model, data, mirror=False)
-    masks = np.concatenate([targets[record.MASK].ravel() for _, targets in data.as_numpy_iterator()])
-    reds = np.concatenate([picture[..., 0].ravel() for picture, _ in data.as_numpy_iterator()])
+def test_the_mask_threshold_is_the_one_with_the_best_f1() -> None:
+    generator = np.random.default_rng(0)
+    masks = generator.integers(-1, 2, (3, 8, 16, 16, 1)).astype(np.float32)
+    probabilities = np.clip(generator.normal(0.35 + 0.2 * masks, 0.15), 0, 1).astype(np.float32)
+    threshold = MaskThreshold()
+    for probability, mask in zip(probabilities, masks, strict=True):
+        threshold.add(probability, mask)
 
     def f1(at: float) -> float:
-        return f1_score(masks[masks >= 0] > 0, 1 / (1 + np.exp(-3.0 * reds[masks >= 0])) > at)
+        return f1_score(masks[masks >= 0] > 0, probabilities[masks >= 0] > at)
 
-    assert f1(threshold) == pytest.approx(max(f1(at) for at in np.linspace(0.2, 0.8, 25)), abs=1e-9)
+    assert f1(threshold.best()) == pytest.approx(max(f1(at) for at in np.linspace(0.2, 0.8, 25)), abs=1e-9)
+    assert f1(threshold.best()) > f1(0.2)
 
 
 def test_the_exported_models_probabilities_are_those_of_the_fitted_temperature(

@@ -39,7 +39,7 @@ def test_the_area_and_the_shares_are_those_of_what_the_model_says() -> None:
         return {"known": tf.constant(said, tf.float32)}
 
     found = known.judge(serve, batches, examples=1000)
-    assert asked == 500 + len(foreign.KINDS) * foreign.PICTURES
+    assert asked == known._PHOTOS + len(foreign.KINDS) * foreign.PICTURES
     assert found.test == 0.5
     for of_kind in found.foreign.values():
         assert (of_kind.pictures, of_kind.area, of_kind.known) == (foreign.PICTURES, 0.5, 0.0)
