@@ -66,7 +66,7 @@ def _hint(arguments: Arguments) -> str:
 
 def _describe(arguments: Arguments, console: Console) -> None:
     from components.datasets import describe, survey
-    from schema import dataset_spec
+    from schema import spec_file
 
     source, flags = _source(arguments)
     source.prepare()
@@ -74,7 +74,7 @@ def _describe(arguments: Arguments, console: Console) -> None:
     path = pathlib.Path(arguments.spec or f"{spec.name}.yaml")
     kept = path.exists() and not arguments.overwrite
     if kept:
-        spec = dataset_spec.load(path)
+        spec = spec_file.load(path)
         source = dataclasses.replace(source, description=spec)
     with console.status("reading …") as status:
         found = survey.look(source, lambda count: status.update(f"reading … {count:,} photos"))
@@ -87,7 +87,7 @@ def _describe(arguments: Arguments, console: Console) -> None:
     if kept:
         console.print(Text(f"\nDescribed as {path} says, which was kept; --overwrite derives it anew."), soft_wrap=True)
     else:
-        path.write_text(spec.to_yaml(), encoding="utf-8")
+        path.write_text(spec_file.dump(spec), encoding="utf-8")
         console.print(Text(f"\nWrote {path}: correct its names, and commit it."), soft_wrap=True)
     if arguments.groups:
         _write_groups(arguments, describe.groups_table(found.usable(), copies), console)

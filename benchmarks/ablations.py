@@ -27,14 +27,14 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import keras
 import numpy as np
 
-from schema import dataset_spec, record
+from schema import record, spec_file
 from trainer_module import inputs, losses, networks, schedule, signatures, trainer, training
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Recipe, TrainerConfig
 from trainer_module.models import build_model, dcnn, heads
 
 AS_IS = "as it is"
-SPEC = dataset_spec.shipped("oxford_iiit_pet")
+SPEC = spec_file.shipped("oxford_iiit_pet")
 Figures = dict[str, float]
 
 

@@ -20,7 +20,7 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import keras
 import numpy as np
 
-from schema import dataset_spec, record
+from schema import record, spec_file
 from trainer_module import training
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model, dcnn, heads
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
     given = dataclasses.replace(pets_config(), weights="none", label="breed")
-    spec = dataset_spec.shipped("oxford_iiit_pet")
+    spec = spec_file.shipped("oxford_iiit_pet")
     config = given.trainer(flags.model, spec).at_size(flags.size)
     generator, count = np.random.default_rng(0), config.recipe.batch_size
     image = generator.uniform(-1, 1, (count, flags.size, flags.size, 3)).astype(np.float32)

@@ -25,7 +25,7 @@ import drawings
 import keras
 from keras import layers
 
-from schema import dataset_spec, record
+from schema import record, spec_file
 from trainer_module import inputs, networks, training
 from trainer_module.callbacks import History
 from trainer_module.config import Phase, TrainerConfig
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     flags = parser.parse_args()
     base = dataclasses.replace(pets_config(), task="segmentation", weights=flags.weights)
-    given = base.trainer(flags.model, dataset_spec.shipped("oxford_iiit_pet"))
+    given = base.trainer(flags.model, spec_file.shipped("oxford_iiit_pet"))
     backbone_rate = 0.0 if given.weights != "none" else 1.0
     recipe = dataclasses.replace(
         given.recipe, input_size=flags.size, phases=(Phase(flags.epochs, 3e-3, backbone_rate),)

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from components.datasets import pet_drawings
-from schema import dataset_spec, record
+from schema import record, spec_file
 
 
 def write_records(path: pathlib.Path, count: int, seed: int = 0) -> pathlib.Path:
     """Writes so many drawings with their masks into one file, as ExampleGen would; returns `path`."""
-    breeds = dataset_spec.shipped("synthetic_pets").label("breed").classes
+    breeds = spec_file.shipped("synthetic_pets").label("breed").classes
     generator = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -21,7 +21,7 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import drawings
 import keras
 
-from schema import dataset_spec
+from schema import spec_file
 from trainer_module import inputs, training
 from trainer_module.config import Phase
 from trainer_module.models import build_model
@@ -50,7 +50,7 @@ class FirstSteps(keras.callbacks.Callback):
 
 
 def measured(split: inputs.Split, epochs: int, folder: str) -> FirstSteps:
-    spec = dataset_spec.shipped("oxford_iiit_pet")
+    spec = spec_file.shipped("oxford_iiit_pet")
     config = dataclasses.replace(pets_config().trainer("dcnn", spec).at_size(96), cache_mb=1024)
     data = inputs.train_dataset(split, config, pets_config().data.image_size, f"{folder}/train")
     evaluation = inputs.eval_dataset(dataclasses.replace(split, examples=64), config, 256, f"{folder}/eval").take(2)

@@ -24,7 +24,7 @@ import tensorflow_model_analysis as tfma
 from tfx_bsl.public import tfxio
 
 from pipeline.evaluation import eval_config
-from schema import dataset_spec
+from schema import spec_file
 
 BATCH = 32
 BEAM_ARGS = ["--direct_running_mode=in_memory", "--direct_num_workers=1"]
@@ -48,7 +48,7 @@ def bare_loop(model_path: str, pattern: str) -> int:
 
 
 def evaluator(model_path: str, pattern: str) -> None:
-    ours = eval_config(pets(), dataset_spec.shipped("oxford_iiit_pet"), baseline=False)
+    ours = eval_config(pets(), spec_file.shipped("oxford_iiit_pet"), baseline=False)
     config = tfma.utils.update_eval_config_with_defaults(ours)
     source = tfxio.TFExampleRecord(
         pattern, raw_record_column_name=tfma.constants.ARROW_INPUT_COLUMN, telemetry_descriptors=["benchmark"]

@@ -22,7 +22,7 @@ import drawings
 import keras
 import tensorflow as tf
 
-from schema import dataset_spec
+from schema import spec_file
 from trainer_module import inputs
 from trainer_module.config import Phase
 from trainer_module.models import build_model
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
     config = pets_config()
-    training = config.trainer(flags.model, dataset_spec.shipped("oxford_iiit_pet"))
+    training = config.trainer(flags.model, spec_file.shipped("oxford_iiit_pet"))
     with tempfile.TemporaryDirectory() as folder:
         records = flags.records or str(drawings.write_records(pathlib.Path(folder) / "drawn", _DRAWINGS))
         split = inputs.Split.of([records])

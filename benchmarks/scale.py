@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from pipeline import configs
-from schema import dataset_spec
+from schema import spec_file
 from trainer_module.config import Phase, Recipe
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def prepared(root: pathlib.Path, data_dir: str | None, photos: int) -> pathlib.P
     """The folder of the prepared Oxford-IIIT Pet in `data_dir`, or without one of so many drawings made in `root`."""
     from components import datasets
 
-    per_breed = max(2, math.ceil(photos / len(dataset_spec.shipped("synthetic_pets").label("breed").classes)))
+    per_breed = max(2, math.ceil(photos / len(spec_file.shipped("synthetic_pets").label("breed").classes)))
     data = datasets.OxfordPets(data_dir) if data_dir else datasets.PetDrawings(per_breed, str(root / "drawings"))
     data.prepare()
     return pathlib.Path(data.folder())

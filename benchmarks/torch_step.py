@@ -25,7 +25,7 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 import keras
 import numpy as np
 
-from schema import dataset_spec, record
+from schema import record, spec_file
 from trainer_module import training
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model, heads
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224, help="side of the network's input, in pixels")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    spec = dataset_spec.shipped("oxford_iiit_pet")
+    spec = spec_file.shipped("oxford_iiit_pet")
     config = dataclasses.replace(pets_config(), weights="none", label="breed").trainer(flags.model, spec)
     config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, input_size=flags.size))
     batch, size = config.recipe.batch_size, flags.size

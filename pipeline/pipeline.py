@@ -20,7 +20,7 @@ from components.example_gen.component import ExampleGen
 from components.pusher import ALLOW_CONTRACT_CHANGE, Pusher
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config, Data
-from schema import dataset_spec, record
+from schema import record, spec_file
 from trainer_module.config import TrainerConfig
 
 Baseline = Callable[[tfx.types.BaseChannel, str], tfx.types.BaseChannel | None]
@@ -178,7 +178,7 @@ def data_source(data: Data, data_dir: str) -> Source:
     given = {
         "data_dir": data_dir,
         "dir": data_dir,
-        "description": dataset_spec.load(data.spec) if data.spec else None,
+        "description": spec_file.load(data.spec) if data.spec else None,
         "drawings": data.drawings,
         **{name: getattr(data, name) for name in _OF_SOURCES},
     }

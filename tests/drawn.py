@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline import configs
-from schema.dataset_spec import shipped
+from schema.spec_file import shipped
 
 SPEC = shipped("synthetic_pets")
 BREEDS, SPECIES = (SPEC.label(name).classes for name in ("breed", "species"))

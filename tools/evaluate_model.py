@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from schema import dataset_spec
+from schema import spec_file
 
 _BATCH = 32
 _BACKGROUND = 2
-_IS_DOG = np.array(dataset_spec.shipped("oxford_iiit_pet").label("species").parents, np.float32)
+_IS_DOG = np.array(spec_file.shipped("oxford_iiit_pet").label("species").parents, np.float32)
 
 
 def main() -> None:

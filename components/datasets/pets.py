@@ -19,7 +19,7 @@ from etils import epath
 
 from components.datasets import tfds_folder
 from components.datasets.source import RawRecord
-from schema import dataset_spec
+from schema import spec_file
 from schema.dataset_spec import DatasetSpec
 
 _progress = logging.getLogger("progress")
@@ -53,7 +53,7 @@ class OxfordPets:
             object.__setattr__(self, "manual_dir", tfds_folder.absolute(self.manual_dir))
 
     def spec(self) -> DatasetSpec:
-        return self.description or dataset_spec.shipped(NAME)
+        return self.description or spec_file.shipped(NAME)
 
     def key(self) -> str:
         folder = None if "://" in self.data_dir else self._prepared()

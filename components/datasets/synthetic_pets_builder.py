@@ -15,9 +15,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.datasets.oxford_iiit_pet import oxford_iiit_pet_dataset_builder
 
 from components.datasets import pet_drawings
-from schema import dataset_spec
+from schema import spec_file
 
-_SPEC = dataset_spec.shipped("synthetic_pets")
+_SPEC = spec_file.shipped("synthetic_pets")
 BREEDS, SPECIES_OF_BREED = _SPEC.label("breed").classes, _SPEC.label("species").parents
 
 _SEED = 37

@@ -26,9 +26,9 @@ from engines import steps
 from engines.cluster import NODES, Cluster, MissingToolError
 from pipeline import cause, configs, local
 from pipeline.beam import Beam
-from schema import dataset_spec, record
+from schema import record, spec_file
 
-SPEC = dataset_spec.shipped("synthetic_pets")
+SPEC = spec_file.shipped("synthetic_pets")
 
 # The first test waits for the local run and for the same steps on workers that import TensorFlow anew for each job.
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]

@@ -17,6 +17,7 @@ from tfx import v1 as tfx
 
 from pipeline import configs, console, local, pipeline
 from pipeline.configs import Config, Data
+from schema import spec_file
 from schema.dataset_spec import DatasetSpec, Label, Mask, Splits
 from trainer_module.config import Phase, Recipe
 
@@ -103,7 +104,7 @@ def three_mask_classes(folder: pathlib.Path) -> Data:
         slices=(("shape",), ("shape", "size")),
         splits=Splits(0.2, 0.3),
     )
-    (folder / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
+    (folder / "spec.yaml").write_text(spec_file.dump(spec), encoding="utf-8")
     return Data("folder", spec=str(folder / "spec.yaml"))
 
 

@@ -20,11 +20,11 @@ from components.metrics.results import Evaluation, failed_thresholds, read_evalu
 from pipeline import fingerprint
 from pipeline.configs import Config, Thresholds, debug
 from pipeline.evaluation import eval_config
-from schema import dataset_spec, record
+from schema import record, spec_file
 from tests.drawn import BREEDS, SPECIES
 
 SIDE, EXAMPLES = 8, 60
-SPEC = dataset_spec.shipped("synthetic_pets")
+SPEC = spec_file.shipped("synthetic_pets")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from components.datasets import tfds_folder
 from pipeline import configs
 from pipeline.configs import Config, Data
 from pipeline.pipeline import create_pipeline
-from schema import dataset_spec
+from schema import dataset_spec, spec_file
 
 _PIECE = {"segmentation": [[1, 1, 5, 1, 5, 5]], "bbox": [1, 1, 4, 4], "area": 8, "iscrowd": 0}
 
@@ -163,6 +163,6 @@ def test_what_things_are_called_changes_the_report_alone(
     for number, spec in enumerate((described, dataclasses.replace(described, **change))):
         file = tmp_path / f"{number}" / "trees.yaml"
         file.parent.mkdir()
-        file.write_text(spec.to_yaml())
+        file.write_text(spec_file.dump(spec))
         configs_.append(_config(dataclasses.replace(data, spec=str(file)), tmp_path / "data"))
     assert _changed(*configs_) == {"ModelComparison", *expected}

@@ -6,7 +6,9 @@ import pathlib
 import pytest
 
 import schema
-from schema.dataset_spec import DatasetSpec, Label, Mask, Splits, load
+from schema import spec_file
+from schema.dataset_spec import DatasetSpec, Label, Mask, Splits
+from schema.spec_file import load
 
 SHIPPED = sorted(pathlib.Path(schema.__file__).parent.glob("*.yaml"))
 TILES = DatasetSpec(
@@ -33,7 +35,7 @@ def test_the_pets_and_the_drawings_are_described() -> None:
 
 @pytest.mark.parametrize("spec", [*map(load, SHIPPED), TILES, dataclasses.replace(TILES, labels=(), slices=())])
 def test_a_description_survives_its_file_and_its_json(spec: DatasetSpec, tmp_path: pathlib.Path) -> None:
-    assert load(written(tmp_path, spec.to_yaml())) == spec
+    assert load(written(tmp_path, spec_file.dump(spec))) == spec
     assert DatasetSpec.from_json(spec.to_json()) == spec
 
 

@@ -10,7 +10,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 import schema
 from schema import record
-from schema.dataset_spec import DatasetSpec, load
+from schema.dataset_spec import DatasetSpec
+from schema.spec_file import load
 
 FOLDER = pathlib.Path(schema.__file__).parent
 

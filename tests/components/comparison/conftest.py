@@ -18,7 +18,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from components.comparison import comparison
 from pipeline import configs
 from pipeline.evaluation import eval_config
-from schema import dataset_spec, record
+from schema import record, spec_file
 from tests.drawn import BREEDS, MODELS, SPECIES
 from trainer_module import photos, warmup
 
@@ -191,7 +191,7 @@ def history(name: str, task: str, parameters: int) -> dict[str, Any]:
     }
 
 
-SPEC = dataset_spec.shipped("synthetic_pets")
+SPEC = spec_file.shipped("synthetic_pets")
 
 
 def evaluate(saved_model: str, config: configs.Config, files: Sequence[str], output: Path) -> str:

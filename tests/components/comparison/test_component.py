@@ -16,10 +16,10 @@ from tfx.types import standard_artifacts as artifacts
 from components.comparison.component import ModelComparison
 from components.pusher import Pusher
 from pipeline import redraw
-from schema import dataset_spec, record
+from schema import record, spec_file
 from tests.drawn import BREEDS
 
-SPEC = dataset_spec.shipped("synthetic_pets")
+SPEC = spec_file.shipped("synthetic_pets")
 
 
 def run_pipeline(run, run_dir: Path, blessed: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from components.datasets.coco import Coco
-from schema import dataset_spec
+from schema import spec_file
 from tests.components.datasets.conftest import mask_of, picture, records_of
 
 BOX = [1, 1, 5, 1, 5, 5, 1, 5]
@@ -214,7 +214,7 @@ def test_a_spec_may_merge_categories_in_the_mask(coco, tmp_path):
     file.write_text(
         "name: x\ntitle: X\nlabels: {what: [plate, cup]}\nmask: {classes: {thing: [1, 2]}, ignored: [255]}\n"
     )
-    found = records_of(Coco(source.annotations, description=dataset_spec.load(file)))
+    found = records_of(Coco(source.annotations, description=spec_file.load(file)))
     assert [record.labels for record in found.values()] == [{"what": 1}, {"what": 0}]
 
 

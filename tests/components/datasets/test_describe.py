@@ -13,7 +13,7 @@ import pytest
 import describe
 from components.datasets.coco import Coco
 from components.datasets.folder import Folder
-from schema import dataset_spec
+from schema import spec_file
 from tests.components.datasets.conftest import mask, records_of, square
 from tests.components.datasets.test_duplicates import scene
 
@@ -85,7 +85,7 @@ def test_everything_is_counted_and_said(run, leaves, tmp_path):
         "Files that are left out: 1 .txt, 1 hidden, 1 .db.",
     ):
         assert said in printed, said
-    assert dataset_spec.load(tmp_path / "photos.yaml") == Folder(str(leaves)).spec()
+    assert spec_file.load(tmp_path / "photos.yaml") == Folder(str(leaves)).spec()
 
 
 def test_the_command_that_trains_names_the_folder_and_the_spec(run, tree):
@@ -166,7 +166,7 @@ def test_coco_is_described_by_its_categories(run, tree):
     assert "cup 1 50.0%" in printed
     assert "--data.source coco" in printed
     assert "--data.annotations train=set.json" in printed
-    spec = dataset_spec.load("photos.yaml")
+    spec = spec_file.load("photos.yaml")
     assert spec == Coco(("train=set.json",), dir=str(root)).spec()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from components.datasets.folder import Folder
-from schema import dataset_spec
+from schema import spec_file
 from tests.components.datasets.conftest import mask, mask_of, picture, records_of, square
 
 
@@ -202,7 +202,7 @@ def test_a_spec_names_the_label_and_the_order_of_its_classes(tree, tmp_path):
     root = tree({"ash/1.jpg": 1, "oak/1.jpg": 2})
     file = tmp_path / "leaves.yaml"
     file.write_text("name: leaves\ntitle: Leaves\nlabels: {tree: [oak, ash]}\n")
-    found = records_of(Folder(str(root), description=dataset_spec.load(file)))
+    found = records_of(Folder(str(root), description=spec_file.load(file)))
     assert {name: record.labels for name, record in found.items()} == {
         "ash/1.jpg": {"tree": 1},
         "oak/1.jpg": {"tree": 0},
@@ -211,7 +211,7 @@ def test_a_spec_names_the_label_and_the_order_of_its_classes(tree, tmp_path):
     with pytest.raises(
         ValueError, match=r"photos/ash: the class 'ash' is not among labels.tree of the description .leaves., which"
     ):
-        list(Folder(str(root), description=dataset_spec.load(file)).shards())
+        list(Folder(str(root), description=spec_file.load(file)).shards())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from components.datasets.folder import Folder
-from schema import dataset_spec
+from schema import spec_file
 from tests.components.datasets.conftest import mask, mask_of, records_of, square
 
 PHOTOS = {f"p/{number}.jpg": number for number in range(1, 7)}
@@ -85,14 +85,14 @@ def test_a_spec_picks_its_columns(tree, tmp_path):
     )
     file = tmp_path / "spec.yaml"
     file.write_text("name: x\ntitle: X\nlabels: {b: ['2', '1', '0']}\n")
-    found = records_of(Folder(str(root), description=dataset_spec.load(file)))
+    found = records_of(Folder(str(root), description=spec_file.load(file)))
     assert [record.labels for record in found.values()] == [{"b": index} for index in (1, 0, 2, 1, 0, 2)]
     file.write_text("name: x\ntitle: X\nlabels: {b: ['2', '1', '0'], c: [x, y]}\n")
     with pytest.raises(ValueError, match=r"the spec's label 'c' has no column in .*metadata.csv, which has a, b"):
-        Folder(str(root), description=dataset_spec.load(file)).key()
+        Folder(str(root), description=spec_file.load(file)).key()
     file.write_text("name: x\ntitle: X\nlabels: {b: ['2', '1']}\n")
     with pytest.raises(ValueError, match=r"metadata.csv, line 4: the class '0' is not among labels.b of .*'x'"):
-        list(Folder(str(root), description=dataset_spec.load(file)).shards())
+        list(Folder(str(root), description=spec_file.load(file)).shards())
 
 
 def test_files_that_a_row_names_and_nobody_finds_are_faults(tree):

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from components import datasets
-from schema import dataset_spec
+from schema import spec_file
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from schema import dataset_spec
     ids=lambda source: type(source).__name__,
 )
 def test_a_source_is_the_same_after_json_and_knows_what_its_data_are(source):
-    spec = dataset_spec.shipped("synthetic_pets")
+    spec = spec_file.shipped("synthetic_pets")
     for told in (source, dataclasses.replace(source, description=spec)):
         made = datasets.from_json(datasets.to_json(told), spec)
         assert made == dataclasses.replace(source, description=spec)

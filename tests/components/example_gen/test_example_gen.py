@@ -8,7 +8,7 @@ import pytest
 from components import datasets
 from components.example_gen.component import ExampleGen
 from components.example_gen.fingerprint import fingerprint
-from schema import dataset_spec, record
+from schema import record, spec_file
 from tests.components.example_gen.conftest import pixels, run, shards, value
 from tests.drawn import BREEDS, SPECIES
 
@@ -165,10 +165,10 @@ def test_the_fingerprint_follows_the_data_and_the_component_refuses_wrong_parame
 
 @pytest.mark.skipif(not HUMAN_MASKS.exists(), reason="the shared real photos are not here")
 def test_real_photos_with_human_masks(tmp_path):
-    described = dataset_spec.shipped("oxford_iiit_pet").to_yaml()
+    described = spec_file.dump(spec_file.shipped("oxford_iiit_pet"))
     ignored = described.replace("pet: [1, 3]", "pet: [1]").replace("ignored: []", "ignored: [3]")
     (tmp_path / "spec.yaml").write_text(ignored)
-    source = datasets.OxfordPets(str(HUMAN_MASKS), description=dataset_spec.load(tmp_path / "spec.yaml"))
+    source = datasets.OxfordPets(str(HUMAN_MASKS), description=spec_file.load(tmp_path / "spec.yaml"))
     made = run(tmp_path, source, min_speck=0.001)
     assert made.splits["train"]["examples"] + made.splits["eval"]["examples"] == 356
     assert made.splits["test"]["examples"] == 158

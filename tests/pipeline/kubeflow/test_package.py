@@ -13,6 +13,7 @@ from pipeline.configs import debug
 from pipeline.kubeflow import cluster, entrypoint, package, parameters
 from pipeline.kubeflow.deployment import Deployment, Resources
 from pipeline.kubeflow.step import Step
+from schema import spec_file
 from tests.drawn import SPEC
 
 DEPLOYMENT = Deployment(
@@ -129,7 +130,7 @@ def test_the_config_names_components_that_are_not_cached() -> None:
 
 def test_a_description_travels_in_the_package_since_no_step_finds_its_file(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(dataclasses.replace(SPEC, name="my_drawings", title="My own drawings").to_yaml())
+    file.write_text(spec_file.dump(dataclasses.replace(SPEC, name="my_drawings", title="My own drawings")))
     config = debug()
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, spec=str(file)))
     spec = package.build(config, Deployment())

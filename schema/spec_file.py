@@ -1,0 +1,154 @@
+"""The small YAML file of a `DatasetSpec`. It looks like this:
+
+    name: magnetic_tiles
+    title: Magnetic tiles
+    example: photo                    # what one example is called
+    labels:
+      kind: [MT_Blowhole, MT_Break, MT_Free]
+      state:                          # a coarser label: which classes of `kind` each of its classes has
+        of: kind
+        classes: {sound: [MT_Free], broken: [MT_Blowhole, MT_Break]}
+    mask:
+      classes: {defect: [255]}        # foreground classes and the values that stand for them in the mask files
+      background: [0]
+      ignored: []
+      between: nearest                # what any other value is: the nearest of these; or `refuse`
+      optional: false                 # true: examples may lack a mask; for a label: {classes: […], optional: true}
+    slices: [[state], [kind], [kind, size]]
+    splits: {eval: 0.1, test: 0.2}    # shares that a hash holds out where the data gives no such split
+
+`labels` or `mask` may be missing: then the networks have the other head alone. The first label is the one that a model
+is trained for unless the config names another. `size` in a slice is the share of the picture that the mask covers, in
+thirds.
+
+Importing this module does not import YAML.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from schema.dataset_spec import DatasetSpec, Label, Mask, Splits
+
+_FIELDS = {field.name for field in dataclasses.fields(DatasetSpec)}
+
+
+def load(path: str | pathlib.Path) -> DatasetSpec:
+    """Reads a spec's file.
+
+    Raises:
+        ValueError: it is no such file, or a field is wrong; the message names file and field.
+    """
+    import yaml
+
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"the data set's description {path} cannot be read: {error.strerror}") from error
+    try:
+        content = yaml.safe_load(text)
+        if not isinstance(content, Mapping):
+            raise ValueError("it is no mapping of `name`, `title`, `labels`, `mask` …")
+        return _of_file(content)
+    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(f"the data set's description {path} is wrong: {reason}") from error
+
+
+def shipped(name: str) -> DatasetSpec:
+    """A description that lies beside this module."""
+    return load(pathlib.Path(__file__).with_name(f"{name}.yaml"))
+
+
+def dump(spec: DatasetSpec) -> str:
+    """The file's text; `load` reads it."""
+    content: dict[str, Any] = {"name": spec.name, "title": spec.title, "example": spec.example}
+    content |= {key: getattr(spec, key) for key in ("about", "licence") if getattr(spec, key)}
+    if spec.labels:
+        content["labels"] = {label.name: _label_as_file(spec, label) for label in spec.labels}
+    if mask := spec.mask:
+        content["mask"] = {
+            "classes": {name: list(values) for name, values in zip(mask.classes, mask.values, strict=True)},
+            "background": list(mask.background),
+            "ignored": list(mask.ignored),
+            "between": mask.between,
+            "optional": mask.optional,
+        }
+    content["slices"] = [list(features) for features in spec.slices]
+    content["splits"] = dataclasses.asdict(spec.splits)
+    import yaml
+
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+
+
+def _label_as_file(spec: DatasetSpec, label: Label) -> Any:
+    if not label.of:
+        return {"classes": list(label.classes), "optional": True} if label.optional else list(label.classes)
+    finer = spec.label(label.of).classes
+    members: dict[str, list[str]] = {name: [] for name in label.classes}
+    for name, parent in zip(finer, label.parents, strict=True):
+        members[label.classes[parent]].append(name)
+    return {"of": label.of, "classes": members, **({"optional": True} if label.optional else {})}
+
+
+def _of_file(content: Mapping[str, Any]) -> DatasetSpec:
+    unknown = sorted(set(content) - _FIELDS)
+    if unknown:
+        raise ValueError(f"{', '.join(map(repr, unknown))} is no field of it; known are {', '.join(sorted(_FIELDS))}")
+    plain = {key: content[key] for key in ("example", "about", "licence") if key in content}
+    finer: dict[str, Sequence[str]] = {}
+    labels = []
+    for name, value in (content.get("labels") or {}).items():
+        labels.append(_label_of_file(str(name), value, finer))
+        finer[str(name)] = labels[-1].classes
+    return DatasetSpec(
+        name=content["name"],
+        title=content["title"],
+        labels=tuple(labels),
+        mask=_mask_of_file(content["mask"]) if content.get("mask") else None,
+        slices=tuple(tuple(features) for features in content.get("slices") or ()),
+        splits=Splits(**(content.get("splits") or {})),
+        **plain,
+    )
+
+
+def _label_of_file(name: str, value: Any, finer: Mapping[str, Sequence[str]]) -> Label:
+    if not isinstance(value, Mapping):
+        return Label(name, _class_names(name, value))
+    if set(value) - {"of", "classes", "optional"}:
+        raise ValueError(f"labels.{name} may hold `classes`, `of` and `optional`, not {', '.join(sorted(value))}")
+    optional = value.get("optional", False)
+    if "of" not in value:
+        return Label(name, _class_names(name, value["classes"]), optional=optional)
+    of, members = value["of"], value["classes"]
+    if of not in finer:
+        raise ValueError(f"labels.{name}.of is {of!r}: name a label that stands above it")
+    index = {str(one): number for number, names in enumerate(members.values()) for one in names}
+    wrong = set(index) ^ set(finer[of])
+    if wrong:
+        raise ValueError(f"labels.{name}.classes must hold each class of {of} once; look at {', '.join(sorted(wrong))}")
+    return Label(name, _class_names(name, members), of, tuple(index[one] for one in finer[of]), optional)
+
+
+def _class_names(label: str, names: Iterable[Any]) -> tuple[str, ...]:
+    for name in names:
+        if isinstance(name, bool) or name is None:
+            raise ValueError(f"labels.{label} has the class {name}: YAML reads yes, no and null so; put it in quotes")
+    return tuple(map(str, names))
+
+
+def _mask_of_file(value: Mapping[str, Any]) -> Mask:
+    known = {"classes", "background", "ignored", "between", "optional"}
+    if set(value) - known:
+        raise ValueError(f"mask.{sorted(set(value) - known)[0]} is no field; known are {', '.join(sorted(known))}")
+    return Mask(
+        classes=tuple(map(str, value["classes"])),
+        values=tuple(tuple(values) for values in value["classes"].values()),
+        background=tuple(value.get("background", (0,))),
+        ignored=tuple(value.get("ignored", ())),
+        between=value.get("between", "refuse"),
+        optional=value.get("optional", False),
+    )
