@@ -73,7 +73,8 @@ class SavedModel:
 
             self._tf = tf
             self._loaded = tf.saved_model.load(str(folder))  # a signature does not keep its model alive
-        self._serve = self._loaded.signatures["serving_default"]
+        self.signatures = self._loaded.signatures
+        self._serve = self.signatures["serving_default"]
 
     def prepare(self, data: bytes) -> Prepared:
         return data

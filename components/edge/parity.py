@@ -161,13 +161,13 @@ class _Tally:
             self._named += int(known.sum())
             self._right += int((answers["probabilities"].argmax(axis=1) == batch.classes)[known].sum())
         if batch.masks is not None:
-            predicted = _at_size(answers["mask"], batch.masks.shape[1])
+            predicted = at_size(answers["mask"], batch.masks.shape[1])
             for label, mask in zip(batch.masks, predicted, strict=True):
                 counts = segmentation.count_pixels(label, mask, _THRESHOLD)["pixels"]
                 self._pixels = counts if self._pixels is None else self._pixels + counts
 
 
-def _at_size(mask: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def at_size(mask: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Probabilities [B, S, S, 1 or K + 1] at another size, resized as the SavedModel resizes them: as logits."""
     if mask.shape[1] == size:
         return mask

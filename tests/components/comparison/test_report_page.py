@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from components.edge.results import Edge, EdgeModel, Figures
+from components.report import page
 from components.report.wording import DASH
 from tests.browser import chromium, set_width
 from tests.drawn import MODELS
@@ -111,6 +114,24 @@ def test_tfmas_own_view_needs_no_network_either(browser, show, report_dir):
     wait.until(lambda window: {"Cat", "Dog"} <= set(window.execute_script(rows)))
     assert browser.get_log("browser") == []
     assert requested(browser) == {page.as_uri()}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_was_made_for_phones_has_a_section_once_it_is_known(browser, show, report_dir, tmp_path, width):
+    shutil.copytree(report_dir, tmp_path / "report")
+    figures = Figures(0.75, 0.5)
+    models = (
+        EdgeModel("float32", "model.tflite", True, "", 1_234_567, figures, 12.34, 56.0),
+        EdgeModel("int8", "model_int8.tflite", False, "its engine crashed (SIGABRT)", 345_678),
+        EdgeModel("onnx", "model.onnx", False, "it cannot be converted: no"),
+    )
+    page.complete(str(tmp_path / "report"), {}, Edge(MODELS[0], figures, 20.0, "here", models))
+    show(tmp_path / "report" / "index.html", width)
+    rows = [row.text.replace("\n", " ") for row in browser.find_elements("css selector", "#phones tbody tr")]
+    assert rows[1] == "model.tflite 1.2 12.3 75.00 50.00 yes"
+    assert rows[2].endswith("no: its engine crashed (SIGABRT)")
+    assert rows[3].endswith("no: it cannot be converted: no")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_the_page_is_one_file_under_five_megabytes(report_dir):

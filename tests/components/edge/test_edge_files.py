@@ -162,10 +162,10 @@ def test_in_onnx_no_convolution_stands_between_transpositions(tmp_path: pathlib.
 
 def test_masks_of_another_size_are_resized_as_the_saved_model_resizes_them() -> None:
     logits = tf.random.stateless_normal([2, 8, 8, 1], (1, 2)) * 4
-    resized = parity._at_size(tf.sigmoid(logits).numpy(), 12)
+    resized = parity.at_size(tf.sigmoid(logits).numpy(), 12)
     np.testing.assert_allclose(resized, tf.sigmoid(tf.image.resize(logits, [12, 12])).numpy(), atol=1e-5)
     several = tf.random.stateless_normal([2, 8, 8, 3], (1, 2)) * 4
-    resized = parity._at_size(tf.nn.softmax(several).numpy(), 12)
+    resized = parity.at_size(tf.nn.softmax(several).numpy(), 12)
     assert (resized.argmax(-1) == tf.image.resize(several, [12, 12]).numpy().argmax(-1)).all()
 
 
