@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
+import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,9 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"Model    {path}")
         model = models.open_model(path)
         root = listing.root(flags.photos)
-        with results.Writer(flags.out, model.description, root, flags.overlays) as writer:
+        writing = results.Writer(flags.out, model.description, root, flags.overlays)
+        with _interrupts() as heed, writing as writer:
             photos = _shown(console, listing.photos(flags.photos, outside=flags.out), files.photos)
-            outcome = predict(model, photos, writer)
+            outcome = predict(model, photos, writer, heed=heed)
     except (ValueError, OSError) as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2
@@ -78,7 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if outcome.errors else 0
 
 
-def predict(model: Model, paths: Iterable[str], writer: Writer, batch_size: int = BATCH) -> Outcome:
+def predict(
+    model: Model,
+    paths: Iterable[str],
+    writer: Writer,
+    batch_size: int = BATCH,
+    heed: Callable[[], None] = lambda: None,
+) -> Outcome:
     """Answers photos in their order; reading goes ahead of the model and writing behind it, in threads of their own.
 
     Args:
@@ -86,6 +95,7 @@ def predict(model: Model, paths: Iterable[str], writer: Writer, batch_size: int 
         paths: of the photos, drawn from as they are needed.
         writer: takes the answers.
         batch_size: photos at a time.
+        heed: called before each batch; may raise to end it.
 
     Raises:
         OSError: nothing can be written any more.
@@ -96,12 +106,37 @@ def predict(model: Model, paths: Iterable[str], writer: Writer, batch_size: int 
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         waiting: collections.deque[concurrent.futures.Future[list[tuple[str, Answer]]]] = collections.deque()
         for batch in reading.batches(paths, model.prepare, batch_size):
+            heed()
             waiting.append(thread.submit(_write, writer, batch, _answers(model, batch)))
             if len(waiting) > _BEHIND:
                 outcome.add(waiting.popleft().result())
         for written in waiting:
             outcome.add(written.result())
     return outcome
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[Callable[[], None]]:
+    """Ctrl-C raises KeyboardInterrupt as ever; the function that is given raises it again where it was lost.
+
+    Python drops one that meets a callback of a library or of its own garbage collector.
+    """
+    asked = False
+
+    def interrupted(_number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    def heed() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield heed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _write(writer: Writer, batch: Sequence[Photo], answers: Sequence[Answer]) -> list[tuple[str, Answer]]:

@@ -67,6 +67,7 @@ def decode_photos(encoded: tf.Tensor, image_size: int, network_size: int) -> Pho
     )
 
 
+@tf.autograph.experimental.do_not_convert  # all of it is TensorFlow's own control flow already
 def _decode_photo(photo: tf.Tensor, image_size: int, network_size: int) -> Photos:
     """The same of one photo, without B; an error of TensorFlow if it cannot be decoded."""
     data = photo_header.padded(photo)

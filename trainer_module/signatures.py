@@ -86,9 +86,9 @@ class ServingModel(tf.Module):
         self._judgement = judgement
         self._config, self._heads = config, config.heads
         # Traced once for all signatures: building the network's graph is most of what an export costs. In a lambda,
-        # since `tf.saved_model.save` traces a module's tf.functions again.
+        # since `tf.saved_model.save` traces a module's tf.functions again; AutoGraph has nothing to convert, slowly.
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
-        network = tf.function(self._answer, input_signature=[pixels])
+        network = tf.function(self._answer, input_signature=[pixels], autograph=False)
         self._network = lambda pixels: network(pixels)
         # Moves that probability to 0.5, the threshold that everybody assumes.
         self._logit_shift = -math.log(judgement.mask_threshold / (1.0 - judgement.mask_threshold))
@@ -157,7 +157,7 @@ class ServingModel(tf.Module):
             self.transform_features: strings(name="examples"),
         }
         return {
-            method.__name__: tf.function(method, input_signature=[spec]).get_concrete_function()
+            method.__name__: tf.function(method, input_signature=[spec], autograph=False).get_concrete_function()
             for method, spec in specs.items()
         }
 

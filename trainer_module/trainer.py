@@ -120,7 +120,7 @@ def judge(
     """
     label, mirror = config.heads.label.name if config.heads.label else "", config.recipe.serving_mirror
     image_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-    network = tf.function(lambda image: model(image, training=False), input_signature=[image_spec])
+    network = tf.function(lambda image: model(image, training=False), input_signature=[image_spec], autograph=False)
     of_train = np.concatenate([network(image)[likeness.FEATURES].numpy() for image in pictures])
     features, logits, classes = [], [], []
     threshold = MaskThreshold() if config.heads.mask and len(config.heads.mask.classes) == 1 else None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -292,6 +293,23 @@ def test_an_interrupt_keeps_what_was_answered(out: pathlib.Path, version: pathli
     assert "Interrupted. What was answered stands in" in console
     assert "Traceback" not in console
     assert 0 < len(_lines(out)) < 20_000
+
+
+def test_an_interrupt_that_a_library_swallows_ends_it_at_the_next_batch(
+    out: pathlib.Path, version: pathlib.Path, photo: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(photo(f"photos/{number}.png")) for number in range(3 * predict.BATCH)]
+    answer = models.SavedModel.answer
+
+    def swallowing(model: models.SavedModel, photos: Sequence[bytes]) -> list[models.Answer]:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return answer(model, photos)
+
+    monkeypatch.setattr(models.SavedModel, "answer", swallowing)
+    assert predict.main([*paths, "--model", str(version), "--out", str(out)]) == 130
+    assert len(_lines(out)) == predict.BATCH
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_help_imports_nothing_heavy_and_the_package_nothing_of_the_pipeline() -> None:
