@@ -16,7 +16,7 @@ demo: install  ## a page that answers photos by the newest pushed model; make de
 	@$(BIN)/python -m serving.demo $(ARGS)
 
 test: install  ## the tests, two at a time; flags: make test ARGS="tests/trainer_module -k export"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: install  ## every benchmark that needs no data of yours; each prints a ratio
 	@for bench in segmentation_metrics augmentation batch_norm epoch_ends input_pipeline torch_step decoders cached_rerun cold_start scale whole_run; do \

@@ -307,9 +307,10 @@ def test_an_interrupt_that_a_library_swallows_ends_it_at_the_next_batch(
         return answer(model, photos)
 
     monkeypatch.setattr(models.SavedModel, "answer", swallowing)
+    before = signal.getsignal(signal.SIGINT)
     assert predict.main([*paths, "--model", str(version), "--out", str(out)]) == 130
     assert len(_lines(out)) == predict.BATCH
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_help_imports_nothing_heavy_and_the_package_nothing_of_the_pipeline() -> None:
