@@ -86,7 +86,7 @@ class ServingModel(tf.Module):
         self._judgement = judgement
         self._config, self._heads = config, config.heads
         # Traced once for all signatures: building the network's graph is most of what an export costs. In a lambda,
-        # since `tf.saved_model.save` traces a module's tf.functions again; AutoGraph has nothing to convert, slowly.
+        # since `tf.saved_model.save` traces a module's tf.functions again. AutoGraph would find nothing to convert.
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
         network = tf.function(self._answer, input_signature=[pixels], autograph=False)
         self._network = lambda pixels: network(pixels)
@@ -200,6 +200,11 @@ def answer(
     network: Callable[[tf.Tensor], dict[str, tf.Tensor]], image: tf.Tensor, mirror: bool
 ) -> dict[str, tf.Tensor]:
     """The network's answer for pictures float32 [B, S, S, 3], averaged with that for their mirror images if `mirror`.
+
+    Args:
+        network: a network, or a function of the pictures that calls one; without a word Keras computes inference.
+        image: the pictures.
+        mirror: whether to ask about the mirror images too.
 
     Returns:
         The label's name -> logits float32 [B, C], of mirrored answers those of the mean probabilities; `mask` -> logits

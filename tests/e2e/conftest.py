@@ -48,6 +48,8 @@ def run_locally(directory: pathlib.Path, *flags: str) -> Run:
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The first run in a new folder."""
+    if "PYTEST_XDIST_WORKER" in os.environ:  # once for all processes, as tests/conftest.py promises: it takes minutes
+        (tmp_path_factory.getbasetemp().parent / "first_run").touch(exist_ok=False)
     run = run_locally(tmp_path_factory.mktemp("debug"))
     assert run.status == 0, run.console + (run.directory / "log.txt").read_text()[-5000:]
     return run

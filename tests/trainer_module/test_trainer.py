@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import pathlib
 import shutil
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import record
 from tests.drawn import SPEC
-from trainer_module import inputs, signatures, trainer
+from trainer_module import inputs, schedule, signatures, trainer
 from trainer_module.calibration import temperature
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
@@ -39,19 +41,39 @@ def test_the_history_tells_each_epoch_of_each_phase(trained: FnArgs) -> None:
     assert figures | {f"val_{name}" for name in figures} <= set(history["epochs"][0])
 
 
+def _data(stage: TrainerConfig, records: pathlib.Path, cache: pathlib.Path) -> Data:
+    split = inputs.Split.of([str(records)])
+    return (
+        inputs.train_dataset(split, stage, IMAGE_SIZE, str(cache / "train")),
+        inputs.eval_dataset(split, stage, IMAGE_SIZE, str(cache / "eval")),
+    )
+
+
+def test_a_step_is_traced_once(tmp_path: pathlib.Path, records: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: collections.Counter[object] = collections.Counter()
+    update = schedule.LayerwiseAdamW.update_step
+
+    def counting(self: schedule.LayerwiseAdamW, gradient: Any, variable: Any, rate: Any) -> None:
+        traced[self._var_key(variable)] += 1
+        update(self, gradient, variable, rate)
+
+    monkeypatch.setattr(schedule.LayerwiseAdamW, "update_step", counting)
+    config = small_config(input_size=32, phases=(Phase(2, 1e-3),))
+    history = History(config, str(tmp_path), 24, 24)
+    model = fit(build_model(config), lambda stage: _data(stage, records, tmp_path), config, history)
+    assert set(traced.values()) == {1}
+    assert len(traced) == len(model.trainable_variables)
+
+
 def test_a_phase_may_train_at_a_size_of_its_own(
     tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str
 ) -> None:
     sizes = []
     config = small_config(input_size=64, phases=(Phase(1, 1e-3, input_size=32), Phase(1, 1e-3), Phase(1, 1e-3)))
-    split = inputs.Split.of([str(records)])
 
     def data(stage: TrainerConfig) -> Data:
         sizes.append(stage.recipe.input_size)
-        return (
-            inputs.train_dataset(split, stage, IMAGE_SIZE, str(tmp_path / "train")),
-            inputs.eval_dataset(split, stage, IMAGE_SIZE, str(tmp_path / "eval")),
-        )
+        return _data(stage, records, tmp_path)
 
     model = fit(build_model(config), data, config, History(config, str(tmp_path), 24, 24))
     assert sizes == [32, 64]
