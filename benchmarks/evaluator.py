@@ -48,7 +48,7 @@ def bare_loop(model_path: str, pattern: str) -> int:
 
 
 def evaluator(model_path: str, pattern: str) -> None:
-    ours = eval_config(pets(), spec_file.shipped("oxford_iiit_pet"), baseline=False)
+    ours = eval_config(pets(), spec_file.shipped("oxford_iiit_pet"))
     config = tfma.utils.update_eval_config_with_defaults(ours)
     source = tfxio.TFExampleRecord(
         pattern, raw_record_column_name=tfma.constants.ARROW_INPUT_COLUMN, telemetry_descriptors=["benchmark"]

@@ -41,7 +41,7 @@ _HEAVY = (
     "tensorflow_model_analysis",
     "pipeline.pipeline",
     "pipeline.local",
-    "pipeline.baseline",
+    "pipeline.replaced",
     "components.report.publishing",
     "components.serving_folder",
     "trainer_module.trainer",

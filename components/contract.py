@@ -38,10 +38,20 @@ def differences(old: str, new: str) -> list[str]:
     ]
 
 
+def description(model: str) -> dict[str, Any]:
+    """What the SavedModel in the folder `model` says of itself, see `trainer_module.signatures.model_description`.
+
+    Raises:
+        OSError: it says nothing, as models did before there was a contract.
+    """
+    with fileio.open(os.path.join(model, MODEL_FILE), "r") as file:
+        described: dict[str, Any] = json.load(file)
+    return described
+
+
 def _contract(model: str) -> dict[str, Any]:
     """Everything that must stay, by a name that a person understands."""
-    with fileio.open(os.path.join(model, MODEL_FILE), "r") as file:
-        described = json.load(file)
+    described = description(model)
     with fileio.open(os.path.join(model, SAVED_MODEL), "rb") as file:
         [graph] = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs
     found: dict[str, Any] = {}

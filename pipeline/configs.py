@@ -84,8 +84,9 @@ class Thresholds(Checked):
     """Smallest F1 of the mask head, over all pixels; of several mask classes their mean."""
     slices: tuple[Annotated[str, Text(r".+=.+:\w+=[\d.]+", "LABEL=CLASS:FIGURE=NUMBER")], ...] = ()
     """What one slice must reach, such as `kind=crack,size=small:mask_f1=0.8`."""
-    max_drop: Annotated[float, Number(ge=-1, le=1)] = 0.01
-    """How much worse than the latest blessed model either figure may be; below 0: how much better it must be."""
+    max_drop: Annotated[float, Number(ge=0, le=1)] = 0.01
+    """How much worse than the serving model accuracy and mask F1 may be, on all photos and on each slice; a champion
+    that is worse by more, with 95 % confidence on the same photos, does not replace it."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -128,13 +128,15 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
             _figure(overall, "classification", "macro_f1"),
             _figure(overall, "segmentation", "f1"),
             "yes" if figures["blessed"] else "no",
-            ("champion" if figures["blessed"] else "best") if model == metrics["champion"] else "",
+            ("champion" if metrics["decision"]["blessed"] else "best") if model == metrics["champion"] else "",
         )
     console.print()
     console.print(table)
     for model, figures in metrics["models"].items():
         for failed in figures["failed_thresholds"]:
             console.print(f"{model} is not blessed: {failed}")
+    for refusal in metrics["decision"]["refusals"]:
+        console.print(f"{metrics['champion']} does not replace the serving model: its {refusal}")
 
 
 def print_failure(console: Console, error: Exception, log: pathlib.Path) -> None:

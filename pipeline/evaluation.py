@@ -28,7 +28,8 @@ _MASK_FIGURES = {"mask_f1": segmentation.PixelF1}
 
 _ANY_GAIN = 1e-9
 
-_FIGURES_THAT_MUST_NOT_DROP = (classification.ClassificationAccuracy, segmentation.PixelF1)
+_ALWAYS_BOUND = (classification.ClassificationAccuracy, segmentation.PixelF1)
+"""The Evaluator blesses only where there is a threshold, so there is one in any case."""
 
 
 class Bound(NamedTuple):
@@ -41,13 +42,12 @@ class Bound(NamedTuple):
     """Feature of the record -> its value; empty: all examples."""
 
 
-def eval_config(config: Config, spec: DatasetSpec, *, baseline: bool) -> tfma.EvalConfig:
+def eval_config(config: Config, spec: DatasetSpec) -> tfma.EvalConfig:
     """Metrics of the run's heads, with 95 % jackknife intervals, on all examples and on the spec's slices.
 
     Args:
         config: Says which heads there are and what they must reach.
         spec: Of the data.
-        baseline: Compare with the Evaluator's `baseline_model` too. TFMA drops that check in a run without one.
 
     Returns:
         The config of one candidate model. Its metrics carry a fingerprint of their code, so that TFX's cache does
@@ -59,14 +59,13 @@ def eval_config(config: Config, spec: DatasetSpec, *, baseline: bool) -> tfma.Ev
     heads = spec.heads(config.label, config.task)
     bounds = threshold_bounds(config.thresholds, spec)
     _check_heads(bounds, heads.outputs)
-    max_drop = config.thresholds.max_drop if baseline else None
     metrics_specs = [tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount")])]
     if heads.label:
         few = len(heads.label.classes) <= 5
         of_classes = [m for m in classification.METRICS if not (few and m is classification.Top5Accuracy)]
-        metrics_specs.append(_metrics(heads.label.name, of_classes, _CLASS_FIGURES, bounds, max_drop))
+        metrics_specs.append(_metrics(heads.label.name, of_classes, _CLASS_FIGURES, bounds))
     if heads.mask:
-        metrics_specs.append(_metrics(record.MASK, segmentation.METRICS, _MASK_FIGURES, bounds, max_drop))
+        metrics_specs.append(_metrics(record.MASK, segmentation.METRICS, _MASK_FIGURES, bounds))
     features = [tuple(record.slice_feature(name) for name in names) for names in spec.slices]
     return tfma.EvalConfig(
         model_specs=[
@@ -136,12 +135,11 @@ def _metrics(
     metrics: Sequence[type[summed.SummedMetric]],
     figures: Mapping[str, type[summed.SummedMetric]],
     bounds: Sequence[Bound],
-    max_drop: float | None,
 ) -> tfma.MetricsSpec:
     configs = []
     for metric in metrics:
         config = _metric(metric)
-        overall = _overall_threshold(metric, figures, bounds, max_drop)
+        overall = _overall_threshold(metric, figures, bounds)
         if overall:
             config.per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=overall)
         for bound in bounds:
@@ -156,17 +154,11 @@ def _overall_threshold(
     metric: type[summed.SummedMetric],
     figures: Mapping[str, type[summed.SummedMetric]],
     bounds: Sequence[Bound],
-    max_drop: float | None,
 ) -> tfma.MetricThreshold | None:
     """Of all examples alone: MetricConfig.threshold would hold for every slice."""
     lowest = [bound.lowest for bound in bounds if not bound.slice and figures.get(bound.figure) is metric]
-    if metric in _FIGURES_THAT_MUST_NOT_DROP:
-        # The Evaluator blesses only where there is a threshold, so there is one in any case.
-        threshold = _at_least(*lowest or [0.0])
-        if max_drop is not None:
-            threshold.change_threshold.absolute.value = -max_drop
-            threshold.change_threshold.direction = tfma.HIGHER_IS_BETTER
-        return threshold
+    if metric in _ALWAYS_BOUND:
+        return _at_least(*lowest or [0.0])
     return _at_least(*lowest) if lowest else None
 
 

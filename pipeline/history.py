@@ -70,7 +70,7 @@ def record(handle: metadata.Metadata, execution_id: int) -> None:
 
 
 def forget_vanished(handle: metadata.Metadata, run_dir: pathlib.Path) -> list[str]:
-    """Takes artifacts whose files are gone, or no longer whole, out of the cache and of the choice of a baseline.
+    """Takes artifacts whose files are gone, or no longer whole, out of the cache, and of what a champion may replace.
 
     Returns:
         A line for each, new since the last call: what is gone, and what becomes of it.

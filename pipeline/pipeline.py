@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
@@ -23,7 +23,7 @@ from pipeline.configs import Config, Data
 from schema import record, spec_file
 from trainer_module.config import TrainerConfig
 
-Baseline = Callable[[tfx.types.BaseChannel, str], tfx.types.BaseChannel | None]
+ServingModel = Callable[[Mapping[str, tfx.types.BaseChannel]], tfx.types.BaseChannel]
 
 
 def create_pipeline(
@@ -31,7 +31,7 @@ def create_pipeline(
     pipeline_root: str,
     serving_dir: str,
     data_dir: str,
-    baseline: Baseline | None = None,
+    serving_model: ServingModel | None = None,
     metadata_connection_config: tfx.orchestration.metadata.ConnectionConfigType | None = None,
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline that `config` describes.
@@ -41,7 +41,7 @@ def create_pipeline(
         pipeline_root: where artifacts go.
         serving_dir: where a blessed champion is pushed to, as `serving_dir/VERSION/`.
         data_dir: where the data lies, or will lie.
-        baseline: gives, for a trained model's channel and its Evaluator's id, the model to beat's channel or None.
+        serving_model: gives, for the trained models' channels, that of the model which the champion would replace.
         metadata_connection_config: the metadata store; None where the runner has its own.
 
     Raises:
@@ -92,22 +92,20 @@ def create_pipeline(
         trainers[model] = _trainer(config.trainer(model, spec), example_gen, transform)
         nodes.append(trainers[model])
     for model in config.contestants:
-        evaluator_id = f"Evaluator_{model}"
-        candidate = trainers[model].outputs["model"]
-        baseline_model = baseline(candidate, evaluator_id) if baseline else None
         evaluators[model] = Evaluator(
             examples=example_gen.outputs["examples"],
-            model=candidate,
-            baseline_model=baseline_model,
+            model=trainers[model].outputs["model"],
             example_splits=[record.TEST],
-            eval_config=evaluation.eval_config(config, spec, baseline=baseline_model is not None),
-        ).with_id(evaluator_id)
-        if baseline_model is not None:
-            nodes.append(baseline_model.producer_component)  # type: ignore[attr-defined]
+            eval_config=evaluation.eval_config(config, spec),
+        ).with_id(f"Evaluator_{model}")
         nodes.append(evaluators[model])
 
+    models = {model: trainer.outputs["model"] for model, trainer in trainers.items()}
+    replaced = serving_model(models) if serving_model else None
+    if replaced is not None:
+        nodes.append(replaced.producer_component)  # type: ignore[attr-defined]
     comparison = ModelComparison(
-        models={model: trainer.outputs["model"] for model, trainer in trainers.items()},
+        models=models,
         runs={model: trainer.outputs["model_run"] for model, trainer in trainers.items()},
         evaluations={model: evaluator.outputs["evaluation"] for model, evaluator in evaluators.items()},
         blessings={model: evaluator.outputs["blessing"] for model, evaluator in evaluators.items()},
@@ -117,6 +115,8 @@ def create_pipeline(
         label=config.label,
         task=config.task,
         rule=config.champion,
+        serving_model=replaced,
+        max_drop=config.thresholds.max_drop,
         config_json=config.to_json(),
         fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report", "schema"),
     )

@@ -13,21 +13,33 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.io import fileio
 
-from components.comparison import cases, champion
-from components.comparison.predictions import Predictions, Truth, count_classes, predict, read_photos
-from components.comparison.results import Anomaly, Case, Comparison, DataSummary, Decision, ModelResult, RunInfo
+from components import contract
+from components.comparison import cases, champion, known, paired
+from components.comparison.predictions import Predictions, Truth, batches, count_classes, predict, read_photos
+from components.comparison.results import (
+    Anomaly,
+    Case,
+    Comparison,
+    DataSummary,
+    Decision,
+    Difference,
+    Known,
+    ModelResult,
+    RunInfo,
+)
 from components.metrics import results
 from components.report import figures, page, tfma_view
 from schema import record
-from schema.dataset_spec import DatasetSpec, Heads
+from schema.dataset_spec import SIZE, DatasetSpec, Heads
 
 PACKAGES = ("tfx", "tensorflow", "keras", "tensorflow-model-analysis", "tensorflow-transform", "apache-beam", "numpy")
 
@@ -55,6 +67,10 @@ class Inputs:
     rule: champion.Rule
     config: dict[str, Any]
     fingerprint: str
+    serving: str | None = None
+    """The SavedModel that a champion would replace, with the same heads; None: there is none."""
+    max_drop: float = 0.0
+    """How much worse than that one the champion may be, in [0, 1]; see `paired`."""
     ingestion: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As `components.example_gen.summary.of_report` gives it."""
 
@@ -68,9 +84,13 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
     """
     os.makedirs(folder, exist_ok=True)
     files = inputs.splits[record.TEST]
-    saved_models = {name: model.saved_model for name, model in inputs.models.items()}
-    truth, predictions = predict(saved_models, files, inputs.spec, inputs.heads)
-    compared = _compared(inputs, truth, predictions)
+    models = {name: tf.saved_model.load(model.saved_model).signatures for name, model in inputs.models.items()}
+    truth, predictions = predict(models, files, inputs.spec, inputs.heads)
+    knowing = {
+        name: known.judge(signatures["serving_default"], batches(files), len(truth.file_names))
+        for name, signatures in models.items()
+    }
+    compared = _compared(inputs, truth, predictions, knowing)
     for name, model in inputs.models.items():
         _write_predictions(os.path.join(folder, f"predictions-{name}.npz"), truth, predictions[name], inputs.heads)
         tfma_view.write_page(model.evaluation, inputs.spec, name, os.path.join(folder, f"tfma-{name}.html"))
@@ -82,21 +102,18 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
     return compared
 
 
-def _compared(inputs: Inputs, truth: Truth, predictions: Mapping[str, Predictions]) -> Comparison:
+def _compared(
+    inputs: Inputs, truth: Truth, predictions: Mapping[str, Predictions], knowing: Mapping[str, Known]
+) -> Comparison:
     models = {
-        name: _model_result(inputs, model, truth, predictions[name], inputs.heads)
+        name: _model_result(inputs, model, truth, predictions[name], knowing[name])
         for name, model in inputs.models.items()
     }
     candidates = [_candidate(name, model) for name, model in models.items()]
     chosen = champion.choose(candidates, inputs.rule)
     return Comparison(
         champion=chosen.name,
-        decision=Decision(
-            rule=inputs.rule,
-            scores={candidate.name: candidate.score(inputs.rule) for candidate in candidates},
-            blessed=chosen.blessed,
-            sentence=chosen.sentence(inputs.rule),
-        ),
+        decision=_decision(inputs, candidates, chosen, truth, predictions),
         models=models,
         spec=inputs.spec,
         heads=inputs.heads,
@@ -114,8 +131,76 @@ def _compared(inputs: Inputs, truth: Truth, predictions: Mapping[str, Prediction
     )
 
 
+def _decision(
+    inputs: Inputs,
+    candidates: Sequence[champion.Candidate],
+    chosen: champion.Candidate,
+    truth: Truth,
+    predictions: Mapping[str, Predictions],
+) -> Decision:
+    answers = {name: _answers(truth, found, inputs.heads) for name, found in predictions.items()}
+    of_champion = answers.pop(chosen.name)
+    everything = {results.OVERALL: np.arange(len(truth.file_names))}
+    slices = everything | _slices(truth, inputs.spec)
+    against_serving: tuple[Difference, ...] = ()
+    if inputs.serving:
+        _check_comparable(inputs.serving, inputs.models[chosen.name].saved_model)
+        # Asked by itself, for its masks may have another size, and so another truth.
+        serving = {"serving": tf.saved_model.load(inputs.serving).signatures}
+        its_truth, found = predict(serving, inputs.splits[record.TEST], inputs.spec, inputs.heads)
+        of_serving = _answers(its_truth, found["serving"], inputs.heads)
+        against_serving = paired.compare(of_champion, of_serving, slices, inputs.max_drop)
+    refusals = paired.refusals(against_serving, inputs.max_drop)
+    return Decision(
+        rule=inputs.rule,
+        scores={candidate.name: candidate.score(inputs.rule) for candidate in candidates},
+        blessed=chosen.blessed and not refusals,
+        sentence=chosen.sentence(inputs.rule),
+        max_drop=inputs.max_drop,
+        against_serving=against_serving,
+        against_contestants={
+            name: paired.compare(of_champion, of_other, everything, margin=0.0) for name, of_other in answers.items()
+        },
+        refusals=refusals,
+    )
+
+
+def _check_comparable(serving: str, model: str) -> None:
+    its, ours = (contract.description(folder) for folder in (serving, model))
+    for key, is_ours in ours.items():
+        if key in ("label", "classes", "mask") and _names(its.get(key)) != _names(is_ours):
+            raise ValueError(
+                f"the serving model {serving} cannot be compared with the champion: its {key} is {its.get(key)}, "
+                f"the champion's {is_ours}; give a model with the same classes, or none"
+            )
+
+
+def _names(described: Any) -> Any:
+    """Of a head: a mask's threshold may differ from model to model."""
+    return described["classes"] if isinstance(described, dict) else described
+
+
+def _answers(truth: Truth, predictions: Predictions, heads: Heads) -> paired.Answers:
+    right = None
+    if heads.label:
+        labels = np.array(truth.labels[heads.label.name])
+        named = np.array(predictions.probabilities).argmax(axis=1)
+        right = np.where(labels == record.UNKNOWN_CLASS, np.nan, named == labels)
+    return paired.Answers(right, np.array(predictions.pixels) if heads.mask else None)
+
+
+def _slices(truth: Truth, spec: DatasetSpec) -> dict[str, npt.NDArray[np.int64]]:
+    """Indices of the examples of each slice, by its name."""
+    members: dict[str, list[int]] = {}
+    for names in spec.slices:
+        ordered = [name for name in (*truth.labels, SIZE) if name in names]
+        for index, values in enumerate(zip(*(truth.slices[name] for name in ordered), strict=True)):
+            members.setdefault(results.slice_name(dict(zip(ordered, values, strict=True))), []).append(index)
+    return {name: np.array(indices) for name, indices in members.items()}
+
+
 def _model_result(
-    inputs: Inputs, model: ModelInputs, truth: Truth, predictions: Predictions, heads: Heads
+    inputs: Inputs, model: ModelInputs, truth: Truth, predictions: Predictions, knowing: Known
 ) -> ModelResult:
     evaluation = results.read_evaluation(model.evaluation, inputs.spec)
     with fileio.open(model.history, "r") as file:
@@ -127,8 +212,8 @@ def _model_result(
         failed_thresholds=results.failed_thresholds(model.evaluation),
         size_bytes=_size(model.saved_model),
         inference_images_per_second=predictions.images_per_second,
-        cases=_cases(inputs.spec, heads, truth, predictions),
-        known=predictions.known,
+        cases=_cases(inputs.spec, inputs.heads, truth, predictions),
+        known=knowing,
     )
     overall = evaluation[results.OVERALL].classification
     if overall is None:

@@ -31,12 +31,14 @@ class ModelComparisonSpec(component_spec.ComponentSpec):
         "label": component_spec.ExecutionParameter(type=str),
         "task": component_spec.ExecutionParameter(type=str),
         "rule": component_spec.ExecutionParameter(type=str),
+        "max_drop": component_spec.ExecutionParameter(type=float),
         "config_json": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {  # noqa: RUF012
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
+        "serving_model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {  # noqa: RUF012
         "champion": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -83,6 +85,8 @@ class ModelComparison(base_component.BaseComponent):
         label: str = "",
         task: str = "",
         anomalies: BaseChannel | None = None,
+        serving_model: BaseChannel | None = None,
+        max_drop: float = 0.0,
     ):
         """Wires the component.
 
@@ -99,6 +103,8 @@ class ModelComparison(base_component.BaseComponent):
           label: That the models' class head names; empty: the spec's first.
           task: Which heads the models have; empty: all that the data can train.
           anomalies: `ExampleAnomalies`, listed in the report.
+          serving_model: `Model`, the latest blessed one of earlier runs; the champion may not be worse.
+          max_drop: How much worse it may be, see `paired`.
 
         Raises:
           ValueError: A mapping lacks a model or names another one.
@@ -113,6 +119,8 @@ class ModelComparison(base_component.BaseComponent):
             inputs.update({f"{name}_{suffix}": channel for name, channel in channels.items()})
         if anomalies is not None:
             inputs["anomalies"] = anomalies
+        if serving_model is not None:
+            inputs["serving_model"] = serving_model
         super().__init__(
             spec=_spec_of(list(models))(
                 contestants=json.dumps(list(models)),
@@ -120,6 +128,7 @@ class ModelComparison(base_component.BaseComponent):
                 label=label,
                 task=task,
                 rule=rule,
+                max_drop=max_drop,
                 config_json=config_json,
                 fingerprint=fingerprint,
                 examples=examples,

@@ -51,6 +51,8 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> compa
         spec=spec,
         heads=spec.heads(exec_properties["label"], exec_properties["task"]),
         rule=exec_properties["rule"],
+        serving=path_utils.serving_model_path(uri("serving_model")) if input_dict.get("serving_model") else None,
+        max_drop=exec_properties["max_drop"],
         config=json.loads(exec_properties["config_json"]),
         fingerprint=exec_properties["fingerprint"],
         ingestion=summary.of_report(artifact_utils.get_single_uri(examples)),
@@ -84,6 +86,8 @@ class Executor(base_executor.BaseExecutor):
         _write_blessing(artifact_utils.get_single_instance(output_dict["blessing"]), source, decision.blessed)
         if decision.blessed:
             progress.info("champion: %s", decision.sentence)
+        elif decision.refusals:
+            progress.warning("the champion does not replace the serving model: %s", decision.sentence)
         else:
             progress.warning("no model is blessed, so none is pushed; best: %s", decision.sentence)
 

@@ -76,4 +76,4 @@ def component_of(store: mlmd.MetadataStore, execution_id: int) -> str:
 
 
 def _parameters(execution: proto.Execution) -> dict[str, Any]:
-    return {key: value.string_value for key, value in execution.custom_properties.items()}
+    return {key: getattr(value, str(value.WhichOneof("value"))) for key, value in execution.custom_properties.items()}

@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from components.comparison import known
-from components.comparison.results import Known
 from components.metrics import segmentation
 from schema import record
 from schema.dataset_spec import DatasetSpec, Heads
@@ -27,6 +25,7 @@ THRESHOLD = 0.5
 
 Array = npt.NDArray[Any]
 Signature = Callable[..., dict[str, tf.Tensor]]
+Signatures = Mapping[str, Signature]
 
 
 class Masks(list[bytes]):
@@ -50,6 +49,8 @@ class Truth:
     """Class of each example, by label; `record.UNKNOWN_CLASS` where it is unknown."""
     masks: Masks = dataclasses.field(default_factory=Masks)
     """Empty without a mask head."""
+    slices: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """What each example is in the slices by a label, or by size."""
 
 
 @dataclasses.dataclass
@@ -64,8 +65,6 @@ class Predictions:
     image_f1: list[float] = dataclasses.field(default_factory=list)
     """NaN where no pixel's truth is known."""
     seconds: float = 0.0
-    known: Known = dataclasses.field(default_factory=lambda: Known(0.0, {}))
-    """Judged when all examples have been seen."""
 
     @property
     def images_per_second(self) -> float:
@@ -74,7 +73,7 @@ class Predictions:
 
 
 def predict(
-    models: Mapping[str, str], files: Sequence[str], spec: DatasetSpec, heads: Heads
+    models: Mapping[str, Signatures], files: Sequence[str], spec: DatasetSpec, heads: Heads
 ) -> tuple[Truth, dict[str, Predictions]]:
     """Runs every model's `serving_examples` over the records, batch by batch, and compares it with the truth.
 
@@ -82,7 +81,7 @@ def predict(
     the same Transform graph, so one of them tells the truth for all.
 
     Args:
-      models: Folder of the SavedModel, by name.
+      models: Each SavedModel's signatures, by its name.
       files: Record files of split `test`.
       spec: Of the data.
       heads: Of the models.
@@ -90,14 +89,16 @@ def predict(
     Raises:
       ValueError: The split holds no examples, or a model lacks a head.
     """
-    signatures = {name: tf.saved_model.load(folder).signatures for name, folder in models.items()}
-    transform = next(iter(signatures.values()))["transform_features"]
-    truth = Truth(labels={label.name: [] for label in spec.labels})
+    transform = next(iter(models.values()))["transform_features"]
+    truth = Truth(
+        labels={label.name: [] for label in spec.labels},
+        slices={name: [] for names in spec.slices for name in names},
+    )
     predictions = {name: Predictions() for name in models}
     for number, serialized in enumerate(batches(files)):
         masks = _add_truth(truth, transform, serialized, spec, heads)
         for name, found in predictions.items():
-            serve = signatures[name]["serving_examples"]
+            serve = models[name]["serving_examples"]
             if number == 0:
                 _call(serve, serialized)
             start = time.perf_counter()
@@ -112,20 +113,19 @@ def predict(
                 _add_masks(found, masks, outputs[record.MASK])
     if not truth.file_names:
         raise ValueError(f"split {record.TEST!r} holds no examples: {list(files)}")
-    for name, found in predictions.items():
-        found.known = known.judge(signatures[name]["serving_default"], batches(files), len(truth.file_names))
     return truth, predictions
 
 
 def _add_truth(
     truth: Truth, transform: Signature, serialized: tf.Tensor, spec: DatasetSpec, heads: Heads
 ) -> Array | None:
-    features = tf.io.parse_example(
-        serialized, record.parsing_spec(record.FILE_NAME, *(label.name for label in spec.labels), spec=spec)
-    )
+    names = [record.FILE_NAME, *truth.labels, *map(record.slice_feature, truth.slices)]
+    features = tf.io.parse_example(serialized, record.parsing_spec(*names, spec=spec))
     truth.file_names += [name.decode() for name in features[record.FILE_NAME].numpy()]
     for label, classes in truth.labels.items():
         classes += features[label].numpy().tolist()
+    for name, values in truth.slices.items():
+        values += [value.decode() for value in features[record.slice_feature(name)].numpy()]
     if not heads.mask:
         return None
     masks = _call(transform, serialized)[record.MASK].numpy()

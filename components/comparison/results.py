@@ -72,17 +72,49 @@ class ModelResult:
     """The most confused classes."""
 
 
+SIGNIFICANT = 0.05
+"""A difference that chance makes rarer than so is taken for real."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """One figure of two models on the same examples; see `components.comparison.paired`."""
+
+    figure: str
+    """`accuracy` or `mask F1`."""
+    slice: str
+    """As in `Evaluation`; `overall`: all examples."""
+    examples: int
+    """That both models are judged on."""
+    candidate: float
+    """The first model's figure, in [0, 1]."""
+    other: float
+    lower: float
+    """95 % interval of `candidate - other`."""
+    upper: float
+    p_worse: float
+    """Chance of a difference such as this if the first model were not worse beyond the margin."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """Why this model."""
+    """Why this model, and whether it may replace the one that serves."""
 
     rule: Rule
     scores: Mapping[str, float]
     """Of each model."""
     blessed: bool
-    """Whether the chosen model is."""
+    """Whether the chosen model is: it passed its Evaluator's thresholds and is not worse than the serving one."""
     sentence: str
     """For a person."""
+    max_drop: float = 0.0
+    """The margin beyond which the chosen model may not be worse than the serving one, in [0, 1]."""
+    against_serving: tuple[Difference, ...] = ()
+    """The chosen model against the latest blessed one of an earlier run; empty where there is none."""
+    against_contestants: Mapping[str, tuple[Difference, ...]] = dataclasses.field(default_factory=dict)
+    """The chosen model against each of the others, on all examples."""
+    refusals: tuple[str, ...] = ()
+    """A sentence for each figure in which it is worse than the serving model."""
 
 
 @dataclasses.dataclass(frozen=True)

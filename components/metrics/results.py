@@ -110,14 +110,13 @@ def read_evaluation(evaluation_uri: str, spec: DatasetSpec) -> Evaluation:
     if not placed:
         raise FileNotFoundError(f"no metrics in {evaluation_uri}: did the Evaluator finish, on a split with examples?")
     placed.sort(key=lambda pair: pair[0])
-    return {_name(figures.by): figures for _, figures in placed}
+    return {slice_name(figures.by): figures for _, figures in placed}
 
 
 def failed_thresholds(evaluation_uri: str) -> tuple[str, ...]:
     """One sentence for each check that the model failed, none if it passed all.
 
-    Such as `kind accuracy is 0.4120: 0.0880 below the threshold 0.5` or `mask f1 fell by 0.0340 from the blessed
-    model's 0.9010: at most 0.01 is allowed`.
+    Such as `kind accuracy is 0.4120: 0.0880 below the threshold 0.5`.
 
     Args:
         evaluation_uri: The Evaluator's `evaluation` artifact.
@@ -128,9 +127,8 @@ def failed_thresholds(evaluation_uri: str) -> tuple[str, ...]:
     if not tf.io.gfile.glob(os.path.join(evaluation_uri, f"{constants.VALIDATIONS_KEY}*")):
         raise FileNotFoundError(f"no validation result in {evaluation_uri}: did the Evaluator finish?")
     validation = tfma.load_validation_result(evaluation_uri)
-    baseline = _baseline_values(evaluation_uri)
     sentences = [
-        _sentence(failure, baseline, _slice_words(validated.slice_key))
+        _sentence(failure, _slice_words(validated.slice_key))
         for validated in validation.metric_validations_per_slice
         for failure in validated.failures
     ]
@@ -158,8 +156,11 @@ def _place(slice_key: metrics_for_slice_pb2.SliceKey, spec: DatasetSpec) -> tupl
     return (number, *(order[name].index(value) for name, value in by.items()))
 
 
-def _name(by: Mapping[str, str]) -> str:
-    """Of one value with its label, since two labels may have classes of one name; several explain each other."""
+def slice_name(by: Mapping[str, str]) -> str:
+    """A slice's, from what its examples have in common.
+
+    Of one value with its label, since two labels may have classes of one name; several explain each other.
+    """
     if not by:
         return OVERALL
     if len(by) == 1:
@@ -173,8 +174,6 @@ def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -
     by = _by(loaded.slice_key, spec)
     for measured in loaded.metric_keys_and_values:
         key = measured.key
-        if key.is_diff or key.model_name == constants.BASELINE_KEY:
-            continue
         if not key.output_name:
             examples = int(measured.value.double_value.value)
             continue
@@ -220,34 +219,18 @@ def _number(value: metrics_for_slice_pb2.MetricValue) -> float | None:
     return None if math.isnan(number) else number
 
 
-def _baseline_values(evaluation_uri: str) -> dict[tuple[str, str], float]:
-    """What the blessed model reached over all examples, by output and metric; empty if there was none."""
-    return {
-        (measured.key.output_name, measured.key.name): measured.value.double_value.value
-        for loaded in tfma.load_metrics(evaluation_uri)
-        if not loaded.slice_key.single_slice_keys
-        for measured in loaded.metric_keys_and_values
-        if measured.key.model_name == constants.BASELINE_KEY
-    }
-
-
 def _slice_words(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
     values: Iterable[str] = (single.bytes_value.decode() for single in slice_key.single_slice_keys)
     joined = ", ".join(values)
     return f" of {joined}" if joined else ""
 
 
-def _sentence(
-    failure: validation_result_pb2.ValidationFailure, baseline: Mapping[tuple[str, str], float], of_slice: str
-) -> str:
+def _sentence(failure: validation_result_pb2.ValidationFailure, of_slice: str) -> str:
     key, threshold = failure.metric_key, failure.metric_threshold
     name = f"{key.output_name} {key.name.replace('_', ' ')}{of_slice}"
     if not failure.HasField("metric_value"):
         return f"{name} was not measured"
     value = failure.metric_value.double_value.value
-    if key.is_diff:
-        blessed, allowed = baseline[key.output_name, key.name], -threshold.change_threshold.absolute.value
-        return f"{name} fell by {-value:.4f} from the blessed model's {blessed:.4f}: at most {allowed:g} is allowed"
     lowest = threshold.value_threshold.lower_bound.value
     if key.name == "gain_over_majority" and not of_slice and lowest < 1e-6:
         return f"{key.output_name} accuracy does not beat always naming the most frequent class: {value:+.4f}"

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import jinja2
 import markupsafe
 
-from components.comparison.results import Comparison, ModelResult
+from components.comparison.results import SIGNIFICANT, Comparison, Difference, ModelResult
 from components.edge.results import Edge
 from components.metrics.results import OVERALL, Interval
 from components.report import card, figures, pictures
-from components.report.wording import DASH, bounds, duration, megabytes, percent, readable
+from components.report.wording import DASH, bounds, duration, megabytes, percent, readable, signed
 
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "index.html"
@@ -100,6 +100,7 @@ def _draw(compared: Comparison, folder: str) -> str:
         card=card.sections(compared),
         class_rows=class_rows(compared),
         slice_rows=slice_rows(compared),
+        paired_rows=paired_rows(compared),
         data_rows=data_rows(compared),
         class_colours=pictures.CLASS_COLOURS,
         config_rows=list(flat(compared.run.config)),
@@ -209,6 +210,39 @@ def slice_rows(compared: Comparison) -> list[Row]:
             cells += [_interval(figure) if figure else Cell(DASH) for figure in found]
         rows.append(Row(name, cells))
     return rows
+
+
+SHOWN_SLICES = 5
+"""Of those on which the champion is held against the serving model: the likeliest to be worse."""
+
+
+def paired_rows(compared: Comparison) -> list[Row]:
+    """A row for each figure of another model on the same examples: the champion's, its own, and their difference.
+
+    The serving model's come first, of all examples and of the slices that speak most against the champion.
+    """
+    decision = compared.decision
+    overall = [one for one in decision.against_serving if one.slice == OVERALL]
+    slices = sorted((one for one in decision.against_serving if one.slice != OVERALL), key=_against_champion)
+    refused = sum(one.p_worse < SIGNIFICANT for one in slices)
+    found = [("the serving model", one) for one in [*overall, *slices[: max(refused, SHOWN_SLICES)]]]
+    found += [(name, one) for name, differences in decision.against_contestants.items() for one in differences]
+    return [
+        Row(
+            f"{one.figure}{'' if one.slice == OVERALL else f', {readable(one.slice)}'}, against {name}",
+            [
+                Cell(f"{one.examples:,}"),
+                Cell(percent(one.candidate)),
+                Cell(percent(one.other)),
+                Cell(signed(one.candidate - one.other), f"{signed(one.lower)} to {signed(one.upper)}"),
+            ],
+        )
+        for name, one in found
+    ]
+
+
+def _against_champion(difference: Difference) -> tuple[float, float]:
+    return difference.p_worse, difference.candidate - difference.other
 
 
 def data_rows(compared: Comparison) -> list[Row]:

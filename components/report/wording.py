@@ -15,6 +15,11 @@ def percent(value: float | None, digits: int = 1) -> str:
     return DASH if value is None else f"{100 * value:.{digits}f}"
 
 
+def signed(value: float) -> str:
+    """`+1.2` of 0.012, a difference in points of a percentage."""
+    return f"{100 * value:+.1f}"
+
+
 def duration(seconds: float) -> str:
     """`1 h 02 min`, `3 min 20 s` or `4.2 s`."""
     if seconds < 60:

@@ -92,7 +92,7 @@ def platform_spec(executors: list[str], deployment: Deployment) -> dict[str, Any
 
 def _settings(executor: str, deployment: Deployment) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    if executor.startswith("exec-Baseline"):
+    if executor == "exec-ServingModel":
         return settings  # an importer is no container
     if deployment.volume:
         claim, folder = deployment.volume.split(":")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from pipeline.configs import CONTESTANT
 from schema.ranges import FOLDER, LINE, Checked, Number, Text
 
 TOLERATION = Text(r"[^=:]+(=[^:]*)?:\w+", "KEY=VALUE:EFFECT or KEY:EFFECT")
@@ -51,8 +50,8 @@ class Deployment(Checked):
     """KEY=VALUE:EFFECT or KEY:EFFECT, taints of nodes that Trainers may run on all the same."""
     retries: Annotated[int, Number(ge=0, le=100)] = 2
     """How often a failed step is tried again."""
-    baseline: tuple[tuple[Annotated[str, CONTESTANT], Annotated[str, LINE]], ...] = ()
-    """CONTESTANT URI of earlier Trainers' `model` artifacts that the new models are compared with."""
+    serving_model: Annotated[str, LINE] = ""
+    """URI of an earlier Trainer's `model` artifact, which the champion would replace: it may not be worse."""
 
     @property
     def folder(self) -> str:

@@ -79,8 +79,8 @@ def build(config: Config, deployment: Deployment) -> Spec:
         changed = _tfx_spec(*parameter.changed(parameter.probe))
         for component, step in steps.items():
             _make_runtime(spec, changed, component, step, name, parameter)
-    for model, uri in deployment.baseline:
-        _make_importer_runtime(spec, f"Baseline_{model}", f"baseline_{model}", uri)
+    if deployment.serving_model:
+        _make_importer_runtime(spec, "ServingModel", "serving_model", deployment.serving_model)
     _show_report(spec["components"]["ModelComparison"], steps["ModelComparison"])
     for component, step in steps.items():
         _args(spec, component).extend(["--step", step.to_json()])
@@ -97,7 +97,7 @@ def _tfx_spec(config: Config, deployment: Deployment) -> Spec:
         pipeline_root=deployment.pipeline_root,
         serving_dir=deployment.serving_dir,
         data_dir=config.data_dir,
-        baseline=_importers(dict(deployment.baseline)),
+        serving_model=_importer(deployment.serving_model) if deployment.serving_model else None,
     )
     for component in dag.components:
         if isinstance(component, tfx.types.BaseComponent):
@@ -123,17 +123,14 @@ def _resource_spec(resources: Resources, gpu_type: str) -> Any:
     return spec
 
 
-def _importers(uris: Mapping[str, str]) -> pipeline.Baseline:
-    """The model to beat by its URI: KFP runs no resolver that could look for it."""
+def _importer(uri: str) -> pipeline.ServingModel:
+    """The model that a champion would replace by its URI: KFP runs no resolver that could look for it."""
 
-    def baseline(candidate: tfx.types.BaseChannel, evaluator_id: str) -> tfx.types.BaseChannel | None:
-        model = evaluator_id.removeprefix("Evaluator_")
-        if model not in uris:
-            return None
-        importer = tfx.dsl.Importer(source_uri=uris[model], artifact_type=candidate.type)
-        return importer.with_id(f"Baseline_{model}").outputs["result"]
+    def serving_model(candidates: Mapping[str, tfx.types.BaseChannel]) -> tfx.types.BaseChannel:
+        importer = tfx.dsl.Importer(source_uri=uri, artifact_type=tfx.types.standard_artifacts.Model)
+        return importer.with_id("ServingModel").outputs["result"]
 
-    return baseline
+    return serving_model
 
 
 def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]:

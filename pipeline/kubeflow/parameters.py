@@ -7,7 +7,7 @@ container before it runs, for KFP's own pages can start a run too.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
 from pipeline.configs import Config, Thresholds
 from pipeline.kubeflow.deployment import Deployment
@@ -32,6 +32,7 @@ def _hint(name: str) -> Any:
     fields = {
         r"data_dir": (Config, "data_dir"),
         r"serving_dir": (Deployment, "serving_dir"),
+        r"serving_model": (Deployment, "serving_model"),
         r"min_accuracy": (Thresholds, "accuracy"),
         r"min_mask_f1": (Thresholds, "mask_f1"),
         r"\w+_phases_\d+_epochs": (Phase, "epochs"),
@@ -39,4 +40,4 @@ def _hint(name: str) -> Any:
     for pattern, (config, field) in fields.items():
         if re.fullmatch(pattern, name):
             return ranges.hints(config)[field]
-    return Annotated[str, ranges.LINE]  # a baseline's URI
+    raise ValueError(f"there is no parameter {name!r}")

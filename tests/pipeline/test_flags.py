@@ -80,7 +80,7 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("--thresholds.accuracy", "nan", "at least 0 and at most 1"),
         ("--thresholds.mask-f1", "2", "at least 0 and at most 1"),
         ("--thresholds.mask-f1", "-1", "at least 0 and at most 1"),
-        ("--thresholds.max-drop", "nan", "at least -1 and at most 1"),
+        ("--thresholds.max-drop", "nan", "at least 0 and at most 1"),
         ("--dcnn.width", "0", "at least 0.1"),
         ("--mobilenet-v3-small.width", "-1", "at least 0.1"),
         ("--dcnn.label-smoothing", "3", "at least 0 and below 1"),

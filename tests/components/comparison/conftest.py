@@ -196,7 +196,7 @@ SPEC = spec_file.shipped("synthetic_pets")
 
 def evaluate(saved_model: str, config: configs.Config, files: Sequence[str], output: Path) -> str:
     """Runs TFMA as TFX's Evaluator does."""
-    of_evaluation = eval_config(config, SPEC, baseline=False)
+    of_evaluation = eval_config(config, SPEC)
     tfma.run_model_analysis(
         eval_shared_model=tfma.default_eval_shared_model(saved_model, eval_config=of_evaluation),
         eval_config=of_evaluation,
@@ -268,6 +268,14 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Five of the breeds, so that most classes have no photo; both heads."""
     return build_run(tmp_path_factory.mktemp("run"), breeds=(0, 1, 2, 12, 32), photos=4)
+
+
+@pytest.fixture(scope="session")
+def colour_blind(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model of the classes of `run` that cannot tell the first three of its breeds apart."""
+    return ColourModel(0.0, "breed", "both").export(
+        tmp_path_factory.mktemp("colour_blind") / "model" / "Format-Serving"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
+import markupsafe
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,6 +97,58 @@ def test_the_better_model_is_the_champion(metrics):
     scores = metrics["decision"]["scores"]
     assert scores[metrics["champion"]] == max(scores.values())
     assert metrics["decision"]["blessed"]
+
+
+def test_the_champion_is_held_against_the_other_contestants_on_the_same_photos(metrics, report_dir):
+    [(other, differences)] = metrics["decision"]["against_contestants"].items()
+    assert {metrics["champion"], other} == set(MODELS)
+    for difference, head, figure in zip(
+        differences, ("classification", "segmentation"), ("accuracy", "f1"), strict=True
+    ):
+        for side, name in (("candidate", metrics["champion"]), ("other", other)):
+            expected = metrics["models"][name]["metrics"]["overall"][head][figure]["value"]
+            assert difference[side] == pytest.approx(expected, abs=1e-6)
+    assert f"accuracy, against {other}" in (report_dir / "index.html").read_text()
+
+
+@pytest.fixture
+def against(run, tmp_path):
+    """Compares a SavedModel, as the only contestant, with a serving one."""
+
+    def compare(saved_model: str, serving: str, max_drop: float):
+        alone = {"dcnn": dataclasses.replace(run.inputs.models["dcnn"], saved_model=saved_model)}
+        inputs = dataclasses.replace(run.inputs, models=alone, serving=serving, max_drop=max_drop)
+        return comparison.compare(inputs, str(tmp_path / "report")), (tmp_path / "report" / "index.html").read_text()
+
+    return compare
+
+
+def test_a_champion_worse_than_the_serving_model_is_not_blessed_and_the_page_says_why(run, colour_blind, against):
+    compared, page = against(colour_blind, run.inputs.models["mobilenet_v3_small"].saved_model, max_drop=0.01)
+    assert compared.models["dcnn"].blessed, "by its Evaluator"
+    assert not compared.decision.blessed
+    assert compared.decision.refusals
+    assert "does not replace it" in page
+    assert all(str(markupsafe.escape(refusal.replace("_", " "))) in page for refusal in compared.decision.refusals)
+    slices = {difference.slice for difference in compared.decision.against_serving}
+    assert {"overall", "species: Cat", "breed: Abyssinian"} <= slices <= set(compared.models["dcnn"].metrics)
+
+
+def test_a_champion_that_is_as_good_as_the_serving_model_is_blessed(run, against):
+    model = run.inputs.models["dcnn"].saved_model
+    compared, page = against(model, model, max_drop=0.0)
+    assert compared.decision.blessed
+    assert {difference.p_worse for difference in compared.decision.against_serving} == {1.0}
+    assert "accuracy, against the serving model" in page
+
+
+def test_a_serving_model_of_other_classes_is_an_error_that_names_it(run, against, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run.inputs.models["dcnn"].saved_model, other)
+    described = json.loads((other / "assets" / "model.json").read_text())
+    (other / "assets" / "model.json").write_text(json.dumps({**described, "classes": ["a", "b"]}))
+    with pytest.raises(ValueError, match=r"other cannot be compared .* its classes is \['a', 'b'\]"):
+        against(run.inputs.models["dcnn"].saved_model, str(other), max_drop=0.01)
 
 
 def test_every_figure_lies_beside_the_page_as_png(report_dir):

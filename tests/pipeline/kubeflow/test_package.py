@@ -25,7 +25,7 @@ DEPLOYMENT = Deployment(
     trainer_nodes=("pool=gpu",),
     trainer_tolerations=("nvidia.com/gpu:NoSchedule",),
     retries=3,
-    baseline=(("dcnn", "gs://bucket/old/model"),),
+    serving_model="gs://bucket/old/model",
 )
 
 TASKS = {
@@ -81,7 +81,7 @@ def test_kfps_own_loader_takes_it(path: pathlib.Path) -> None:
 
 
 def test_every_component_is_a_task_and_nothing_needs_a_resolver_or_a_driver(spec: dict[str, Any]) -> None:
-    assert set(spec["root"]["dag"]["tasks"]) == TASKS | {"Baseline-dcnn"}
+    assert set(spec["root"]["dag"]["tasks"]) == TASKS | {"ServingModel"}
     for executor in spec["deploymentSpec"]["executors"].values():
         assert set(executor) in ({"container"}, {"importer"})
         assert "lifecycle" not in executor.get("container", {})
@@ -164,15 +164,12 @@ def test_volume_and_secret_are_in_every_container_and_the_nodes_are_the_trainers
     assert trainer["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
-def test_the_baseline_is_imported_from_the_uri_that_the_run_gives(spec: dict[str, Any]) -> None:
-    importer = spec["deploymentSpec"]["executors"]["exec-Baseline-dcnn"]["importer"]
+def test_the_serving_model_is_imported_from_the_uri_that_the_run_gives(spec: dict[str, Any]) -> None:
+    importer = spec["deploymentSpec"]["executors"]["exec-ServingModel"]["importer"]
     assert importer["artifactUri"] == {"runtimeParameter": "uri"}
-    task = spec["root"]["dag"]["tasks"]["Baseline-dcnn"]
-    assert task["inputs"]["parameters"]["uri"] == {"componentInputParameter": "baseline_dcnn"}
-    assert "baseline_model" in spec["root"]["dag"]["tasks"]["Evaluator-dcnn"]["inputs"]["artifacts"]
-    other = spec["root"]["dag"]["tasks"]["Evaluator-mobilenet-v3-small"]
-    assert "baseline_model" not in other["inputs"]["artifacts"]
-    assert "change_threshold" not in other["inputs"]["parameters"]["eval_config"]["runtimeValue"]["constant"]
+    task = spec["root"]["dag"]["tasks"]["ServingModel"]
+    assert task["inputs"]["parameters"]["uri"] == {"componentInputParameter": "serving_model"}
+    assert "serving_model" in spec["root"]["dag"]["tasks"]["ModelComparison"]["inputs"]["artifacts"]
 
 
 def test_no_path_of_the_compiling_machine_is_in_it(path: pathlib.Path) -> None:
@@ -197,7 +194,7 @@ def test_the_run_can_change_what_a_person_changes(spec: dict[str, Any]) -> None:
         "mobilenet_v3_small_phases_1_epochs": ("NUMBER_INTEGER", 1),
         "min_accuracy": ("NUMBER_DOUBLE", 0.0),
         "min_mask_f1": ("NUMBER_DOUBLE", 0.0),
-        "baseline_dcnn": ("STRING", "gs://bucket/old/model"),
+        "serving_model": ("STRING", "gs://bucket/old/model"),
     }
 
 

@@ -1,0 +1,145 @@
+"""Two models on the same examples: how much better is one, and is it certain?
+
+Models that see the same examples err on many of the same ones, so the difference of their figures is known far better
+than either figure: only examples on which they differ count. Classes are judged by the exact sign test, which for right
+and wrong answers is McNemar's (McNemar 1947, https://doi.org/10.1007/BF02295996), the mask's F1 by the paired bootstrap
+over examples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Of many slices some look worse by chance;
+Holm's procedure (1979, https://www.jstor.org/stable/4615733) keeps the chance of one false alarm among them at 5 %.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from components.comparison.results import SIGNIFICANT, Difference
+from components.metrics.results import OVERALL
+
+_CONFIDENCE = 1 - SIGNIFICANT
+_RESAMPLES = 10_000
+_SEED = 20
+_CHUNK = 2**22
+"""Weights of the bootstrap that are in memory at a time."""
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """One model's, of N examples."""
+
+    right: Array | None
+    """float [N]: whether the class is the true one, NaN where that is unknown; None without a class head."""
+    pixels: Array | None
+    """int64 [N, C, C]: confusion matrix of each example's pixels, background first; None without a mask head."""
+
+
+def compare(candidate: Answers, other: Answers, slices: Mapping[str, Array], margin: float) -> tuple[Difference, ...]:
+    """Every figure of the heads on every slice.
+
+    Args:
+      candidate: The model in question.
+      other: What it is held against, on the same examples in the same order.
+      slices: Indices of each slice's examples by its name, `OVERALL` among them.
+      margin: How much worse is still not worse, in [0, 1].
+
+    Returns:
+      Differences whose `p_worse` is corrected for their number: those of all examples by themselves, for they have the
+      power to see little, and those of the slices.
+    """
+    resamples = max(_RESAMPLES, 40 * len(slices))  # or the correction would ask for more than resampling can tell
+    found: list[Difference] = []
+    for name, members in slices.items():
+        if candidate.right is not None and other.right is not None:
+            found += _accuracy(name, candidate.right[members], other.right[members], margin)
+        if candidate.pixels is not None and other.pixels is not None:
+            found += _mask_f1(name, candidate.pixels[members], other.pixels[members], margin, resamples)
+    overall = [difference for difference in found if difference.slice == OVERALL]
+    return (*_corrected(overall), *_corrected([one for one in found if one.slice != OVERALL]))
+
+
+def refusals(differences: Sequence[Difference], margin: float) -> tuple[str, ...]:
+    """A sentence for each figure that is worse beyond the margin with 95 % confidence."""
+    return tuple(
+        f"{one.figure}{'' if one.slice == OVERALL else f' of {one.slice}'} is {one.candidate:.4f}, "
+        f"{one.other - one.candidate:.4f} (95 %: {-one.upper:.4f} to {-one.lower:.4f}) below the serving model's "
+        f"{one.other:.4f} on the same {one.examples:,} examples: at most {margin:g} is allowed"
+        for one in differences
+        if one.p_worse < SIGNIFICANT
+    )
+
+
+def _accuracy(name: str, candidate: Array, other: Array, margin: float) -> Iterator[Difference]:
+    known = ~(np.isnan(candidate) | np.isnan(other))
+    examples = int(known.sum())
+    if not examples:
+        return
+    candidate, other = candidate[known], other[known]
+    won, lost = int((candidate > other).sum()), int((candidate < other).sum())
+    lower = upper = 0.0
+    p_worse = 1.0
+    if differ := won + lost:
+        # Given where they differ, losses are binomial; at the margin their share exceeds one half by what it allows.
+        at_margin = min((1 + margin * examples / differ) / 2, 1.0)
+        p_worse = float(stats.binomtest(lost, differ, at_margin, "greater").pvalue)
+        wins = stats.binomtest(won, differ).proportion_ci(_CONFIDENCE)
+        lower, upper = ((2 * share - 1) * differ / examples for share in (wins.low, wins.high))
+    yield Difference(
+        "accuracy", name, examples, float(candidate.mean()), float(other.mean()), float(lower), float(upper), p_worse
+    )
+
+
+def _mask_f1(name: str, candidate: Array, other: Array, margin: float, resamples: int) -> Iterator[Difference]:
+    known = candidate.any(axis=(1, 2)) & other.any(axis=(1, 2))
+    examples = int(known.sum())
+    if not examples:
+        return
+    counts = _counts(candidate[known]), _counts(other[known])
+    mine, others = (float(_f1(of_model.sum(axis=0))) for of_model in counts)
+    differences = []
+    rng = np.random.default_rng(_SEED)
+    chunk = max(_CHUNK // examples, 1)
+    for start in range(0, resamples, chunk):
+        weights = _times_drawn(rng, min(chunk, resamples - start), examples)
+        sampled = [_f1(np.tensordot(weights, of_model, axes=1)) for of_model in counts]
+        differences.append(sampled[0] - sampled[1])
+    sampled_difference = np.concatenate(differences)
+    lower, upper = np.quantile(sampled_difference, [SIGNIFICANT / 2, 1 - SIGNIFICANT / 2])
+    within = np.count_nonzero(sampled_difference >= -margin)
+    p_worse = (within + 1) / (resamples + 1)
+    yield Difference("mask F1", name, examples, mine, others, float(lower), float(upper), p_worse)
+
+
+def _times_drawn(rng: np.random.Generator, resamples: int, examples: int) -> Array:
+    """float64 [resamples, examples]: how often each example is in each resample."""
+    drawn = rng.integers(examples, size=(resamples, examples)) + examples * np.arange(resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=resamples * examples).reshape(drawn.shape).astype(np.float64)
+
+
+def _counts(pixels: Array) -> Array:
+    """float64 [N, 2, K]: of each foreground class 2 TP and 2 TP + FP + FN, all that its F1 needs."""
+    hits = 2 * np.diagonal(pixels, axis1=1, axis2=2)
+    marked = pixels.sum(axis=1) + pixels.sum(axis=2)
+    return np.stack([hits, marked], axis=1)[..., 1:].astype(np.float64)
+
+
+def _f1(counts: Array) -> Array:
+    """[..., 2, K] -> [...]: the mean of the classes that occur, as `segmentation.PixelF1`."""
+    hits, marked = counts[..., 0, :], counts[..., 1, :]
+    of_classes = np.divide(hits, marked, out=np.zeros_like(hits), where=marked > 0)
+    return np.asarray(of_classes.sum(axis=-1) / np.maximum((marked > 0).sum(axis=-1), 1))
+
+
+def _corrected(differences: Sequence[Difference]) -> list[Difference]:
+    """With Holm's p-values, in the same order."""
+    order = sorted(range(len(differences)), key=lambda index: differences[index].p_worse)
+    corrected, largest = list(differences), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * differences[index].p_worse))
+        corrected[index] = dataclasses.replace(differences[index], p_worse=largest)
+    return corrected
