@@ -52,6 +52,26 @@ def test_int8_is_smaller_where_there_are_weights_and_computes_in_int8(files: pat
     assert np.int8 in kinds
 
 
+class DeadUnits(tf.Module):
+    """Its hidden units answer zero to every photo, so its answer is its last bias."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8, name="pixels")])
+    def serve(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        scaled = tf.cast(pixels, tf.float32) / 255.0
+        hidden = tf.nn.relu(tf.nn.conv2d(scaled, tf.fill([1, 1, 3, 8], -1.0), 1, "SAME") - 1.0)
+        return {"mask": tf.nn.sigmoid(tf.nn.conv2d(hidden, tf.fill([1, 1, 8, 1], 0.5), 1, "SAME") + 0.7)}
+
+
+def test_int8_runs_though_units_have_died(tmp_path: pathlib.Path) -> None:
+    module = DeadUnits()
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={convert.SIGNATURE: module.serve})
+    photos = np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), np.uint8)
+    assert convert.convert(str(tmp_path / "model"), ["int8"], lambda: photos, tmp_path) == {}
+    with isolation.Engine(tmp_path / convert.FILES["int8"]) as running:
+        mask = running.run(photos).answers["mask"]
+    np.testing.assert_allclose(mask, 1 / (1 + np.exp(-0.7)), atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("reference", "reason"),
     [
