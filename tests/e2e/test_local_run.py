@@ -235,14 +235,22 @@ def test_a_signal_ends_the_run_in_order(interrupted_run: tuple[Run, Run, float],
     assert list((first_run.directory.parents[1] / TEMPORARY).iterdir()) == []
 
 
-def test_a_champion_worse_than_the_serving_model_does_not_replace_it(first_run: Run) -> None:
-    versions = set(first_run.directory.glob("serving/*"))
-    untaught = ("--contestants", "dcnn", "--dcnn.phases.0.learning-rate", "1e-9", "--thresholds.gain-over-majority=-1")
-    worse = run_locally(first_run.directory.parents[1], *untaught)
-    assert worse.status == 0
-    said = " ".join(worse.console.split())
-    assert re.search(r"dcnn does not replace the serving model: its mask F1 is 0\.\d+, 0\.\d+ \(95 %: .*\) below", said)
-    assert set(first_run.directory.glob("serving/*")) == versions
+def test_a_champion_is_held_against_the_serving_model_on_the_same_photos(
+    first_run: Run, tmp_path: pathlib.Path
+) -> None:
+    shutil.copytree(first_run.directory, tmp_path / "run")
+    flags = ("--contestants", "dcnn", "--seed", "21", "--run-dir", str(tmp_path / "run"))
+    run = run_locally(first_run.directory.parents[1], *flags)
+    assert run.status == 0, run.console
+    before, after = (
+        json.loads((folder / "report" / "metrics.json").read_text())
+        for folder in (first_run.directory, tmp_path / "run")
+    )
+    accuracy, mask_f1 = (one for one in after["decision"]["against_serving"] if one["slice"] == "overall")
+    served = before["models"][before["champion"]]["metrics"]["overall"]
+    assert accuracy["other"] == pytest.approx(served["classification"]["accuracy"]["value"])
+    assert mask_f1["other"] == pytest.approx(served["segmentation"]["f1"]["value"])
+    assert accuracy["examples"] == after["data"]["examples"]["test"]
 
 
 def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run) -> None:
