@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 
 from serving import pictures
 from serving.models import Answer, Description
@@ -57,9 +58,10 @@ def error(sentence: str) -> str:
 def _warning(answer: Answer) -> str:
     if answer.known >= TRUSTED:
         return ""
+    known = math.floor(100 * answer.known) / 100  # 0.4964 is shown as 0.49, for 0.50 would not be below
     return (
         '<p class="warning" role="alert"><b>Not like the training data.</b> The model answers whatever it is shown, '
-        f"and here it should not be trusted (known {answer.known:.2f}, below {TRUSTED}).</p>"
+        f"and here it should not be trusted (known {known:.2f}, below {TRUSTED}).</p>"
     )
 
 

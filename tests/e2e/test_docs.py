@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.util
 import json
+import os
 import pathlib
 import re
 import runpy
@@ -51,6 +52,8 @@ PARSED = {
     "describe.py": "tests/components/datasets/test_describe.py runs it",
     "benchmarks/mutated_photos.py": "takes minutes; tests/trainer_module/test_photos.py has some hundred of them",
     "serving.predict": "tests/serving runs it",
+    "benchmarks/parity.py": "is run below",
+    "benchmarks/promotion.py": "is run below",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",
     "pipeline.redraw": "opens a browser; without that it is run below",
@@ -186,6 +189,29 @@ def test_every_python_snippet_runs_on_a_run(first_run: Run, block: Block, tmp_pa
 
 
 _SERVER = "localhost:8500"
+
+
+BENCHES = {
+    "parity.py": (
+        ["--run-dir", "."],
+        r"\nmodel\.tflite +0\.0270 .*\npredict: the best class is another one for 0 photos",
+    ),
+    "promotion.py": (["--predictions=report/predictions-dcnn.npz", "--trials=1"], r"another seed +0 of 1 refused"),
+}
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_a_bench_of_a_finished_run_works_on_any(first_run: Run, bench: str) -> None:
+    arguments, printed = BENCHES[bench]
+    ended = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / bench), *arguments],
+        cwd=first_run.directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert re.search(printed, ended.stdout, re.DOTALL), ended.stdout
 
 
 def test_the_report_can_be_drawn_again(first_run: Run) -> None:

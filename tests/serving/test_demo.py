@@ -161,6 +161,13 @@ def test_names_are_text_and_not_html() -> None:
     assert "<q>" not in answer_html.error("<q>")
 
 
+def test_a_photo_just_below_the_threshold_is_not_shown_as_at_it() -> None:
+    described = models.Description("t", "label", ("fine",), {}, (), 32)
+    photo = models.pictures.mask_png(np.zeros((8, 8, 1), np.float32), (8, 8))
+    page = answer_html.render(described, photo, models.Answer("", ("fine",), (1.0,), {}, 0.4964))
+    assert "(known 0.49, below 0.5)" in page
+
+
 def test_it_listens_at_this_machine_alone_unless_it_is_told() -> None:
     assert demo._flags([]).host == "127.0.0.1"
 
