@@ -19,7 +19,7 @@ class Count(NamedTuple):
     """Files in folders whose names are none of photos: they are passed over."""
 
 
-def photos(arguments: Sequence[str], outside: str) -> Iterator[str]:
+def photos(arguments: Sequence[str], outside: str | None = None) -> Iterator[str]:
     """Paths of the photos, by argument, within a folder by name.
 
     Args:
@@ -30,7 +30,7 @@ def photos(arguments: Sequence[str], outside: str) -> Iterator[str]:
     return (path for path, is_photo in _files(arguments, outside) if is_photo)
 
 
-def count(arguments: Sequence[str], outside: str) -> Count:
+def count(arguments: Sequence[str], outside: str | None = None) -> Count:
     """How many files `photos` gives, and how many it passes over."""
     counts = [0, 0]
     for _, is_photo in _files(arguments, outside):
@@ -53,18 +53,18 @@ def _fixed_part(argument: str) -> str:
     return folder or os.curdir
 
 
-def _files(arguments: Sequence[str], outside: str) -> Iterator[tuple[str, bool]]:
+def _files(arguments: Sequence[str], outside: str | None) -> Iterator[tuple[str, bool]]:
     for argument in arguments:
         pattern = glob.has_magic(argument) and not os.path.lexists(argument)
         for path in (sorted(glob.iglob(argument, recursive=True)) if pattern else []) or [argument]:
             if os.path.isdir(path):
                 if not (pattern and "**" in argument):  # which gives every file of the folder itself
-                    yield from _in_folder(path, os.path.realpath(outside))
+                    yield from _in_folder(path, os.path.realpath(outside) if outside else None)
             else:
                 yield path, True
 
 
-def _in_folder(folder: str, outside: str) -> Iterator[tuple[str, bool]]:
+def _in_folder(folder: str, outside: str | None) -> Iterator[tuple[str, bool]]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(place, name)) != outside)
         for name in sorted(names):

@@ -10,14 +10,13 @@ import dataclasses
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from serving.models import Answer, Model
     from serving.reading import Photo
-    from serving.results import Writer
 
 BATCH = 32
 """Photos that the model answers at a time; more are no faster."""
@@ -25,6 +24,16 @@ BATCH = 32
 _BEHIND = 2
 """Batches that may wait to be written."""
 _SHOWN_ERRORS = 5
+
+
+class Sink(Protocol):
+    """Takes answers, as `results.Writer` does."""
+
+    def write(self, path: str, data: bytes, answer: Answer, /) -> Answer:
+        """Takes one photo's; returns it, with an `error` where it could not."""
+
+    def flush(self) -> None:
+        """Called after each batch."""
 
 
 @dataclasses.dataclass
@@ -84,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def predict(
     model: Model,
     paths: Iterable[str],
-    writer: Writer,
+    writer: Sink,
     batch_size: int = BATCH,
     heed: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -139,7 +148,7 @@ def _interrupts() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _write(writer: Writer, batch: Sequence[Photo], answers: Sequence[Answer]) -> list[tuple[str, Answer]]:
+def _write(writer: Sink, batch: Sequence[Photo], answers: Sequence[Answer]) -> list[tuple[str, Answer]]:
     pairs = zip(batch, answers, strict=True)
     written = [(photo.path, writer.write(photo.path, photo.data, answer)) for photo, answer in pairs]
     writer.flush()

@@ -87,7 +87,12 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
     models = {name: tf.saved_model.load(model.saved_model).signatures for name, model in inputs.models.items()}
     truth, predictions = predict(models, files, inputs.spec, inputs.heads)
     knowing = {
-        name: known.judge(signatures["serving_default"], batches(files), len(truth.file_names))
+        name: known.judge(
+            signatures["serving_default"],
+            batches(files),
+            len(truth.file_names),
+            len(inputs.heads.mask.classes) if inputs.heads.mask else 0,
+        )
         for name, signatures in models.items()
     }
     compared = _compared(inputs, truth, predictions, knowing)

@@ -16,6 +16,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.comparison import comparison
+from components.comparison.known import REFERENCE_FILE
 from components.example_gen import summary
 from components.report.card import CARD_FILE
 from schema.dataset_spec import DatasetSpec
@@ -81,7 +82,10 @@ class Executor(base_executor.BaseExecutor):
         champion = artifact_utils.get_single_instance(output_dict["champion"])
         model = path_utils.serving_model_path(champion.uri)
         io_utils.copy_dir(inputs.models[name].saved_model, model)
-        io_utils.copy_file(os.path.join(report, CARD_FILE), os.path.join(model, "assets.extra", CARD_FILE))
+        extra = os.path.join(model, "assets.extra")
+        io_utils.copy_file(os.path.join(report, CARD_FILE), os.path.join(extra, CARD_FILE))
+        reference = json.dumps(compared.models[name].known.reference)
+        io_utils.write_string_file(os.path.join(extra, REFERENCE_FILE), reference)
         champion.set_string_custom_property("model", name)
         _write_blessing(artifact_utils.get_single_instance(output_dict["blessing"]), source, decision.blessed)
         if decision.blessed:

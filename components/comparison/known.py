@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -16,23 +17,31 @@ from schema import record
 THRESHOLD = 0.5
 """A photo is known from here on; see docs/serving.md."""
 
+REFERENCE_FILE = "reference.json"
+"""In `assets.extra` of the champion: its `Known.reference`, which `serving.watch` holds other photos against."""
+
 _PHOTOS = 250
 """Of split `test`, evenly spread."""
 _BATCH = 32
 
 
-def judge(serve: Callable[..., dict[str, tf.Tensor]], records: Iterable[tf.Tensor], examples: int) -> Known:
+def judge(
+    serve: Callable[..., dict[str, tf.Tensor]], records: Iterable[tf.Tensor], examples: int, mask_classes: int
+) -> Known:
     """Asks the signature `serving_default` about photos of split `test` and about drawn pictures of other things.
 
     Args:
         serve: the signature.
         records: batches of serialized examples of split `test`, string [B].
         examples: how many there are.
+        mask_classes: foreground classes of the mask; 0: there is no mask.
     """
-    of_test = _known(serve, _photos(records, -(-examples // _PHOTOS)))
+    reference = _answers(serve, _photos(records, -(-examples // _PHOTOS)), mask_classes)
+    of_test = reference["known"]
     return Known(
         test=float(np.mean(of_test >= THRESHOLD)),
-        foreign={kind: _against(of_test, _known(serve, foreign.photos(kind))) for kind in foreign.KINDS},
+        foreign={kind: _against(of_test, _answers(serve, foreign.photos(kind), 0)["known"]) for kind in foreign.KINDS},
+        reference={name: tuple(np.round(values.astype(float), 4).tolist()) for name, values in reference.items()},
     )
 
 
@@ -51,6 +60,21 @@ def _photos(records: Iterable[tf.Tensor], every: int) -> list[bytes]:
     return [photo for number, photo in enumerate(all_photos()) if number % every == 0]
 
 
-def _known(serve: Callable[..., dict[str, tf.Tensor]], photos: Sequence[bytes]) -> npt.NDArray[np.float32]:
-    batches = [photos[start : start + _BATCH] for start in range(0, len(photos), _BATCH)]
-    return np.concatenate([serve(image_bytes=tf.constant(batch))["known"].numpy() for batch in batches])
+def _answers(
+    serve: Callable[..., dict[str, tf.Tensor]], photos: Sequence[bytes], mask_classes: int
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Float32 [N] of each of `Known.reference`'s names that the model has a head for."""
+    found: dict[str, list[npt.NDArray[np.float32]]] = {}
+    for start in range(0, len(photos), _BATCH):
+        outputs = serve(image_bytes=tf.constant(photos[start : start + _BATCH]))
+        answers = {"known": outputs["known"].numpy()}
+        if "probabilities" in outputs:
+            answers["confidence"] = outputs["probabilities"].numpy().max(axis=1)
+        if mask_classes:
+            foreground = 127 if mask_classes == 1 else 0  # a probability times 255, or an index
+            pngs = (np.frombuffer(png, np.uint8) for png in outputs["mask_bytes"].numpy())
+            masks = [np.asarray(cv2.imdecode(png, cv2.IMREAD_UNCHANGED)) for png in pngs]
+            answers["mask_area"] = np.array([np.mean(mask > foreground) for mask in masks], np.float32)
+        for name, values in answers.items():
+            found.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in found.items()}

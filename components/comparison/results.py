@@ -49,6 +49,8 @@ class Known:
     """Share of split `test` that it takes for known, as it should."""
     foreign: Mapping[str, ForeignKind]
     """By kind, see `components.comparison.foreign`."""
+    reference: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    """What it says of test photos, each in [0, 1]: `known`, `confidence` of the class that it names, `mask_area`."""
 
 
 @dataclasses.dataclass(frozen=True)

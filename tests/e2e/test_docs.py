@@ -52,6 +52,7 @@ PARSED = {
     "describe.py": "tests/components/datasets/test_describe.py runs it",
     "benchmarks/mutated_photos.py": "takes minutes; tests/trainer_module/test_photos.py has some hundred of them",
     "serving.predict": "tests/serving runs it",
+    "serving.watch": "tests/serving runs it",
     "benchmarks/parity.py": "is run below",
     "benchmarks/promotion.py": "is run below",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",

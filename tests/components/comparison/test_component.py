@@ -92,6 +92,13 @@ def test_the_blessed_champion_is_pushed_and_serves(run, blessed_run):
     assert answer["breed"].shape == (1, len(BREEDS))
 
 
+def test_what_it_says_of_test_photos_goes_along(blessed_run):
+    [file] = (blessed_run / "serving").glob("*/assets.extra/reference.json")
+    reference = json.loads(file.read_text())
+    assert reference.keys() == {"known", "confidence", "mask_area"}
+    assert {len(values) for values in reference.values()} == {20}
+
+
 def test_its_model_card_goes_along(blessed_run):
     [card] = (blessed_run / "serving").glob("*/assets.extra/model_card.md")
     assert card.read_text() == (output(blessed_run, "report") / "model_card.md").read_text()

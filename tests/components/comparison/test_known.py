@@ -38,11 +38,28 @@ def test_the_area_and_the_shares_are_those_of_what_the_model_says() -> None:
         said = [0.1 * int(photo) if len(photo) == 1 else 0.4 for photo in image_bytes.numpy()]
         return {"known": tf.constant(said, tf.float32)}
 
-    found = known.judge(serve, batches, examples=1000)
+    found = known.judge(serve, batches, examples=1000, mask_classes=0)
     assert asked == known._PHOTOS + len(foreign.KINDS) * foreign.PICTURES
     assert found.test == 0.5
+    assert found.reference.keys() == {"known"}, "the model has no head"
+    assert sorted(found.reference["known"]) == pytest.approx([0.3] * 125 + [0.7] * 125)
     for of_kind in found.foreign.values():
         assert (of_kind.pictures, of_kind.area, of_kind.known) == (foreign.PICTURES, 0.5, 0.0)
+
+
+@pytest.mark.parametrize(("mask_classes", "level", "area"), [(1, 127, 0.0), (1, 128, 0.25), (2, 2, 0.25)])
+def test_the_reference_holds_confidence_and_the_masks_share(mask_classes: int, level: int, area: float) -> None:
+    mask = np.zeros((4, 8, 1), np.uint8)
+    mask[:2, :4] = level
+    png = tf.io.encode_png(mask)
+
+    def serve(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        count = len(image_bytes)
+        probabilities = tf.tile([[0.2, 0.7, 0.1]], [count, 1])
+        return {"known": tf.ones(count), "probabilities": probabilities, "mask_bytes": tf.fill([count], png)}
+
+    found = known.judge(serve, [tf.constant([_record(b"7")] * 3)], examples=3, mask_classes=mask_classes)
+    assert found.reference == {"known": (1.0,) * 3, "confidence": (0.7,) * 3, "mask_area": (area,) * 3}
 
 
 def test_text_pages_are_told_from_what_stands_on_grey(metrics: dict[str, Any]) -> None:

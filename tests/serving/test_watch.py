@@ -1,0 +1,121 @@
+"""Photos against what a model said of its test photos."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from serving import watch
+from tests.colours import Write
+
+START = 1_750_000_000
+
+
+@pytest.fixture
+def watched(version: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """The colour model with a reference of red photos, whose red is between 120 and 250."""
+    folder = tmp_path / "versions" / "1700000000"
+    shutil.copytree(version, folder)
+    (folder / "assets.extra").mkdir(exist_ok=True)
+    reds = np.linspace(120, 250, 60)
+    known = reds / 255 / 2  # the other half of such a photo is black
+    confidence = np.exp(8 * known) / (np.exp(8 * known) + 2)
+    reference = {"known": known, "confidence": confidence, "mask_area": np.where(reds > 127, 0.5, 0.0)}
+    text = json.dumps({name: values.tolist() for name, values in reference.items()})
+    (folder / watch.REFERENCE_FILE).write_text(text)
+    return folder
+
+
+def _photos(photo: Write, reds: Iterable[float]) -> str:
+    """A folder of photos, a minute apart, whose names are in another order."""
+    for number, red in enumerate(reds):
+        path = photo(f"photos/{(7 * number) % 1000:03d}.png", (int(red), 0, 0))
+        os.utime(path, (START + 60 * number,) * 2)
+    return str(path.parent)
+
+
+def test_photos_like_the_tests_are_no_alarm(watched: pathlib.Path, photo: Write, capsys: pytest.CaptureFixture) -> None:
+    folder = _photos(photo, np.random.default_rng(0).permutation(np.linspace(121, 249, 60)))
+    assert watch.main([folder, "--model", str(watched), "--window", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("60 photos of 2025-06-15")
+    assert "against 60 test photos" in printed
+    assert printed.endswith("They are like the test photos.\n")
+
+
+def test_it_says_since_when_and_in_what_they_differ(
+    watched: pathlib.Path, photo: Write, capsys: pytest.CaptureFixture
+) -> None:
+    like = np.random.default_rng(0).permutation(np.linspace(121, 249, 40))
+    folder = _photos(photo, [*like, *[60] * 20])
+    assert watch.main([folder, "--model", str(watched), "--window", "20"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    first_dark = pathlib.Path(folder, f"{7 * 40 % 1000:03d}.png")
+    assert last.startswith("They differ since 2025-06-")
+    assert f"({first_dark})" in last
+    assert "likeness to the training's photos 0.118, was 0.363" in last
+    assert "share of the picture in the mask 0.000, was 0.500" in last
+
+
+def test_an_unreadable_photo_is_counted_and_the_rest_is_compared(
+    watched: pathlib.Path, photo: Write, capsys: pytest.CaptureFixture
+) -> None:
+    folder = _photos(photo, np.linspace(121, 249, 30))
+    pathlib.Path(folder, "broken.png").write_text("no photo")
+    assert watch.main([folder, "--model", str(watched)]) == 0
+    assert "1 photos could not be read, such as" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("photos", "without_reference", "message"),
+    [(19, False, "19 photos could be read: give 20 or more"), (20, True, "reference.json cannot be read")],
+)
+def test_what_cannot_be_compared_is_said(
+    watched: pathlib.Path,
+    photo: Write,
+    capsys: pytest.CaptureFixture,
+    photos: int,
+    without_reference: bool,
+    message: str,
+) -> None:
+    if without_reference:
+        (watched / watch.REFERENCE_FILE).unlink()
+    assert watch.main([_photos(photo, [200] * photos), "--model", str(watched)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def _seen(known: Sequence[float]) -> list[watch.Seen]:
+    return [watch.Seen(str(number), number, {"known": value}) for number, value in enumerate(known)]
+
+
+def test_windows_are_in_the_order_of_time_and_the_rest_joins_the_last() -> None:
+    photos = _seen(np.zeros(58).tolist())
+    found = watch.windows(photos[::-1], 20)
+    assert [len(window) for window in found] == [20, 38]
+    assert [photo for window in found for photo in window] == photos
+
+
+def test_the_test_is_scipys_corrected_for_the_number_of_tests() -> None:
+    rng = np.random.default_rng(1)
+    reference, found = rng.random(100).tolist(), (0.8 * rng.random(50)).tolist()
+    [[one], [other]] = watch.differences({"known": reference}, [_seen(found), _seen(reference)])
+    assert one.p == pytest.approx(2 * stats.ks_2samp(reference, found).pvalue)
+    assert (one.reference, one.found) == (np.median(reference), np.median(found))
+    assert other.p == 1.0
+
+
+def test_false_alarms_are_as_rare_as_was_asked_for() -> None:
+    rng = np.random.default_rng(2)
+    alarms = 0
+    for _ in range(200):
+        reference, found = rng.random(250).tolist(), _seen(rng.random(300).tolist())
+        compared = watch.differences({"known": reference}, [found, *watch.windows(found, 100)])
+        alarms += any(one.p < 0.05 for group in compared for one in group)
+    assert alarms <= 16, "of 10 expected at most, with a chance of 3 % for more than this"
