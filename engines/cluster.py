@@ -174,14 +174,15 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _pool_host(node: int) -> str:
+def pool_host(node: int) -> str:
+    """Where a node's worker pool listens."""
     return f"127.0.0.{node + 1}"
 
 
 def _pools(port: int) -> dict[str, Service]:
     return {
         f"pool_{node}": Service(
-            (sys.executable, "-m", "engines.worker_pool", f"{_pool_host(node)}:{port}"), (_pool_host(node), port)
+            (sys.executable, "-m", "engines.worker_pool", f"{pool_host(node)}:{port}"), (pool_host(node), port)
         )
         for node in NODES
     }
@@ -194,7 +195,7 @@ def _java(jars: str, *arguments: str) -> tuple[str, ...]:
 def _host_names(folder: pathlib.Path, node: int) -> dict[str, str]:
     """The environment in which a node, and every JVM that it starts, finds its own pool."""
     file = folder / f"hosts_{node}"
-    file.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{_pool_host(node)} worker-pool\n")
+    file.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{pool_host(node)} worker-pool\n")
     return {"JDK_JAVA_OPTIONS": f"-Djdk.net.hosts.file={file}"}
 
 

@@ -23,7 +23,7 @@ from google.protobuf import json_format
 
 from components.metrics.results import Evaluation, read_evaluation
 from engines import steps
-from engines.cluster import NODES, Cluster, MissingToolError
+from engines.cluster import NODES, Cluster, MissingToolError, pool_host
 from pipeline import cause, configs, local
 from pipeline.beam import Beam
 from schema import record, spec_file
@@ -136,12 +136,15 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _when_at_work(cluster: Cluster, act: Callable[[], None]) -> Iterator[None]:
-    """Acts once a job within the context has started a worker of both pools."""
-    before = {node: _workers(cluster, node) for node in NODES}
+    """Acts once a worker of both pools is at work for a job within the context.
+
+    Not when it is started: for one that dies before it is there Beam waits as long as the job may take.
+    """
+    before = {node: _at_work(node) for node in NODES}
     acted = threading.Event()
 
     def wait_and_act() -> None:
-        while any(_workers(cluster, node) == before[node] for node in NODES):
+        while any(_at_work(node) <= before[node] for node in NODES):
             time.sleep(0.1)
         act()
         acted.set()
@@ -149,6 +152,17 @@ def _when_at_work(cluster: Cluster, act: Callable[[], None]) -> Iterator[None]:
     threading.Thread(target=wait_and_act, daemon=True).start()
     yield
     assert acted.is_set()
+
+
+def _at_work(node: int) -> set[int]:
+    """Process ids of the workers of a node's pool that have found their engine."""
+    found = set()
+    for worker in _worker_processes():
+        with contextlib.suppress(psutil.Error):
+            of_pool = pool_host(node) in " ".join(worker.parent().cmdline())
+            if of_pool and any(one.status == psutil.CONN_ESTABLISHED for one in worker.net_connections("tcp")):
+                found.add(worker.pid)
+    return found
 
 
 def _assert_examples(artifacts: pathlib.Path, first_run: Run) -> None:
