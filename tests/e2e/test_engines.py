@@ -226,5 +226,9 @@ def test_an_interrupted_step_leaves_nothing_running(cluster: Cluster, first_run:
 
 def _worker_processes() -> list[psutil.Process]:
     """Of this machine's pools, which are children of this process."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if any("SdkHarness" in word for word in child.cmdline())]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if any("SdkHarness" in word for word in child.cmdline()):
+                found.append(child)
+    return found
