@@ -229,7 +229,7 @@ def paired_rows(compared: Comparison) -> list[Row]:
     found += [(name, one) for name, differences in decision.against_contestants.items() for one in differences]
     return [
         Row(
-            f"{one.figure}{'' if one.slice == OVERALL else f', {readable(one.slice)}'}, against {name}",
+            f"{_title(one)}, against {name}",
             [
                 Cell(f"{one.examples:,}"),
                 Cell(percent(one.candidate)),
@@ -239,6 +239,11 @@ def paired_rows(compared: Comparison) -> list[Row]:
         )
         for name, one in found
     ]
+
+
+def _title(difference: Difference) -> str:
+    of_slice = "" if difference.slice == OVERALL else f", {readable(difference.slice)}"
+    return difference.figure[0].upper() + difference.figure[1:] + of_slice
 
 
 def _against_champion(difference: Difference) -> tuple[float, float]:

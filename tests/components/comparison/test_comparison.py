@@ -108,7 +108,7 @@ def test_the_champion_is_held_against_the_other_contestants_on_the_same_photos(m
         for side, name in (("candidate", metrics["champion"]), ("other", other)):
             expected = metrics["models"][name]["metrics"]["overall"][head][figure]["value"]
             assert difference[side] == pytest.approx(expected, abs=1e-6)
-    assert f"accuracy, against {other}" in (report_dir / "index.html").read_text()
+    assert f"Accuracy, against {other}" in (report_dir / "index.html").read_text()
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_a_champion_that_is_as_good_as_the_serving_model_is_blessed(run, against
     compared, page = against(model, model, max_drop=0.0)
     assert compared.decision.blessed
     assert {difference.p_worse for difference in compared.decision.against_serving} == {1.0}
-    assert "accuracy, against the serving model" in page
+    assert "Accuracy, against the serving model" in page
 
 
 def test_a_serving_model_of_other_classes_is_an_error_that_names_it(run, against, tmp_path):
