@@ -46,7 +46,7 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
         from components import pusher, serving_folder
         from components.comparison import lineage
         from components.report.publishing import publish
-        from pipeline import beam, history, local, pipeline, replaced
+        from pipeline import beam, history, local, pipeline, serving_model
 
     beam.check_folder(config.beam, "run_dir", str(folder))
     serving = str(folder / "serving")
@@ -56,7 +56,7 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
         pipeline_root=str(folder / history.PIPELINE_DIR),
         serving_dir=serving,
         data_dir=config.data_path(),
-        serving_model=replaced.serving_model,
+        serving_model=serving_model.last_blessed,
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
             str(folder / history.METADATA_FILE)
         ),

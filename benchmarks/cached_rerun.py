@@ -16,7 +16,7 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[1]
 RUNNER = str(ROOT / "local_runner.py")
-IMPORTS = "from tfx import v1; from pipeline import local, pipeline, replaced"
+IMPORTS = "from tfx import v1; from pipeline import local, pipeline, serving_model"
 ROUNDS = 5
 
 

@@ -41,7 +41,7 @@ _HEAVY = (
     "tensorflow_model_analysis",
     "pipeline.pipeline",
     "pipeline.local",
-    "pipeline.replaced",
+    "pipeline.serving_model",
     "components.report.publishing",
     "components.serving_folder",
     "trainer_module.trainer",

@@ -20,9 +20,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from scipy import stats
-
 if TYPE_CHECKING:
     from serving.models import Answer, Description
 
@@ -84,6 +81,7 @@ class Seeing:
 
 def _area(mask_png: bytes, several_classes: bool) -> float:
     """The share of its pixels that are foreground."""
+    import numpy as np
     from PIL import Image
 
     levels = np.asarray(Image.open(io.BytesIO(mask_png)))
@@ -99,6 +97,9 @@ def windows(photos: Sequence[Seen], size: int) -> list[list[Seen]]:
 
 def differences(reference: Mapping[str, Sequence[float]], groups: Sequence[Sequence[Seen]]) -> list[list[Difference]]:
     """Each measure of each group against the reference, corrected for the number of all of them."""
+    import numpy as np
+    from scipy import stats
+
     measures = [name for name in MEASURES if reference.get(name)]
     tests = len(measures) * len(groups)
 
@@ -155,7 +156,7 @@ def watch(patterns: Sequence[str], version: str | None, window: int, alpha: floa
         for one in overall
     ]
     if outcome.errors:
-        lines.append(f"    {outcome.errors:,} photos could not be read, such as {outcome.first_errors[0]}")
+        lines.append(f"    could not be read: {outcome.errors:,}, such as {outcome.first_errors[0]}")
     for group, found in [*zip(groups[1:], by_window, strict=True), (groups[1], overall)]:
         changed = [one for one in found if one.p < alpha]
         if changed:

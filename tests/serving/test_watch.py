@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -70,7 +72,7 @@ def test_an_unreadable_photo_is_counted_and_the_rest_is_compared(
     folder = _photos(photo, np.linspace(121, 249, 30))
     pathlib.Path(folder, "broken.png").write_text("no photo")
     assert watch.main([folder, "--model", str(watched)]) == 0
-    assert "1 photos could not be read, such as" in capsys.readouterr().out
+    assert "could not be read: 1, such as" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,11 @@ def test_what_cannot_be_compared_is_said(
         (watched / watch.REFERENCE_FILE).unlink()
     assert watch.main([_photos(photo, [200] * photos), "--model", str(watched)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from serving import watch; sys.exit(bool({'numpy', 'scipy', 'tensorflow'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parents[2], check=True)
 
 
 def _seen(known: Sequence[float]) -> list[watch.Seen]:

@@ -172,6 +172,12 @@ def test_the_serving_model_is_imported_from_the_uri_that_the_run_gives(spec: dic
     assert "serving_model" in spec["root"]["dag"]["tasks"]["ModelComparison"]["inputs"]["artifacts"]
 
 
+def test_a_parameter_that_no_package_has_is_refused() -> None:
+    assert parameters.checked("serving_model", "gs://bucket/old/model") == "gs://bucket/old/model"
+    with pytest.raises(ValueError, match="there is no parameter 'baseline_dcnn'"):
+        parameters.checked("baseline_dcnn", "gs://bucket/old/model")
+
+
 def test_no_path_of_the_compiling_machine_is_in_it(path: pathlib.Path) -> None:
     assert str(pathlib.Path(schema.__file__).parents[1]) not in path.read_text()
     assert str(pathlib.Path.home()) + "/" not in path.read_text()

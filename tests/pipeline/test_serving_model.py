@@ -8,7 +8,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.types import standard_artifacts
 
 from pipeline.configs import debug
-from pipeline.replaced import LastBlessed
+from pipeline.serving_model import LastBlessed
 from tests.drawn import SPEC
 
 

@@ -65,7 +65,7 @@ def _heads(store: mlmd.MetadataStore, model_id: int) -> Heads | None:
         return None
 
 
-def serving_model(candidates: Mapping[str, tfx.types.BaseChannel]) -> tfx.types.BaseChannel:
+def last_blessed(candidates: Mapping[str, tfx.types.BaseChannel]) -> tfx.types.BaseChannel:
     """A channel with the model that `candidates` would replace, empty in the first run; for local runs only."""
     channels: dict[str, Any] = {f"{_CANDIDATE}{name}": channel for name, channel in candidates.items()}
     resolver = tfx.dsl.Resolver(
