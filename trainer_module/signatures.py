@@ -78,7 +78,8 @@ class ServingModel(tf.Module):
             judgement: how far its answers may be believed.
         """
         super().__init__()
-        self.model = model
+        # Not the network itself: saving one, TensorFlow asks each layer for every attribute it has.
+        self._weights = [variable.value for variable in model.variables]
         self.transform_layer = transform.transform_features_layer()
         self._feature_spec = transform.raw_feature_spec()
         self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
@@ -88,7 +89,7 @@ class ServingModel(tf.Module):
         # Traced once for all signatures: building the network's graph is most of what an export costs. In a lambda,
         # since `tf.saved_model.save` traces a module's tf.functions again. AutoGraph would find nothing to convert.
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
-        network = tf.function(self._answer, input_signature=[pixels], autograph=False)
+        network = tf.function(functools.partial(self._answer, model), input_signature=[pixels], autograph=False)
         self._network = lambda pixels: network(pixels)
         # Moves that probability to 0.5, the threshold that everybody assumes.
         self._logit_shift = -math.log(judgement.mask_threshold / (1.0 - judgement.mask_threshold))
@@ -161,10 +162,10 @@ class ServingModel(tf.Module):
             for method, spec in specs.items()
         }
 
-    def _answer(self, pixels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def _answer(self, model: keras.Model, pixels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """The label's name -> class probabilities float32 [B, C], `mask` -> logits [B, S, S, 1 or K + 1]; `known`."""
         image = preprocessing.normalise_image(pixels)
-        outputs = answer(self.model, image, self._config.recipe.serving_mirror)
+        outputs = answer(model, image, self._config.recipe.serving_mirror)
         if label := self._heads.label:
             outputs[label.name] = tf.nn.softmax(outputs[label.name] / self._judgement.temperature)
         return outputs, self._judgement.likeness.known(outputs.pop(FEATURES))

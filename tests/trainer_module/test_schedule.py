@@ -37,3 +37,20 @@ def test_a_variable_moves_at_its_share_of_the_rate() -> None:
     steps = [abs(float((new - old).squeeze())) for new, old in zip(model.get_weights(), before, strict=True)]
     # Adam's first step has the length of the rate, whatever the gradient.
     assert steps == pytest.approx([0.001, 0.1], rel=1e-3)
+
+
+def test_without_shares_it_is_adamw_of_keras_bit_for_bit() -> None:
+    settings = {"weight_decay": 0.01, "global_clipnorm": 1.0, "use_ema": True, "ema_momentum": 0.9}
+    weights = []
+    for adamw in (keras.optimizers.AdamW, lambda **given: LayerwiseAdamW([], **given)):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(1)])
+        optimizer = adamw(learning_rate=learning_rate(Phase(1, 1e-2), steps=12), **settings)
+        if adamw is keras.optimizers.AdamW:
+            optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        model.compile(optimizer, "mse")
+        inputs = np.random.default_rng(0).normal(size=(96, 3))
+        model.fit(inputs, inputs.sum(axis=1), batch_size=8, epochs=1, verbose=0, shuffle=False)
+        weights.append([*model.get_weights(), *(value.numpy() for value in optimizer.variables)])
+    for keras_own, ours in zip(*weights, strict=True):
+        np.testing.assert_array_equal(ours, keras_own)
