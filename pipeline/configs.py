@@ -84,6 +84,10 @@ class Thresholds(Checked):
     """Smallest F1 of the mask head, over all pixels; of several mask classes their mean."""
     slices: tuple[Annotated[str, Text(r".+=.+:\w+=[\d.]+", "LABEL=CLASS:FIGURE=NUMBER")], ...] = ()
     """What one slice must reach, such as `kind=crack,size=small:mask_f1=0.8`."""
+    robust_accuracy: Annotated[float, Number(ge=0, le=1)] = 0.0
+    """Smallest accuracy on corrupted photos (`--robustness`): the mean over the corruptions."""
+    robust_mask_f1: Annotated[float, Number(ge=0, le=1)] = 0.0
+    """Smallest mask F1 on corrupted photos, likewise."""
     max_drop: Annotated[float, Number(ge=0, le=1)] = 0.01
     """How much worse than the serving model accuracy and mask F1 may be, on all photos and on each slice; a champion
     that is worse by more, with 95 % confidence on the same photos, does not replace it."""
@@ -108,6 +112,9 @@ class Config(Checked):
     """What the class head names: one of the data set's labels; empty: its first."""
     task: Literal["", "both", "classification", "segmentation"] = ""
     """Which heads the networks have; empty: all that the data can train."""
+    robustness: Annotated[int, Number(ge=0, le=100_000)] = 0
+    """So many test photos are also blurred, made noisy, dark and so on, 35 ways in all, and every model is asked about
+    each; 0: none is."""
     thresholds: Thresholds = Thresholds()
     champion: Literal["mean", "accuracy", "macro_f1", "mask_f1"] = "mean"
     """What decides between blessed models; `mean`: of accuracy and mask F1; ties go to the smaller model."""
@@ -124,10 +131,15 @@ class Config(Checked):
     """Of everything random: initial weights, order of the examples, augmentation."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError: a field is out of its range, or there is no contestant."""
+        """Raises ValueError: a field is out of its range or useless without another, or there is no contestant."""
         super().__post_init__()
         if not self.contestants:
             raise ValueError("contestants is empty: name one network or more")
+        for name in ("robust_accuracy", "robust_mask_f1"):
+            if getattr(self.thresholds, name) and not self.robustness:
+                raise ValueError(
+                    f"thresholds.{name} is set, but robustness is 0, so that nothing would be measured: set that too"
+                )
 
     def data_path(self) -> str:
         """Where the data lies: `data_dir`, or what it stands for when it is empty."""
@@ -241,6 +253,7 @@ def pets() -> Config:
             ),
         },
         weights="imagenet",
+        robustness=200,
         thresholds=Thresholds(accuracy=0.5, mask_f1=0.8),
     )
 
@@ -271,6 +284,7 @@ def own() -> Config:
             ),
         },
         weights="imagenet",
+        robustness=200,
         champion="macro_f1",
     )
 
@@ -293,6 +307,7 @@ def debug() -> Config:
                 serving_mirror=True,
             ),
         },
+        robustness=2,
         # In a few steps a model learns nothing, and the steps after it shall run all the same.
         thresholds=Thresholds(gain_over_majority=-1.0),
         edge=("float32",),

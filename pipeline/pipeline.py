@@ -12,6 +12,7 @@ from components import datasets
 from components.anomaly_gate import AnomalyGate
 from components.comparison.champion import check_rule
 from components.comparison.component import ModelComparison
+from components.comparison.robustness import Demand
 from components.dataset_schema import DatasetSchema
 from components.datasets.source import Source
 from components.edge.component import Edge
@@ -52,7 +53,10 @@ def create_pipeline(
     beam.check_folder(config.beam, "data_dir", data_dir)
     source = data_source(config.data, data_dir)
     spec = source.spec()
-    check_rule(config.champion, spec.heads(config.label, config.task))
+    heads = spec.heads(config.label, config.task)
+    check_rule(config.champion, heads)
+    demand = Demand(config.robustness, config.thresholds.robust_accuracy, config.thresholds.robust_mask_f1)
+    demand.check(heads)
     example_gen = ExampleGen(
         source=source,
         spec=spec,
@@ -117,6 +121,7 @@ def create_pipeline(
         rule=config.champion,
         serving_model=replaced,
         max_drop=config.thresholds.max_drop,
+        robustness=demand,
         config_json=config.to_json(),
         fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report", "schema"),
     )

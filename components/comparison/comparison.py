@@ -24,7 +24,15 @@ from tfx.dsl.io import fileio
 
 from components import contract
 from components.comparison import cases, champion, known, paired
-from components.comparison.predictions import Predictions, Truth, batches, count_classes, predict, read_photos
+from components.comparison.predictions import (
+    Predictions,
+    Truth,
+    answers,
+    batches,
+    count_classes,
+    predict,
+    read_photos,
+)
 from components.comparison.results import (
     Anomaly,
     Case,
@@ -34,8 +42,10 @@ from components.comparison.results import (
     Difference,
     Known,
     ModelResult,
+    Robustness,
     RunInfo,
 )
+from components.comparison.robustness import NOTHING, Demand, judge
 from components.metrics import results
 from components.report import figures, page, tfma_view
 from schema import record
@@ -71,6 +81,7 @@ class Inputs:
     """The SavedModel that a champion would replace, with the same heads; None: there is none."""
     max_drop: float = 0.0
     """How much worse than that one the champion may be, in [0, 1]; see `paired`."""
+    robustness: Demand = NOTHING
     ingestion: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As `components.example_gen.summary.of_report` gives it."""
 
@@ -85,7 +96,9 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
     os.makedirs(folder, exist_ok=True)
     files = inputs.splits[record.TEST]
     models = {name: tf.saved_model.load(model.saved_model).signatures for name, model in inputs.models.items()}
-    truth, predictions = predict(models, files, inputs.spec, inputs.heads)
+    truth, predictions = predict(models, batches(files), inputs.spec, inputs.heads)
+    if not truth.file_names:
+        raise ValueError(f"split {record.TEST!r} holds no examples: {files}")
     knowing = {
         name: known.judge(
             signatures["serving_default"],
@@ -95,7 +108,9 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
         )
         for name, signatures in models.items()
     }
-    compared = _compared(inputs, truth, predictions, knowing)
+    asked = inputs.robustness.photos
+    robust = judge(models, files, len(truth.file_names), asked, inputs.spec, inputs.heads) if asked else {}
+    compared = _compared(inputs, truth, predictions, knowing, robust)
     for name, model in inputs.models.items():
         _write_predictions(os.path.join(folder, f"predictions-{name}.npz"), truth, predictions[name], inputs.heads)
         tfma_view.write_page(model.evaluation, inputs.spec, name, os.path.join(folder, f"tfma-{name}.html"))
@@ -108,10 +123,14 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
 
 
 def _compared(
-    inputs: Inputs, truth: Truth, predictions: Mapping[str, Predictions], knowing: Mapping[str, Known]
+    inputs: Inputs,
+    truth: Truth,
+    predictions: Mapping[str, Predictions],
+    knowing: Mapping[str, Known],
+    robust: Mapping[str, Robustness],
 ) -> Comparison:
     models = {
-        name: _model_result(inputs, model, truth, predictions[name], knowing[name])
+        name: _model_result(inputs, model, truth, predictions[name], knowing[name], robust.get(name))
         for name, model in inputs.models.items()
     }
     candidates = [_candidate(name, model) for name, model in models.items()]
@@ -143,8 +162,8 @@ def _decision(
     truth: Truth,
     predictions: Mapping[str, Predictions],
 ) -> Decision:
-    answers = {name: _answers(truth, found, inputs.heads) for name, found in predictions.items()}
-    of_champion = answers.pop(chosen.name)
+    of_models = {name: answers(truth, found, inputs.heads) for name, found in predictions.items()}
+    of_champion = of_models.pop(chosen.name)
     everything = {results.OVERALL: np.arange(len(truth.file_names))}
     slices = everything | _slices(truth, inputs.spec)
     against_serving: tuple[Difference, ...] = ()
@@ -152,8 +171,8 @@ def _decision(
         _check_comparable(inputs.serving, inputs.models[chosen.name].saved_model)
         # Asked by itself, for its masks may have another size, and so another truth.
         serving = {"serving": tf.saved_model.load(inputs.serving).signatures}
-        its_truth, found = predict(serving, inputs.splits[record.TEST], inputs.spec, inputs.heads)
-        of_serving = _answers(its_truth, found["serving"], inputs.heads)
+        its_truth, found = predict(serving, batches(inputs.splits[record.TEST]), inputs.spec, inputs.heads)
+        of_serving = answers(its_truth, found["serving"], inputs.heads)
         against_serving = paired.compare(of_champion, of_serving, slices, inputs.max_drop)
     refusals = paired.refusals(against_serving, inputs.max_drop)
     return Decision(
@@ -164,7 +183,7 @@ def _decision(
         max_drop=inputs.max_drop,
         against_serving=against_serving,
         against_contestants={
-            name: paired.compare(of_champion, of_other, everything, margin=0.0) for name, of_other in answers.items()
+            name: paired.compare(of_champion, of_other, everything, margin=0.0) for name, of_other in of_models.items()
         },
         refusals=refusals,
     )
@@ -185,15 +204,6 @@ def _names(described: Any) -> Any:
     return described["classes"] if isinstance(described, dict) else described
 
 
-def _answers(truth: Truth, predictions: Predictions, heads: Heads) -> paired.Answers:
-    right = None
-    if heads.label:
-        labels = np.array(truth.labels[heads.label.name])
-        named = np.array(predictions.probabilities).argmax(axis=1)
-        right = np.where(labels == record.UNKNOWN_CLASS, np.nan, named == labels)
-    return paired.Answers(right, np.array(predictions.pixels) if heads.mask else None)
-
-
 def _slices(truth: Truth, spec: DatasetSpec) -> dict[str, npt.NDArray[np.int64]]:
     """Indices of the examples of each slice, by its name."""
     members: dict[str, list[int]] = {}
@@ -205,20 +215,27 @@ def _slices(truth: Truth, spec: DatasetSpec) -> dict[str, npt.NDArray[np.int64]]
 
 
 def _model_result(
-    inputs: Inputs, model: ModelInputs, truth: Truth, predictions: Predictions, knowing: Known
+    inputs: Inputs,
+    model: ModelInputs,
+    truth: Truth,
+    predictions: Predictions,
+    knowing: Known,
+    robust: Robustness | None,
 ) -> ModelResult:
     evaluation = results.read_evaluation(model.evaluation, inputs.spec)
     with fileio.open(model.history, "r") as file:
         history = json.load(file)
+    too_fragile = inputs.robustness.failures(robust, inputs.heads) if robust else ()
     found = ModelResult(
         metrics=evaluation,
         history=history,
-        blessed=model.blessed,
-        failed_thresholds=results.failed_thresholds(model.evaluation),
+        blessed=model.blessed and not too_fragile,
+        failed_thresholds=(*results.failed_thresholds(model.evaluation), *too_fragile),
         size_bytes=_size(model.saved_model),
         inference_images_per_second=predictions.images_per_second,
         cases=_cases(inputs.spec, inputs.heads, truth, predictions),
         known=knowing,
+        robustness=robust,
     )
     overall = evaluation[results.OVERALL].classification
     if overall is None:

@@ -12,6 +12,7 @@ from tfx.types.experimental import simple_artifacts
 
 from components.comparison import executor
 from components.comparison.champion import Rule
+from components.comparison.robustness import NOTHING, Demand
 from schema.dataset_spec import DatasetSpec
 
 _OF_EACH_MODEL = {
@@ -32,6 +33,9 @@ class ModelComparisonSpec(component_spec.ComponentSpec):
         "task": component_spec.ExecutionParameter(type=str),
         "rule": component_spec.ExecutionParameter(type=str),
         "max_drop": component_spec.ExecutionParameter(type=float),
+        "robustness": component_spec.ExecutionParameter(type=int),
+        "robust_accuracy": component_spec.ExecutionParameter(type=float),
+        "robust_mask_f1": component_spec.ExecutionParameter(type=float),
         "config_json": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
     }
@@ -87,6 +91,7 @@ class ModelComparison(base_component.BaseComponent):
         anomalies: BaseChannel | None = None,
         serving_model: BaseChannel | None = None,
         max_drop: float = 0.0,
+        robustness: Demand = NOTHING,
     ):
         """Wires the component.
 
@@ -105,6 +110,7 @@ class ModelComparison(base_component.BaseComponent):
           anomalies: `ExampleAnomalies`, listed in the report.
           serving_model: `Model`, the latest blessed one of earlier runs; the champion may not be worse.
           max_drop: How much worse it may be, see `paired`.
+          robustness: What is asked about corrupted photos.
 
         Raises:
           ValueError: A mapping lacks a model or names another one.
@@ -129,6 +135,9 @@ class ModelComparison(base_component.BaseComponent):
                 task=task,
                 rule=rule,
                 max_drop=max_drop,
+                robustness=robustness.photos,
+                robust_accuracy=robustness.accuracy,
+                robust_mask_f1=robustness.mask_f1,
                 config_json=config_json,
                 fingerprint=fingerprint,
                 examples=examples,

@@ -17,6 +17,7 @@ from tfx.utils import io_utils, path_utils
 
 from components.comparison import comparison
 from components.comparison.known import REFERENCE_FILE
+from components.comparison.robustness import Demand
 from components.example_gen import summary
 from components.report.card import CARD_FILE
 from schema.dataset_spec import DatasetSpec
@@ -54,6 +55,9 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> compa
         rule=exec_properties["rule"],
         serving=path_utils.serving_model_path(uri("serving_model")) if input_dict.get("serving_model") else None,
         max_drop=exec_properties["max_drop"],
+        robustness=Demand(
+            exec_properties["robustness"], exec_properties["robust_accuracy"], exec_properties["robust_mask_f1"]
+        ),
         config=json.loads(exec_properties["config_json"]),
         fingerprint=exec_properties["fingerprint"],
         ingestion=summary.of_report(artifact_utils.get_single_uri(examples)),

@@ -38,6 +38,23 @@ class Answers:
     pixels: Array | None
     """int64 [N, C, C]: confusion matrix of each example's pixels, background first; None without a mask head."""
 
+    def of(self, members: Array | slice) -> Answers:
+        """Those on some of the examples."""
+        right, pixels = (None if one is None else one[members] for one in (self.right, self.pixels))
+        return Answers(right, pixels)
+
+    def accuracy(self) -> float | None:
+        """Of the examples whose class is known, in [0, 1]; None without any or without a class head."""
+        if self.right is None or np.isnan(self.right).all():
+            return None
+        return float(np.nanmean(self.right))
+
+    def mask_f1(self) -> float | None:
+        """Over all pixels that are known, in [0, 1]; None without any or without a mask head."""
+        if self.pixels is None or not self.pixels.any():
+            return None
+        return float(_f1(_counts(self.pixels).sum(axis=0)))
+
 
 def compare(candidate: Answers, other: Answers, slices: Mapping[str, Array], margin: float) -> tuple[Difference, ...]:
     """Every figure of the heads on every slice.

@@ -1,4 +1,4 @@
-"""Runs the exported models over split `test`, once, and keeps what the report needs: probabilities, masks, counts.
+"""Runs exported models over records, once, and keeps what the report needs: probabilities, masks, counts.
 
 A mask is kept as PNG, one or two kB each: those of 3,669 photos and eight models fit into 60 MB.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from components.comparison.paired import Answers
 from components.metrics import segmentation
 from schema import record
 from schema.dataset_spec import DatasetSpec, Heads
@@ -42,7 +43,7 @@ class Masks(list[bytes]):
 
 @dataclasses.dataclass
 class Truth:
-    """What people said about each example of split `test`."""
+    """What people said about each example."""
 
     file_names: list[str] = dataclasses.field(default_factory=list)
     labels: dict[str, list[int]] = dataclasses.field(default_factory=dict)
@@ -73,7 +74,7 @@ class Predictions:
 
 
 def predict(
-    models: Mapping[str, Signatures], files: Sequence[str], spec: DatasetSpec, heads: Heads
+    models: Mapping[str, Signatures], records: Iterable[tf.Tensor], spec: DatasetSpec, heads: Heads
 ) -> tuple[Truth, dict[str, Predictions]]:
     """Runs every model's `serving_examples` over the records, batch by batch, and compares it with the truth.
 
@@ -82,12 +83,12 @@ def predict(
 
     Args:
       models: Each SavedModel's signatures, by its name.
-      files: Record files of split `test`.
+      records: Batches of serialized examples, string [B].
       spec: Of the data.
       heads: Of the models.
 
     Raises:
-      ValueError: The split holds no examples, or a model lacks a head.
+      ValueError: A model lacks a head.
     """
     transform = next(iter(models.values()))["transform_features"]
     truth = Truth(
@@ -95,7 +96,7 @@ def predict(
         slices={name: [] for names in spec.slices for name in names},
     )
     predictions = {name: Predictions() for name in models}
-    for number, serialized in enumerate(batches(files)):
+    for number, serialized in enumerate(records):
         masks = _add_truth(truth, transform, serialized, spec, heads)
         for name, found in predictions.items():
             serve = models[name]["serving_examples"]
@@ -111,9 +112,17 @@ def predict(
                 found.probabilities += list(outputs[heads.label.name].astype(np.float32))
             if masks is not None:
                 _add_masks(found, masks, outputs[record.MASK])
-    if not truth.file_names:
-        raise ValueError(f"split {record.TEST!r} holds no examples: {list(files)}")
     return truth, predictions
+
+
+def answers(truth: Truth, predictions: Predictions, heads: Heads) -> Answers:
+    """Which of them are right."""
+    right = None
+    if heads.label:
+        labels = np.array(truth.labels[heads.label.name])
+        named = np.array(predictions.probabilities).argmax(axis=1)
+        right = np.where(labels == record.UNKNOWN_CLASS, np.nan, named == labels)
+    return Answers(right, np.array(predictions.pixels) if heads.mask else None)
 
 
 def _add_truth(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,6 +55,38 @@ class Known:
 
 
 @dataclasses.dataclass(frozen=True)
+class Curves:
+    """A figure of the same photos as they get worse, each in [0, 1]."""
+
+    of_kind: Mapping[str, tuple[float, ...]]
+    """By kind of corruption, see `components.comparison.corruptions`: of strengths 0, which is none, to 5."""
+    mean: float
+    """Of `means`."""
+
+    @property
+    def clean(self) -> float:
+        """Of strength 0."""
+        return next(iter(self.of_kind.values()))[0]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """By kind: over strengths 1 to 5."""
+        return {kind: statistics.fmean(figures[1:]) for kind, figures in self.of_kind.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Robustness:
+    """What becomes of a model's answers as photos get worse."""
+
+    photos: int
+    """Of split `test`, the same for each kind and strength."""
+    accuracy: Curves | None
+    """Of the photos whose class is known; None without any or without a class head."""
+    mask_f1: Curves | None
+    """Over all pixels that are known; None without any or without a mask head."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelResult:
     """One model: its figures on split `test`, its training, and what is worth looking at."""
 
@@ -61,6 +94,7 @@ class ModelResult:
     history: Mapping[str, Any]
     """See `trainer_module.callbacks.History`."""
     blessed: bool
+    """Whether it passed its Evaluator's thresholds and those of `robustness`."""
     failed_thresholds: tuple[str, ...]
     """A sentence each."""
     size_bytes: int
@@ -72,6 +106,8 @@ class ModelResult:
     """Of the classes in the confusion matrix's picture."""
     pairs: tuple[Pair, ...] = ()
     """The most confused classes."""
+    robustness: Robustness | None = None
+    """None where nothing was asked of it."""
 
 
 SIGNIFICANT = 0.05
@@ -106,7 +142,7 @@ class Decision:
     scores: Mapping[str, float]
     """Of each model."""
     blessed: bool
-    """Whether the chosen model is: it passed its Evaluator's thresholds and is not worse than the serving one."""
+    """Whether the chosen model is: it passed its thresholds and is not worse than the serving one."""
     sentence: str
     """For a person."""
     max_drop: float = 0.0

@@ -138,6 +138,13 @@ def failed_thresholds(evaluation_uri: str) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def too_low(name: str, value: float | None, lowest: float) -> str:
+    """The sentence for a figure that is below the threshold `lowest`, or None because nothing had it."""
+    if value is None:
+        return f"{name} was not measured"
+    return f"{name} is {value:.4f}: {lowest - value:.4f} below the threshold {lowest:g}"
+
+
 def _by(slice_key: metrics_for_slice_pb2.SliceKey, spec: DatasetSpec) -> dict[str, str]:
     """The slice's values in the order of the spec's labels, then `size`."""
     values = {single.column: single.bytes_value.decode() for single in slice_key.single_slice_keys}
@@ -229,9 +236,9 @@ def _sentence(failure: validation_result_pb2.ValidationFailure, of_slice: str) -
     key, threshold = failure.metric_key, failure.metric_threshold
     name = f"{key.output_name} {key.name.replace('_', ' ')}{of_slice}"
     if not failure.HasField("metric_value"):
-        return f"{name} was not measured"
+        return too_low(name, None, 0.0)
     value = failure.metric_value.double_value.value
     lowest = threshold.value_threshold.lower_bound.value
     if key.name == "gain_over_majority" and not of_slice and lowest < 1e-6:
         return f"{key.output_name} accuracy does not beat always naming the most frequent class: {value:+.4f}"
-    return f"{name} is {value:.4f}: {lowest - value:.4f} below the threshold {lowest:g}"
+    return too_low(name, value, lowest)

@@ -202,6 +202,8 @@ def _foreign(compared: Comparison, model: ModelResult) -> Section:
 def _limits(compared: Comparison, model: ModelResult) -> Section:
     label, overall = compared.heads.label, model.metrics[OVERALL].classification
     sentences = [f"{compared.spec.example.capitalize()}s of another source than these may be answered worse."]
+    if model.robustness:
+        sentences.append(_corrupted(model.robustness.photos, compared.spec.example, model))
     if label and overall:
         trained = compared.data.classes.get(record.TRAIN, {})
         if trained:
@@ -221,6 +223,16 @@ def _limits(compared: Comparison, model: ModelResult) -> Section:
         if unseen:
             sentences.append(f"Classes without an example in split {record.TEST}, of which nothing is known: {unseen}.")
     return Section("Limits", tuple(sentences))
+
+
+def _corrupted(photos: int, example: str, model: ModelResult) -> str:
+    falls = []
+    for head, figure in figures.HEADS.items():
+        if curves := figures.robust_curves(model, head):
+            lowest = _least([*curves.means], [*curves.means.values()], wording.percent)
+            mean, clean = map(wording.percent, (curves.mean, curves.clean))
+            falls.append(f"{figure} {mean} % on average ({clean} % as they are), lowest with {lowest}")
+    return f"{photos} {example}s of split {record.TEST}, made worse in ways that phones have: {'; '.join(falls)}."
 
 
 def _least(names: Sequence[str], values: Sequence[float], show: Callable[[float], str] = str) -> str:

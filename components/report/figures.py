@@ -5,6 +5,7 @@
 | `plots/curve-KEY`                           | learning curves of every model, see `plots.CURVES` |
 | `plots/confusion-MODEL`                     | confusion matrix of the classes                    |
 | `plots/slices-class`, `plots/slices-mask`   | accuracy and mask F1 with intervals                |
+| `plots/robust-class`, `plots/robust-mask`   | accuracy and mask F1 of corrupted photos           |
 | `portraits/NUMBER.jpg`                      | one example of the class with that index           |
 | `gallery/MODEL/KIND-NUMBER-PANEL`           | one case, see `pictures.PANELS`                    |
 """
@@ -19,11 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from components.comparison.predictions import Predictions, Truth
-from components.comparison.results import Comparison
+from components.comparison.results import Comparison, Curves, ModelResult
 from components.metrics.results import OVERALL, Interval, SliceFigures
 from components.report import pictures, plots
+from components.report.wording import titled
 
 Array = npt.NDArray[Any]
+
+HEADS = {"class": "accuracy", "mask": "mask F1"}
+"""The figure that stands for each head."""
 
 PORTRAIT_SIDE = 128
 MANY_CLASSES = 10
@@ -44,10 +49,13 @@ def draw_plots(compared: Comparison, folder: str) -> None:
             counts = np.array(overall.confusion_matrix)[np.ix_(order, order)]
             classes = [compared.heads.label.classes[index].replace("_", " ") for index in order]
             plots.confusion(counts, classes, os.path.join(folder, "plots", f"confusion-{name}"))
-    for head, title in (("class", "Accuracy"), ("mask", "Mask F1")):
+    for head, title in HEADS.items():
         rows = _slice_rows(compared, head)
         if rows:
-            plots.intervals(rows, title, os.path.join(folder, "plots", f"slices-{head}"))
+            plots.intervals(rows, titled(title), os.path.join(folder, "plots", f"slices-{head}"))
+        curves = {name: found for name, model in compared.models.items() if (found := robust_curves(model, head))}
+        if curves:
+            plots.robustness(curves, title, os.path.join(folder, "plots", f"robust-{head}"))
 
 
 def headline_figure(figures: SliceFigures, head: str) -> Interval | None:
@@ -55,6 +63,13 @@ def headline_figure(figures: SliceFigures, head: str) -> Interval | None:
     if head == "class":
         return figures.classification.accuracy if figures.classification else None
     return figures.segmentation.f1 if figures.segmentation else None
+
+
+def robust_curves(model: ModelResult, head: str) -> Curves | None:
+    """What becomes of that figure as photos get worse; None where nothing was asked."""
+    if not model.robustness:
+        return None
+    return model.robustness.accuracy if head == "class" else model.robustness.mask_f1
 
 
 def plotted_slice(compared: Comparison, figures: SliceFigures) -> bool:

@@ -17,7 +17,7 @@ from components.comparison.results import SIGNIFICANT, Comparison, Difference, M
 from components.edge.results import Edge
 from components.metrics.results import OVERALL, Interval
 from components.report import card, figures, pictures
-from components.report.wording import DASH, bounds, duration, megabytes, percent, readable, signed
+from components.report.wording import DASH, bounds, duration, megabytes, percent, readable, signed, titled
 
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "index.html"
@@ -86,7 +86,7 @@ def _draw(compared: Comparison, folder: str) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        bounds=bounds, percent=percent, duration=duration, megabytes=megabytes, readable=readable
+        bounds=bounds, percent=percent, duration=duration, megabytes=megabytes, readable=readable, titled=titled
     )
     return environment.get_template("page.html.j2").render(
         compared=compared,
@@ -101,6 +101,8 @@ def _draw(compared: Comparison, folder: str) -> str:
         class_rows=class_rows(compared),
         slice_rows=slice_rows(compared),
         paired_rows=paired_rows(compared),
+        heads=figures.HEADS,
+        robust_rows=robust_rows(compared),
         data_rows=data_rows(compared),
         class_colours=pictures.CLASS_COLOURS,
         config_rows=list(flat(compared.run.config)),
@@ -243,11 +245,27 @@ def paired_rows(compared: Comparison) -> list[Row]:
 
 def _title(difference: Difference) -> str:
     of_slice = "" if difference.slice == OVERALL else f", {readable(difference.slice)}"
-    return difference.figure[0].upper() + difference.figure[1:] + of_slice
+    return titled(difference.figure) + of_slice
 
 
 def _against_champion(difference: Difference) -> tuple[float, float]:
     return difference.p_worse, difference.candidate - difference.other
+
+
+def robust_rows(compared: Comparison) -> list[Row]:
+    """Accuracy, then mask F1, of each model on photos as they are, under each kind of corruption, and their mean."""
+    curves = [
+        of_head
+        for head in figures.HEADS
+        for model in compared.models.values()
+        if (of_head := figures.robust_curves(model, head))
+    ]
+    if not curves:
+        return []
+    rows = [Row("As they are", [Cell(percent(one.clean)) for one in curves])]
+    for kind in curves[0].means:
+        rows.append(Row(titled(kind), [Cell(percent(one.means[kind])) for one in curves]))
+    return [*rows, Row("Mean of these kinds", [Cell(percent(one.mean), best=True) for one in curves])]
 
 
 def data_rows(compared: Comparison) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,9 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from components.comparison.results import Curves
 from components.metrics.results import Interval
+from components.report.wording import titled
 
 Array = npt.NDArray[Any]
 
@@ -179,3 +182,29 @@ def intervals(rows: Mapping[str, Mapping[str, Interval]], title: str, path: str)
         axes.set(title=title)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0.2, handletextpad=0)
+
+
+def robustness(curves: Mapping[str, Curves], figure_name: str, path: str) -> None:
+    """Draws a figure of the same photos as they get worse: a panel a kind of corruption, a colour a model.
+
+    Args:
+      curves: Of each model, by its name.
+      figure_name: What they are of.
+      path: Where to, without the ending.
+    """
+    kinds = list(dict.fromkeys(kind for of_model in curves.values() for kind in of_model.of_kind))
+    rows = math.ceil((len(kinds) + 1) / 2)  # the legend has a panel's place
+    with _figure(path, (4.6, 0.4 + 1.45 * rows)) as figure:
+        panels = list(figure.subplots(rows, 2, sharex=True, sharey=True).flat)
+        for kind, axes in zip(kinds, panels, strict=False):
+            for colour, (name, of_model) in zip(itertools.cycle(COLOURS), curves.items(), strict=False):
+                axes.plot(of_model.of_kind[kind], "o-", color=colour, markersize=3, label=name)
+            axes.set(title=titled(kind))
+        for axes in panels[len(kinds) :]:
+            axes.set_axis_off()
+        panels[0].yaxis.set_major_locator(MaxNLocator(5))
+        panels[0].set_xticks(range(len(next(iter(curves.values())).of_kind[kinds[0]])))
+        figure.supxlabel("strength", fontsize=9)
+        figure.supylabel(figure_name, fontsize=9)
+        shown = panels[0].get_legend_handles_labels()
+        panels[len(kinds)].legend(*shown, fontsize=8 if len(curves) < 5 else 6, loc="center", handlelength=1.4)

@@ -37,6 +37,11 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
+def titled(text: str) -> str:
+    """`Mask F1` of `mask F1`, and `JPEG` as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def bounds(figure: Interval, show: Callable[[float], str] = percent) -> str:
     """The interval, cut at what a share can be: the jackknife's is symmetric, so it can reach beyond 0 and 1."""
     if figure.lower is None or figure.upper is None:

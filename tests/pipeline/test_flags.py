@@ -105,6 +105,8 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("--data.image-size", "100000", "at least 32 and at most 2048"),
         ("--data.drawings", "-1", "at least 0"),
         ("--data.min-speck", "1", "at least 0 and below 1"),
+        ("--robustness", "-1", "at least 0"),
+        ("--thresholds.robust-accuracy", "1.5", "at least 0 and at most 1"),
         ("--beam.workers", "-1", "at least 0"),
         ("--cache-mb", "-1", "at least 0"),
         ("--seed", "-1", "at least 0"),
@@ -124,6 +126,19 @@ def test_a_value_out_of_range_is_one_sentence_with_flag_value_and_range(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"runner.py: {flag} is ")
     assert range_ in line
+
+
+@pytest.mark.parametrize("figure", ["accuracy", "mask-f1"])
+def test_a_bar_for_corrupted_photos_without_any_is_refused_at_once(
+    figure: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bar = f"--thresholds.robust-{figure}"
+    assert _parse(bar, "0.5", "--robustness", "100").robustness == 100
+    with pytest.raises(SystemExit) as end:
+        _parse(bar, "0.5")
+    assert end.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"runner.py: {bar} is set, but robustness is 0")
 
 
 def test_help_states_each_range(capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,6 +95,18 @@ def test_limits_name_rare_classes_and_what_was_never_tested(compared):
     assert "of which nothing is known: 32." in sentences, "five of the 37 have photos"
 
 
+def test_limits_tell_what_becomes_of_corrupted_photos_where_it_is_known(compared):
+    model = compared.models[compared.champion]
+    accuracy = model.robustness.accuracy
+    start = "5 photos of split test, made worse in ways that phones have: accuracy "
+    falls = f"{start}{100 * accuracy.mean:.1f} % on average ({100 * accuracy.clean:.1f} % as they are), lowest with "
+    worst = min(accuracy.means, key=lambda kind: accuracy.means[kind])
+    assert f"{falls}{worst} ({100 * accuracy.means[worst]:.1f}), " in card.markdown(compared)
+    model = dataclasses.replace(model, robustness=None)
+    silent = dataclasses.replace(compared, models={**compared.models, compared.champion: model})
+    assert "made worse" not in card.markdown(silent)
+
+
 def test_a_temperature_is_told(compared):
     model = compared.models[compared.champion]
     model = dataclasses.replace(model, history={**model.history, "temperature": 1.5})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
 from components.comparison import comparison
+from components.comparison.corruptions import KINDS
+from components.comparison.robustness import Demand
 from components.report import publishing
 from schema import record
 from tests.drawn import BREEDS, MODELS
@@ -142,6 +145,34 @@ def test_a_champion_that_is_as_good_as_the_serving_model_is_blessed(run, against
     assert "Accuracy, against the serving model" in page
 
 
+def test_corrupted_photos_are_asked_about_and_their_figures_stand_in_the_page(metrics, report_dir):
+    page = (report_dir / "index.html").read_text()
+    for model in metrics["models"].values():
+        assert model["blessed"]
+        assert model["robustness"]["photos"] == 5
+        for curves in (model["robustness"]["accuracy"], model["robustness"]["mask_f1"]):
+            assert list(curves["of_kind"]) == list(KINDS)
+            assert {len(figures) for figures in curves["of_kind"].values()} == {6}
+            assert curves["mean"] < curves["of_kind"]["noise"][0], "as they are, it knows them"
+            assert f'<td class="best">{100 * curves["mean"]:.1f}</td>' in page.replace("\n", "")
+
+
+def test_a_model_that_corrupted_photos_mislead_is_not_blessed_and_the_page_says_by_which_figure(run, tmp_path):
+    alone = {"dcnn": run.inputs.models["dcnn"]}
+    demand = Demand(photos=1, accuracy=0.0, mask_f1=1.0)
+    compared = comparison.compare(
+        dataclasses.replace(run.inputs, models=alone, robustness=demand), str(tmp_path / "report")
+    )
+    assert run.inputs.models["dcnn"].blessed, "by its Evaluator"
+    assert not compared.models["dcnn"].blessed
+    assert not compared.decision.blessed
+    [failed] = compared.models["dcnn"].failed_thresholds
+    assert re.fullmatch(r"mask f1 under corruption is 0\.\d{4}: 0\.\d{4} below the threshold 1", failed)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert failed in page
+    assert "none is pushed" in page
+
+
 def test_a_serving_model_of_other_classes_is_an_error_that_names_it(run, against, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run.inputs.models["dcnn"].saved_model, other)
@@ -154,7 +185,8 @@ def test_a_serving_model_of_other_classes_is_an_error_that_names_it(run, against
 def test_every_figure_lies_beside_the_page_as_png(report_dir):
     plots = {path.stem for path in (report_dir / "plots").glob("*.png")}
     curves = {f"curve-{key}" for key in ("class_loss", "accuracy", "mask_loss", "mask_f1")}
-    assert plots == curves | {f"confusion-{name}" for name in MODELS} | {"slices-class", "slices-mask"}
+    of_heads = {f"{figure}-{head}" for figure in ("slices", "robust") for head in ("class", "mask")}
+    assert plots == curves | {f"confusion-{name}" for name in MODELS} | of_heads
 
 
 def test_publishing_adds_the_durations(report_dir, tmp_path):
@@ -176,7 +208,8 @@ def test_a_model_of_one_head_has_the_sections_of_that_head(make_run, tmp_path, f
     comparison.compare(inputs, str(tmp_path / "report"))
     page = (tmp_path / "report" / "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in present)
-    assert not any(f'id="{name}"' in page for name in absent)
+    assert not any(f'id="{name}"' in page for name in (*absent, "robustness"))
+    assert not list((tmp_path / "report" / "plots").glob("robust*"))
 
 
 def test_an_empty_test_split_is_an_error(run, tmp_path):

@@ -22,6 +22,7 @@ SECTIONS = (
     "classes",
     "pixels",
     "known",
+    "robustness",
     "gallery",
     "slices",
     "data",
