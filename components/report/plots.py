@@ -202,9 +202,11 @@ def robustness(curves: Mapping[str, Curves], figure_name: str, path: str) -> Non
             axes.set(title=titled(kind))
         for axes in panels[len(kinds) :]:
             axes.set_axis_off()
-        panels[0].yaxis.set_major_locator(MaxNLocator(5))
+        for axes in panels[: len(kinds)][-2:]:
+            axes.set(xlabel="strength")
+            axes.tick_params(labelbottom=True)
+        panels[0].yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5]))
         panels[0].set_xticks(range(len(next(iter(curves.values())).of_kind[kinds[0]])))
-        figure.supxlabel("strength", fontsize=9)
         figure.supylabel(figure_name, fontsize=9)
         shown = panels[0].get_legend_handles_labels()
         panels[len(kinds)].legend(*shown, fontsize=8 if len(curves) < 5 else 6, loc="center", handlelength=1.4)

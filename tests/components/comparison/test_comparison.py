@@ -157,22 +157,6 @@ def test_corrupted_photos_are_asked_about_and_their_figures_stand_in_the_page(me
             assert f'<td class="best">{100 * curves["mean"]:.1f}</td>' in page.replace("\n", "")
 
 
-def test_a_model_that_corrupted_photos_mislead_is_not_blessed_and_the_page_says_by_which_figure(run, tmp_path):
-    alone = {"dcnn": run.inputs.models["dcnn"]}
-    demand = Demand(photos=1, accuracy=0.0, mask_f1=1.0)
-    compared = comparison.compare(
-        dataclasses.replace(run.inputs, models=alone, robustness=demand), str(tmp_path / "report")
-    )
-    assert run.inputs.models["dcnn"].blessed, "by its Evaluator"
-    assert not compared.models["dcnn"].blessed
-    assert not compared.decision.blessed
-    [failed] = compared.models["dcnn"].failed_thresholds
-    assert re.fullmatch(r"mask f1 under corruption is 0\.\d{4}: 0\.\d{4} below the threshold 1", failed)
-    page = (tmp_path / "report" / "index.html").read_text()
-    assert failed in page
-    assert "none is pushed" in page
-
-
 def test_a_serving_model_of_other_classes_is_an_error_that_names_it(run, against, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run.inputs.models["dcnn"].saved_model, other)
@@ -195,20 +179,41 @@ def test_publishing_adds_the_durations(report_dir, tmp_path):
     assert json.loads((tmp_path / "report" / "metrics.json").read_text())["run"]["seconds"] == {"Trainer_dcnn": 83.0}
 
 
-@pytest.mark.parametrize(
-    ("fields", "present", "absent"),
-    [
-        ({"label": "species", "task": "classification"}, ("confusion", "classes"), ("pixels",)),
-        ({"task": "segmentation"}, ("pixels",), ("confusion", "classes")),
-    ],
-)
-def test_a_model_of_one_head_has_the_sections_of_that_head(make_run, tmp_path, fields, present, absent):
-    run = make_run(tmp_path / "run", breeds=(0, 1), photos=2, **fields)
-    inputs = dataclasses.replace(run.inputs, anomalies=None)
-    comparison.compare(inputs, str(tmp_path / "report"))
+@pytest.fixture(scope="module")
+def of_masks_alone(make_run, tmp_path_factory):
+    """Models with a mask head, of which more is demanded on corrupted photos than they can answer; and the page."""
+    folder = tmp_path_factory.mktemp("masks")
+    run = make_run(folder / "run", breeds=(0, 1), photos=2, task="segmentation")
+    inputs = dataclasses.replace(run.inputs, anomalies=None, robustness=Demand(photos=1, mask_f1=1.0))
+    compared = comparison.compare(inputs, str(folder / "report"))
+    return compared, (folder / "report" / "index.html").read_text()
+
+
+def test_models_of_a_mask_head_alone_have_the_sections_of_that_head(of_masks_alone):
+    _, page = of_masks_alone
+    assert '<section id="pixels">' in page
+    assert not any(f'id="{name}"' in page for name in ("confusion", "classes"))
+    assert "plots/robust-mask.png" in page
+    assert "plots/robust-class.png" not in page
+
+
+def test_a_model_that_corrupted_photos_mislead_is_not_blessed_and_the_page_says_by_which_figure(of_masks_alone):
+    compared, page = of_masks_alone
+    assert not compared.decision.blessed
+    for model in compared.models.values():
+        assert not model.blessed, "though its Evaluator blessed it"
+        [failed] = model.failed_thresholds
+        assert re.fullmatch(r"mask f1 under corruption is 0\.\d{4}: 0\.\d{4} below the threshold 1", failed)
+        assert failed in page
+    assert "none is pushed" in page
+
+
+def test_models_of_a_class_head_alone_have_the_sections_of_that_head(make_run, tmp_path):
+    run = make_run(tmp_path / "run", breeds=(0, 1), photos=2, label="species", task="classification")
+    comparison.compare(dataclasses.replace(run.inputs, anomalies=None), str(tmp_path / "report"))
     page = (tmp_path / "report" / "index.html").read_text()
-    assert all(f'<section id="{name}">' in page for name in present)
-    assert not any(f'id="{name}"' in page for name in (*absent, "robustness"))
+    assert all(f'<section id="{name}">' in page for name in ("confusion", "classes"))
+    assert not any(f'id="{name}"' in page for name in ("pixels", "robustness")), "nothing was asked of corrupted photos"
     assert not list((tmp_path / "report" / "plots").glob("robust*"))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,8 +51,9 @@ class Signature:
 
     structured_input_signature = ((), {"examples": None})
 
-    def __init__(self, answer) -> None:
-        self.answer, self.asked = answer, []
+    def __init__(self, answer: Callable[[Any], dict[str, np.ndarray]]) -> None:
+        self.answer = answer
+        self.asked: list[list[str]] = []
 
     def __call__(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = [tf.train.Example.FromString(one).features.feature for one in examples.numpy()]
@@ -67,7 +69,7 @@ def _decoded(of, name: str) -> np.ndarray:
 def _lamp(of) -> dict[str, np.ndarray]:
     """On where the photo is lighter than the middle; then it sees no glass either."""
     on = float(_decoded(of, record.IMAGE).mean() > 127.5)
-    return {"lamp": np.float32([1 - on, on]), record.MASK: np.full((SIDE, SIDE, 1), 1 - on, np.float32)}
+    return {"lamp": np.array([1 - on, on], np.float32), record.MASK: np.full((SIDE, SIDE, 1), 1 - on, np.float32)}
 
 
 def _true_mask(of) -> dict[str, np.ndarray]:
@@ -85,10 +87,12 @@ def test_the_figures_are_those_of_what_the_model_says(write, model) -> None:
     files = write([example("a"), example("b"), example("no class", label=-1), example("no mask", mask=255)])
     found = robustness.judge({"lamp": model}, files, 4, 4, SPEC, HEADS)["lamp"]
     expected = dict.fromkeys(corruptions.KINDS, (1.0,) * 6) | {"bright": (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)}
-    mean = pytest.approx((6 + 1 / 5) / 7)
-    assert found == Robustness(4, Curves(expected, mean), Curves(expected, mean))
-    assert found.accuracy is not None
-    assert (found.accuracy.clean, found.accuracy.means["bright"]) == (1.0, pytest.approx(0.2))
+    assert found.photos == 4
+    for curves in (found.accuracy, found.mask_f1):
+        assert curves is not None
+        assert curves.of_kind == expected
+        assert (curves.clean, curves.means["bright"]) == (1.0, pytest.approx(1 / 5))
+        assert curves.mean == pytest.approx((6 + 1 / 5) / 7)
 
 
 def test_what_is_unknown_of_a_photo_does_not_count(write, model) -> None:
@@ -135,9 +139,9 @@ def _found(accuracy: float, mask_f1: float) -> Robustness:
 
 
 @pytest.fixture
-def failures() -> Iterator:
+def failures() -> Callable[[float, float], tuple[str, ...]]:
     demand = Demand(1, accuracy=0.5, mask_f1=0.8)
-    return lambda *means: demand.failures(_found(*means), HEADS)
+    return lambda accuracy, mask_f1: demand.failures(_found(accuracy, mask_f1), HEADS)
 
 
 def test_a_demand_is_met_by_what_equals_it_and_names_each_figure_that_is_below(failures) -> None:
