@@ -10,12 +10,14 @@ from tfx import v1 as tfx
 
 from components import datasets
 from components.anomaly_gate import AnomalyGate
+from components.comparison import audit
 from components.comparison.champion import check_rule
 from components.comparison.component import ModelComparison
 from components.dataset_schema import DatasetSchema
 from components.datasets.source import Source
 from components.edge.component import Edge
 from components.evaluator import Evaluator
+from components.example_gen import leave_out
 from components.example_gen.component import ExampleGen
 from components.pusher import ALLOW_CONTRACT_CHANGE, Pusher
 from pipeline import beam, evaluation, fingerprint
@@ -52,13 +54,17 @@ def create_pipeline(
     beam.check_folder(config.beam, "data_dir", data_dir)
     source = data_source(config.data, data_dir)
     spec = source.spec()
-    check_rule(config.champion, spec.heads(config.label, config.task))
+    heads = spec.heads(config.label, config.task)
+    check_rule(config.champion, heads)
+    max_suspects = {kind: getattr(config.thresholds, name) for kind, name in audit.BARS.items()}
+    audit.check_bars(max_suspects, config.audit, heads)
     example_gen = ExampleGen(
         source=source,
         spec=spec,
         min_speck=config.data.min_speck,
         max_megapixels=config.data.max_megapixels,
         max_quarantined=config.data.max_quarantined,
+        leave_out=leave_out.read(config.data.leave_out) if config.data.leave_out else (),
     )
     # Statistics of labels and names; image bytes have none worth the pass.
     statistics_gen = tfx.components.StatisticsGen(
@@ -117,8 +123,16 @@ def create_pipeline(
         rule=config.champion,
         serving_model=replaced,
         max_drop=config.thresholds.max_drop,
+        audit=config.audit,
+        max_suspects=max_suspects,
         config_json=config.to_json(),
-        fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report", "schema"),
+        fingerprint=fingerprint.of_code(
+            "components.comparison",
+            "components.datasets.duplicates",
+            "components.metrics",
+            "components.report",
+            "schema",
+        ),
     )
     nodes.append(comparison)
     pushed = comparison.outputs["champion"]

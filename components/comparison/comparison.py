@@ -3,7 +3,7 @@
 `metrics.json` holds every number of the report, see `components.comparison.results`. `predictions-MODEL.npz` lets
 anyone recompute them, in the order of the examples of split `test`: `file_names` [N], `labels` int64 [N] (-1: unknown)
 and `probabilities` float32 [N, C] (class head), `pixels` int64 [N, K + 1, K + 1] (mask head: confusion matrix of each
-example's pixels, rows true, background first).
+example's pixels, rows true, background first). `suspects.csv`, where an audit was asked for: see `audit`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.io import fileio
 
 from components import contract
-from components.comparison import cases, champion, known, paired
+from components.comparison import audit, cases, champion, known, paired, twins
 from components.comparison.predictions import Predictions, Truth, batches, count_classes, predict, read_photos
 from components.comparison.results import (
     Anomaly,
+    Audit,
     Case,
     Comparison,
     DataSummary,
@@ -73,6 +74,10 @@ class Inputs:
     """How much worse than that one the champion may be, in [0, 1]; see `paired`."""
     ingestion: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As `components.example_gen.summary.of_report` gives it."""
+    audit: tuple[str, ...] = ()
+    """Splits whose labels and masks are held against the models; empty: the data are not looked at."""
+    max_suspects: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The largest share of each kind in `audit.BARS`, in [0, 1]; with more no model is blessed."""
 
 
 def compare(inputs: Inputs, folder: str) -> Comparison:
@@ -95,7 +100,12 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
         )
         for name, signatures in models.items()
     }
-    compared = _compared(inputs, truth, predictions, knowing)
+    asked = {record.TEST: (truth, predictions)}
+    for split in set(inputs.audit) - set(asked):
+        asked[split] = predict(models, inputs.splits[split], inputs.spec, inputs.heads)
+    asked = {split: asked[split] for split in record.SPLITS if split in inputs.audit}
+    audited = audit.find(asked, twins.look_at(inputs.splits), inputs.heads) if asked else None
+    compared = _compared(inputs, truth, predictions, knowing, audited)
     for name, model in inputs.models.items():
         _write_predictions(os.path.join(folder, f"predictions-{name}.npz"), truth, predictions[name], inputs.heads)
         tfma_view.write_page(model.evaluation, inputs.spec, name, os.path.join(folder, f"tfma-{name}.html"))
@@ -103,12 +113,21 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
     size = truth.masks.mask(0).shape[:2] if truth.masks else None
     photos = read_photos(files, figures.photos_shown(compared), size)
     figures.write_pictures(compared, photos, truth, predictions, folder)
+    if audited:
+        audit.write(audited.suspects, os.path.join(folder, audit.SUSPECTS_FILE))
+        for split, names in figures.suspects_photos(audited).items():
+            photos |= read_photos(inputs.splits[split], names, size)
+        figures.write_suspects(audited, photos, asked, folder)
     page.write(compared, folder)
     return compared
 
 
 def _compared(
-    inputs: Inputs, truth: Truth, predictions: Mapping[str, Predictions], knowing: Mapping[str, Known]
+    inputs: Inputs,
+    truth: Truth,
+    predictions: Mapping[str, Predictions],
+    knowing: Mapping[str, Known],
+    audited: Audit | None,
 ) -> Comparison:
     models = {
         name: _model_result(inputs, model, truth, predictions[name], knowing[name])
@@ -116,14 +135,17 @@ def _compared(
     }
     candidates = [_candidate(name, model) for name, model in models.items()]
     chosen = champion.choose(candidates, inputs.rule)
+    data = _data(inputs)
+    held_out = data.examples[record.EVAL] + data.examples[record.TEST]
+    data_refusals = audit.refusals(audited, held_out, inputs.max_suspects) if audited else ()
     return Comparison(
         champion=chosen.name,
-        decision=_decision(inputs, candidates, chosen, truth, predictions),
+        decision=_decision(inputs, candidates, chosen, truth, predictions, data_refusals),
         models=models,
         spec=inputs.spec,
         heads=inputs.heads,
         portraits=_portraits(inputs.heads, truth, predictions),
-        data=_data(inputs),
+        data=data,
         run=RunInfo(
             config=inputs.config,
             fingerprint=inputs.fingerprint,
@@ -133,6 +155,7 @@ def _compared(
             },
             machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         ),
+        audit=audited,
     )
 
 
@@ -142,6 +165,7 @@ def _decision(
     chosen: champion.Candidate,
     truth: Truth,
     predictions: Mapping[str, Predictions],
+    data_refusals: tuple[str, ...],
 ) -> Decision:
     answers = {name: _answers(truth, found, inputs.heads) for name, found in predictions.items()}
     of_champion = answers.pop(chosen.name)
@@ -159,7 +183,7 @@ def _decision(
     return Decision(
         rule=inputs.rule,
         scores={candidate.name: candidate.score(inputs.rule) for candidate in candidates},
-        blessed=chosen.blessed and not refusals,
+        blessed=chosen.blessed and not refusals and not data_refusals,
         sentence=chosen.sentence(inputs.rule),
         max_drop=inputs.max_drop,
         against_serving=against_serving,
@@ -167,6 +191,7 @@ def _decision(
             name: paired.compare(of_champion, of_other, everything, margin=0.0) for name, of_other in answers.items()
         },
         refusals=refusals,
+        data_refusals=data_refusals,
     )
 
 

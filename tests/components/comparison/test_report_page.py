@@ -25,6 +25,7 @@ SECTIONS = (
     "gallery",
     "slices",
     "data",
+    "suspects",
     "card",
     "run",
 )
