@@ -2,8 +2,9 @@
 
 **Labels.** Confident learning (Northcutt, Jiang and Chuang 2021, https://doi.org/10.1613/jair.1.12125), by cleanlab, on
 the mean of the models' probabilities: of the photos whose given class is unlikely and another one is at least as likely
-as it usually is where it is given, it estimates how many are wrong, and as many are listed: those with the least
-probability of their given class ("self-confidence").
+as it usually is where it is given, it counts how many there are, and as many are listed: those with the least
+probability of their given class ("self-confidence"), first those of which the models are surest ("normalized margin").
+The count is from below: where wrong labels were mended, more may come to light.
 
 **Masks.** The gap of a mask: by how much the two models that differ most agree (F1 of their masks) better than the
 best of the models with the given one. A gap is suspicious where it is far out by Tukey's outer fence (Exploratory Data
@@ -81,7 +82,7 @@ def find(asked: Mapping[str, Asked], photos: Sequence[twins.Photo], heads: Heads
             found = _masks(split, truth, list(predictions.values()), len(heads.mask.classes))
             counts.setdefault("mask", {})[split] = len(found)
             masks += found
-    labels.sort(key=lambda one: one.given_probability or 0.0)
+    labels.sort(key=lambda one: (one.given_probability or 0.0) - (one.probability or 0.0))
     masks.sort(key=lambda one: (one.mask_f1 or 0.0) - (one.agreement or 0.0))
     duplicates, counts["duplicate"] = twins.across_splits(photos)
     examples = {split: len(truth.file_names) for split, (truth, _) in asked.items()}
@@ -120,7 +121,7 @@ def _rounded(share: float) -> float:
 
 
 def suspicious_labels(given: Array, probabilities: Array) -> list[int]:
-    """Indices of the examples whose class is probably another, the least probable given class first.
+    """Indices of the examples whose class is probably another, the surest first.
 
     Args:
       given: int [N]; negative where the class is unknown, which is never suspicious.
@@ -135,7 +136,7 @@ def suspicious_labels(given: Array, probabilities: Array) -> list[int]:
         given[known],
         probabilities[known],
         filter_by="low_self_confidence",
-        return_indices_ranked_by="self_confidence",
+        return_indices_ranked_by="normalized_margin",
         n_jobs=1,
     )
     found = known[order]

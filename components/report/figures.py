@@ -29,7 +29,7 @@ from components.report import pictures, plots
 Array = npt.NDArray[Any]
 
 PORTRAIT_SIDE = 128
-SHOWN_SUSPECTS = 12
+SHOWN_SUSPECTS = 6
 """Of each kind."""
 MANY_CLASSES = 10
 """A label of more classes has its slices in the table alone."""

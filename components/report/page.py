@@ -23,8 +23,8 @@ METRICS_FILE = "metrics.json"
 PAGE_FILE = "index.html"
 
 SUSPECT_KINDS = {
-    "label": "Class contradicted by the models",
-    "mask": "Mask contradicted by the models",
+    "label": "Class contradicted",
+    "mask": "Mask contradicted",
     "duplicate": "Nearly the same in another split",
 }
 

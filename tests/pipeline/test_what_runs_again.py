@@ -142,6 +142,18 @@ def test_another_picture_or_label_is_another_key_of_ingestion_and_of_nothing_els
     assert {name for name in before if before[name] != after[name]} == {"ExampleGen"}
 
 
+def test_what_the_data_are_held_to_is_another_key_of_the_comparison_alone(tmp_path: pathlib.Path) -> None:
+    config = _config(class_folders(tmp_path), tmp_path)
+    bar = dataclasses.replace(config, thresholds=dataclasses.replace(config.thresholds, max_label_issues=0.02))
+    assert _changed(config, dataclasses.replace(config, audit=("train",))) == {"ModelComparison"}
+    assert _changed(config, bar) == {"ModelComparison"}
+    told = _keys(bar)["ModelComparison"]
+    assert json.loads(str(told["audit"])) == ["eval", "test"]
+    assert json.loads(str(told["max_suspects"])) == {"label": 0.02, "mask": 1.0, "duplicate": 1.0}
+    with pytest.raises(ValueError, match=r"thresholds\.max_label_issues is set, but audit is empty"):
+        _keys(dataclasses.replace(bar, audit=()))
+
+
 def test_more_drawings_are_another_key_of_ingestion_and_of_nothing_else(tmp_path: pathlib.Path) -> None:
     data = configs.debug().data
     more = dataclasses.replace(data, drawings=data.drawings + 1)
