@@ -202,9 +202,9 @@ def refusals(audit: Audit, held_out: int, bars: Mapping[str, float]) -> tuple[st
             found, of, which = sum(counts.values()), sum(audit.examples.values()), "audited photos"
         if of and found / of > bar:
             sentences.append(
-                f"{found:,} of {of:,} {which} ({found / of:.1%}) {_SAID[kind]}, more than thresholds.{BARS[kind]} "
-                f"{bar:g} allows: look at {SUSPECTS_FILE} in the report's folder, mend the data, or leave photos out "
-                "with --data.leave-out"
+                f"{found:,} of {of:,} {which} ({100 * found / of:.1f} %) {_SAID[kind]}, more than "
+                f"thresholds.{BARS[kind]} {bar:g} allows: look at {SUSPECTS_FILE} in the report's folder, mend the "
+                "data, or leave photos out with --data.leave-out"
             )
     return tuple(sentences)
 

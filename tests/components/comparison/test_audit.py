@@ -166,14 +166,14 @@ FOUND = Audit(
 
 def test_more_suspects_than_allowed_are_a_sentence_with_count_bar_and_file() -> None:
     [labels] = audit.refusals(FOUND, 100, {"label": 0.04, "mask": 0.02, "duplicate": 0.03})
-    assert labels.startswith("5 of 100 audited photos (5.0%) have a class that the models contradict, more than ")
+    assert labels.startswith("5 of 100 audited photos (5.0 %) have a class that the models contradict, more than ")
     assert "thresholds.max_label_issues 0.04 allows: look at suspects.csv" in labels
     assert len(audit.refusals(FOUND, 100, dict.fromkeys(audit.BARS, 0.0))) == 3
 
 
 def test_duplicates_are_a_share_of_what_is_held_out() -> None:
     [twins] = audit.refusals(FOUND, 200, {"duplicate": 0.014})
-    assert twins.startswith("3 of 200 photos held out (1.5%) have a twin in another split, more than ")
+    assert twins.startswith("3 of 200 photos held out (1.5 %) have a twin in another split, more than ")
 
 
 def test_a_bar_of_1_stops_nothing() -> None:
