@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,7 +190,7 @@ def test_a_bar_of_1_stops_nothing() -> None:
         ("duplicate", (), "both", "max_split_duplicates is set, but audit is empty"),
     ],
 )
-def test_a_bar_that_nothing_is_held_against_is_refused(kind: str, splits: tuple, task: str, message: str) -> None:
+def test_a_bar_that_nothing_is_held_against_is_refused(kind: str, splits: tuple, task: Any, message: str) -> None:
     heads = SPEC.heads("", task)
     audit.check_bars({kind: 1.0}, splits, heads)
     with pytest.raises(ValueError, match=message):
