@@ -1,6 +1,6 @@
 """How many planted faults the audit of the data finds among real photos, and how long its lists are.
 
-    PYTHONPATH=. python benchmarks/planted_faults.py --run-dir runs/pets [--seed 20]
+    python benchmarks/planted_faults.py --run-dir runs/pets [--seed 20]
 
 Takes the examples and the trained models of a finished run with both heads, and plants, in splits eval and test, 20
 labels that are exchanged among 20 photos and 20 masks that are shifted by 15 % of the side; and, in any split, 20
