@@ -58,6 +58,8 @@ class Data(Checked):
     """oxford_iiit_pet: a folder with the official archives, where TFDS cannot download them."""
     drawings: Annotated[int, Number(ge=0, le=10_000)] = 0
     """synthetic_pets: so many drawings a class for training, and half as many for the test."""
+    leave_out: Annotated[str, LINE] = ""
+    """A .csv or .jsonl file with `split` and `file_name` of photos to leave out: a report's suspects.csv, edited."""
     min_speck: Annotated[float, Number(ge=0, lt=1)] = 0.0
     """Connected areas smaller than this share of the picture are dropped from a mask; 0: none is."""
     max_quarantined: Annotated[float, Number(ge=0, le=1)] = 0.01
@@ -91,6 +93,12 @@ class Thresholds(Checked):
     max_drop: Annotated[float, Number(ge=0, le=1)] = 0.01
     """How much worse than the serving model accuracy and mask F1 may be, on all photos and on each slice; a champion
     that is worse by more, with 95 % confidence on the same photos, does not replace it."""
+    max_label_issues: Annotated[float, Number(ge=0, le=1)] = 1.0
+    """Largest share of the photos in `audit` whose class the models contradict; with more no model is blessed."""
+    max_mask_issues: Annotated[float, Number(ge=0, le=1)] = 1.0
+    """Largest share of the photos in `audit` whose mask the models contradict, likewise."""
+    max_split_duplicates: Annotated[float, Number(ge=0, le=1)] = 1.0
+    """Largest share of the photos of eval and test that are nearly the same as one of another split, likewise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +124,9 @@ class Config(Checked):
     """So many test photos are also blurred, made noisy, dark and so on, 35 ways in all, and every model is asked about
     each; 0: none is."""
     thresholds: Thresholds = Thresholds()
+    audit: tuple[Literal["train", "eval", "test"], ...] = ("eval", "test")
+    """Splits whose labels and masks are held against the models, for the report's list of photos to look at; those
+    that learned from a split (train) contradict it less. Empty (`--audit` alone): the data are not looked at."""
     champion: Literal["mean", "accuracy", "macro_f1", "mask_f1"] = "mean"
     """What decides between blessed models; `mean`: of accuracy and mask F1; ties go to the smaller model."""
     edge: tuple[Literal["float32", "float16", "int8", "onnx"], ...] = ("float32", "float16", "int8", "onnx")

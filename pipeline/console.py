@@ -135,6 +135,8 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
     for model, figures in metrics["models"].items():
         for failed in figures["failed_thresholds"]:
             console.print(f"{model} is not blessed: {failed}")
+    for refusal in metrics["decision"]["data_refusals"]:
+        console.print(f"no model is blessed: {refusal}")
     for refusal in metrics["decision"]["refusals"]:
         console.print(f"{metrics['champion']} does not replace the serving model: its {refusal}")
 

@@ -10,6 +10,7 @@ from tfx import v1 as tfx
 
 from components import datasets
 from components.anomaly_gate import AnomalyGate
+from components.comparison import audit
 from components.comparison.champion import check_rule
 from components.comparison.component import ModelComparison
 from components.comparison.robustness import Demand
@@ -17,6 +18,7 @@ from components.dataset_schema import DatasetSchema
 from components.datasets.source import Source
 from components.edge.component import Edge
 from components.evaluator import Evaluator
+from components.example_gen import leave_out
 from components.example_gen.component import ExampleGen
 from components.pusher import ALLOW_CONTRACT_CHANGE, Pusher
 from pipeline import beam, evaluation, fingerprint
@@ -57,12 +59,15 @@ def create_pipeline(
     check_rule(config.champion, heads)
     demand = Demand(config.robustness, config.thresholds.robust_accuracy, config.thresholds.robust_mask_f1)
     demand.check(heads)
+    max_suspects = {kind: getattr(config.thresholds, name) for kind, name in audit.BARS.items()}
+    audit.check_bars(max_suspects, config.audit, heads)
     example_gen = ExampleGen(
         source=source,
         spec=spec,
         min_speck=config.data.min_speck,
         max_megapixels=config.data.max_megapixels,
         max_quarantined=config.data.max_quarantined,
+        leave_out=leave_out.read(config.data.leave_out) if config.data.leave_out else (),
     )
     # Statistics of labels and names; image bytes have none worth the pass.
     statistics_gen = tfx.components.StatisticsGen(
@@ -122,8 +127,16 @@ def create_pipeline(
         serving_model=replaced,
         max_drop=config.thresholds.max_drop,
         robustness=demand,
+        audit=config.audit,
+        max_suspects=max_suspects,
         config_json=config.to_json(),
-        fingerprint=fingerprint.of_code("components.comparison", "components.metrics", "components.report", "schema"),
+        fingerprint=fingerprint.of_code(
+            "components.comparison",
+            "components.datasets.duplicates",
+            "components.metrics",
+            "components.report",
+            "schema",
+        ),
     )
     nodes.append(comparison)
     pushed = comparison.outputs["champion"]

@@ -3,7 +3,7 @@
 `metrics.json` holds every number of the report, see `components.comparison.results`. `predictions-MODEL.npz` lets
 anyone recompute them, in the order of the examples of split `test`: `file_names` [N], `labels` int64 [N] (-1: unknown)
 and `probabilities` float32 [N, C] (class head), `pixels` int64 [N, K + 1, K + 1] (mask head: confusion matrix of each
-example's pixels, rows true, background first).
+example's pixels, rows true, background first). `suspects.csv`, where an audit was asked for: see `audit`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.io import fileio
 
 from components import contract
-from components.comparison import cases, champion, known, paired
+from components.comparison import audit, cases, champion, known, paired, twins
 from components.comparison.predictions import (
     Predictions,
     Truth,
@@ -35,6 +35,7 @@ from components.comparison.predictions import (
 )
 from components.comparison.results import (
     Anomaly,
+    Audit,
     Case,
     Comparison,
     DataSummary,
@@ -84,6 +85,10 @@ class Inputs:
     robustness: Demand = NOTHING
     ingestion: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As `components.example_gen.summary.of_report` gives it."""
+    audit: tuple[str, ...] = ()
+    """Splits whose labels and masks are held against the models; empty: the data are not looked at."""
+    max_suspects: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The largest share of each kind in `audit.BARS`, in [0, 1]; with more no model is blessed."""
 
 
 def compare(inputs: Inputs, folder: str) -> Comparison:
@@ -108,9 +113,16 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
         )
         for name, signatures in models.items()
     }
-    asked = inputs.robustness.photos
-    robust = judge(models, files, len(truth.file_names), asked, inputs.spec, inputs.heads) if asked else {}
-    compared = _compared(inputs, truth, predictions, knowing, robust)
+    count = inputs.robustness.photos
+    robust = judge(models, files, len(truth.file_names), count, inputs.spec, inputs.heads) if count else {}
+    asked = {
+        split: (truth, predictions)
+        if split == record.TEST
+        else predict(models, batches(inputs.splits[split]), inputs.spec, inputs.heads)
+        for split in inputs.audit
+    }
+    audited = audit.find(asked, twins.look_at(inputs.splits), inputs.heads) if asked else None
+    compared = _compared(inputs, truth, predictions, knowing, robust, audited)
     for name, model in inputs.models.items():
         _write_predictions(os.path.join(folder, f"predictions-{name}.npz"), truth, predictions[name], inputs.heads)
         tfma_view.write_page(model.evaluation, inputs.spec, name, os.path.join(folder, f"tfma-{name}.html"))
@@ -118,6 +130,11 @@ def compare(inputs: Inputs, folder: str) -> Comparison:
     size = truth.masks.mask(0).shape[:2] if truth.masks else None
     photos = read_photos(files, figures.photos_shown(compared), size)
     figures.write_pictures(compared, photos, truth, predictions, folder)
+    if audited:
+        audit.write(audited.suspects, os.path.join(folder, audit.SUSPECTS_FILE))
+        for split, names in figures.suspects_photos(audited).items():
+            photos |= read_photos(inputs.splits[split], names, size)
+        figures.write_suspects(audited, photos, asked, folder)
     page.write(compared, folder)
     return compared
 
@@ -128,6 +145,7 @@ def _compared(
     predictions: Mapping[str, Predictions],
     knowing: Mapping[str, Known],
     robust: Mapping[str, Robustness],
+    audited: Audit | None,
 ) -> Comparison:
     models = {
         name: _model_result(inputs, model, truth, predictions[name], knowing[name], robust.get(name))
@@ -135,14 +153,17 @@ def _compared(
     }
     candidates = [_candidate(name, model) for name, model in models.items()]
     chosen = champion.choose(candidates, inputs.rule)
+    data = _data(inputs)
+    held_out = data.examples[record.EVAL] + data.examples[record.TEST]
+    data_refusals = audit.refusals(audited, held_out, inputs.max_suspects) if audited else ()
     return Comparison(
         champion=chosen.name,
-        decision=_decision(inputs, candidates, chosen, truth, predictions),
+        decision=_decision(inputs, candidates, chosen, truth, predictions, data_refusals),
         models=models,
         spec=inputs.spec,
         heads=inputs.heads,
         portraits=_portraits(inputs.heads, truth, predictions),
-        data=_data(inputs),
+        data=data,
         run=RunInfo(
             config=inputs.config,
             fingerprint=inputs.fingerprint,
@@ -152,6 +173,7 @@ def _compared(
             },
             machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         ),
+        audit=audited,
     )
 
 
@@ -161,6 +183,7 @@ def _decision(
     chosen: champion.Candidate,
     truth: Truth,
     predictions: Mapping[str, Predictions],
+    data_refusals: tuple[str, ...],
 ) -> Decision:
     of_models = {name: answers(truth, found, inputs.heads) for name, found in predictions.items()}
     of_champion = of_models.pop(chosen.name)
@@ -178,7 +201,7 @@ def _decision(
     return Decision(
         rule=inputs.rule,
         scores={candidate.name: candidate.score(inputs.rule) for candidate in candidates},
-        blessed=chosen.blessed and not refusals,
+        blessed=chosen.blessed and not refusals and not data_refusals,
         sentence=chosen.sentence(inputs.rule),
         max_drop=inputs.max_drop,
         against_serving=against_serving,
@@ -186,6 +209,7 @@ def _decision(
             name: paired.compare(of_champion, of_other, everything, margin=0.0) for name, of_other in of_models.items()
         },
         refusals=refusals,
+        data_refusals=data_refusals,
     )
 
 

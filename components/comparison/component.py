@@ -36,6 +36,8 @@ class ModelComparisonSpec(component_spec.ComponentSpec):
         "robustness": component_spec.ExecutionParameter(type=int),
         "robust_accuracy": component_spec.ExecutionParameter(type=float),
         "robust_mask_f1": component_spec.ExecutionParameter(type=float),
+        "audit": component_spec.ExecutionParameter(type=str),
+        "max_suspects": component_spec.ExecutionParameter(type=str),
         "config_json": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
     }
@@ -69,7 +71,8 @@ class ModelComparison(base_component.BaseComponent):
     Outputs:
       champion: `Model`, a copy of the champion's SavedModel; custom property `model` is its name.
       blessing: `ModelBlessing`, as an Evaluator writes it: a Pusher pushes `champion` only where it is blessed.
-      report: a folder: `index.html`, `metrics.json`, the figures as PNG and SVG, `predictions-MODEL.npz`.
+      report: a folder: `index.html`, `metrics.json`, the figures as PNG and SVG, `predictions-MODEL.npz`,
+        `suspects.csv`.
     """
 
     SPEC_CLASS = ModelComparisonSpec
@@ -92,6 +95,8 @@ class ModelComparison(base_component.BaseComponent):
         serving_model: BaseChannel | None = None,
         max_drop: float = 0.0,
         robustness: Demand = NOTHING,
+        audit: Sequence[str] = (),
+        max_suspects: Mapping[str, float] | None = None,
     ):
         """Wires the component.
 
@@ -111,6 +116,9 @@ class ModelComparison(base_component.BaseComponent):
           serving_model: `Model`, the latest blessed one of earlier runs; the champion may not be worse.
           max_drop: How much worse it may be, see `paired`.
           robustness: What is asked about corrupted photos.
+          audit: Splits whose labels and masks are held against the models, see `audit`; empty: the data are not
+            looked at.
+          max_suspects: The largest share of each kind in `audit.BARS`, in [0, 1]; with more no model is blessed.
 
         Raises:
           ValueError: A mapping lacks a model or names another one.
@@ -138,6 +146,8 @@ class ModelComparison(base_component.BaseComponent):
                 robustness=robustness.photos,
                 robust_accuracy=robustness.accuracy,
                 robust_mask_f1=robustness.mask_f1,
+                audit=json.dumps(list(audit)),
+                max_suspects=json.dumps(dict(max_suspects or {})),
                 config_json=config_json,
                 fingerprint=fingerprint,
                 examples=examples,

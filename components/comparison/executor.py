@@ -60,6 +60,8 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> compa
         ),
         config=json.loads(exec_properties["config_json"]),
         fingerprint=exec_properties["fingerprint"],
+        audit=tuple(json.loads(exec_properties["audit"])),
+        max_suspects=json.loads(exec_properties["max_suspects"]),
         ingestion=summary.of_report(artifact_utils.get_single_uri(examples)),
     )
 
@@ -94,6 +96,8 @@ class Executor(base_executor.BaseExecutor):
         _write_blessing(artifact_utils.get_single_instance(output_dict["blessing"]), source, decision.blessed)
         if decision.blessed:
             progress.info("champion: %s", decision.sentence)
+        elif decision.data_refusals:
+            progress.warning("no model is blessed, so none is pushed: %s", "; ".join(decision.data_refusals))
         elif decision.refusals:
             progress.warning("the champion does not replace the serving model: %s", decision.sentence)
         else:

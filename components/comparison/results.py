@@ -153,6 +153,46 @@ class Decision:
     """The chosen model against each of the others, on all examples."""
     refusals: tuple[str, ...] = ()
     """A sentence for each figure in which it is worse than the serving model."""
+    data_refusals: tuple[str, ...] = ()
+    """A sentence for each kind of suspects of which there are more than its threshold allows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Suspect:
+    """A photo to look at; each field after the third is known of one kind alone, see `components.comparison.audit`."""
+
+    split: str
+    file_name: str
+    kind: str
+    """`label`, `mask` or `duplicate`."""
+    given: str | None = None
+    """label: the class that the data gives it."""
+    given_probability: float | None = None
+    """label: of that class, the mean of the models', in [0, 1]."""
+    suggested: str | None = None
+    """label: the class that the models name."""
+    probability: float | None = None
+    """label: of that class."""
+    mask_f1: float | None = None
+    """mask: of the model that is nearest to the given mask, in [0, 1]."""
+    agreement: float | None = None
+    """mask: F1 of the two models' masks that differ most; 1 of a single model."""
+    twin: str | None = None
+    """duplicate: the file name of the photo that it is nearly the same as."""
+    twin_split: str | None = None
+    """duplicate: that photo's split."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What the data's labels, masks and splits look like to the models and to perceptual hashes."""
+
+    examples: Mapping[str, int]
+    """Of the splits whose labels and masks were held against the models."""
+    counts: Mapping[str, Mapping[str, int]]
+    """Suspects by kind and split; of `duplicate` all photos with a twin in another split, listed or not."""
+    suspects: tuple[Suspect, ...]
+    """By kind, the most suspicious first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +225,10 @@ class DataSummary:
     """Pixels of masks whose value stood for nothing, which became the nearest that does."""
     speck_pixels: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
     """Pixels that a mask's class lost or won as specks and holes, by split and class."""
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Records that `--data.leave-out` named, by split."""
+    left_out_unmatched: tuple[str, ...] = ()
+    """File names in its file that no record of that split has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +259,8 @@ class Comparison:
     run: RunInfo
     edge: Edge | None = None
     """What was made of the champion for phones; None: nothing was, or has not been yet."""
+    audit: Audit | None = None
+    """Photos to look at; None: it was not asked for."""
 
     def to_json(self) -> str:
         """One line of JSON; a figure that is no number is null."""

@@ -23,7 +23,8 @@ _FLAT = 2.0
 
 
 def fingerprint(picture: PIL.Image.Image) -> tuple[int, bytes]:
-    """The perceptual hash and the thumbnail, 16 x 16 bytes, of a picture."""
+    """The perceptual hash and the thumbnail, 16 x 16 bytes, of a picture; one just opened is decoded here."""
+    picture.draft("L", (128, 128))  # A JPEG is decoded at a fraction of its size; all of its bytes are read.
     grey = picture.convert("L")
     thumbnail = grey.resize((THUMBNAIL, THUMBNAIL), PIL.Image.Resampling.BOX)
     return int(str(imagehash.phash(grey)), 16), thumbnail.tobytes()

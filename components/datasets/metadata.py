@@ -129,16 +129,10 @@ def rows(path: str) -> Iterator[Row]:
     Raises:
         ValueError: the file cannot be read, a line is wrong, or a `file_name` stands there twice; with file and line.
     """
-    try:
-        data = storage.read(path)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
     seen: dict[str, int] = {}
-    for line, cells in _objects(path, data) if storage.suffix(path) == ".jsonl" else _table(path, data):
+    for line, cells in lines(path):
         where = f"{path}, line {line}"
-        name = cells.get("file_name", "").replace("\\", "/").removeprefix("./")
-        if not name:
-            raise ValueError(f"{where}: file_name is missing: write the photo's path from the file's folder")
+        name = file_name_of(cells, where)
         if name in seen:
             raise ValueError(f"{where}: {name} stands already in line {seen[name]}: keep one of them")
         seen[name] = line
@@ -146,6 +140,31 @@ def rows(path: str) -> Iterator[Row]:
         others = {column: cell for column, cell in cells.items() if cell and column not in _COLUMNS}
         split = split_of(cells.get("split", ""), where)
         yield Row(where, name, mask.removeprefix("./"), split, cells.get("group", ""), others)
+
+
+def lines(path: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and cells of each line of a table with the column `file_name`, as a stream.
+
+    Raises:
+        ValueError: the file cannot be read, or a line is wrong; with file and line.
+    """
+    try:
+        data = storage.read(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    yield from _objects(path, data) if storage.suffix(path) == ".jsonl" else _table(path, data)
+
+
+def file_name_of(cells: Mapping[str, str], where: str) -> str:
+    """The photo's path, with forward slashes.
+
+    Raises:
+        ValueError: the cell is empty.
+    """
+    name = cells.get("file_name", "").replace("\\", "/").removeprefix("./")
+    if not name:
+        raise ValueError(f"{where}: file_name is missing: write the photo's path from the file's folder")
+    return name
 
 
 def _table(path: str, data: bytes) -> Iterator[tuple[int, dict[str, str]]]:

@@ -108,7 +108,6 @@ def _with_picture(photo: Photo, data: bytes) -> Photo:
             width, height = picture.size
             form = f"{picture.format}{_MODES.get(picture.mode, f' {picture.mode}')}"
             orientation = picture.getexif().get(_ORIENTATION, 1)
-            picture.draft("L", (128, 128))  # A JPEG is decoded at a fraction of its size; all of its bytes are read.
             look = duplicates.fingerprint(picture)
     except Exception as error:  # Broken pictures make Pillow raise anything.
         reason = "no picture that can be read" if isinstance(error, PIL.UnidentifiedImageError) else str(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Sequence
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -24,6 +26,7 @@ class ExampleGenSpec(component_spec.ComponentSpec):
         "min_speck": component_spec.ExecutionParameter(type=float),
         "max_pixels": component_spec.ExecutionParameter(type=int),
         "max_quarantined": component_spec.ExecutionParameter(type=float),
+        "leave_out": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {}  # noqa: RUF012 - TFX reads class attributes
@@ -52,6 +55,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         min_speck: float = 0.0,
         max_megapixels: int = 100,
         max_quarantined: float = 0.01,
+        leave_out: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Makes the component, with the fingerprint of code and data in its cache key; the data may not be there yet.
 
@@ -62,6 +66,8 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
           max_megapixels: Photos of more pixels (by their header) are not opened, 1 or more.
           max_quarantined: The share of a split that may be unusable before the run stops, in [0, 1]; copies of photos
             in other splits do not count, and one record may be unusable in any split unless this is 0.
+          leave_out: Split and file name of records that are not written; the others keep the splits that they have
+            with them.
 
         Raises:
           ValueError: A value is out of its range, or the source cannot find its data.
@@ -79,6 +85,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             min_speck=min_speck,
             max_pixels=max_megapixels * 1_000_000,
             max_quarantined=max_quarantined,
+            leave_out=json.dumps(list(leave_out)),
             fingerprint=fingerprint.fingerprint(source),
             examples=types.Channel(type=standard_artifacts.Examples),
             quarantine=types.Channel(type=simple_artifacts.File),

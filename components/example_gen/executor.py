@@ -4,7 +4,8 @@ Beam's elements are shards: each is read as a stream twice, first for names, lab
 splits and the copies, then to be converted. Each worker holds one record, and of its shard what was decided; so memory
 does not grow with the data but for the names of one class, and the same data always makes the same files.
 
-No record is lost: it is written or in quarantine, and both are counted against what was read.
+No record is lost: it is written, in quarantine, or left out because a person wants that, and all three are counted
+against what was read. What is left out had its split before, so that the others keep theirs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -55,7 +57,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         for split in record.SPLITS:
             fileio.makedirs(_split_dir(examples.uri, split))
         quarantine.prepare(aside.uri)
-        rules = records.Rules(spec, exec_properties["min_speck"], exec_properties["max_pixels"])
+        leave_out = frozenset((split, name) for split, name in json.loads(exec_properties["leave_out"]))
+        rules = records.Rules(spec, exec_properties["min_speck"], exec_properties["max_pixels"], leave_out)
         with self._make_beam_pipeline() as pipeline:
             _convert(pipeline, source, rules, examples.uri, aside.uri)
         made = summary.read(examples.uri)
@@ -120,7 +123,7 @@ def _convert(pipeline: beam.Pipeline, source: Source, rules: records.Rules, uri:
     )
     counts = (looks.counts, named.counts, copies.counts, converted.counts) | beam.Flatten() | beam.CombinePerKey(sum)
     everything = beam.pvalue.AsDict(counts), beam.pvalue.AsIter(converted.rows)
-    pipeline | "Once" >> beam.Create([None]) | beam.Map(_write_counts, *everything, rules.spec, uri, aside)
+    pipeline | "Once" >> beam.Create([None]) | beam.Map(_write_counts, *everything, rules, uri, aside)
 
 
 class _LookAtShard(beam.DoFn):
@@ -221,6 +224,9 @@ class _ConvertShard(beam.DoFn):
             writers: dict[str, tf.io.TFRecordWriter] = {}
             for position, raw in enumerate(self._source.read(shard)):
                 decision = decided.get(position, _Decision(position, _split(raw.split)))
+                if (decision.split, raw.file_name) in self._rules.leave_out:
+                    counts[decision.split, "left_out", raw.file_name] += 1
+                    continue
                 result = records.accept(raw, self._rules)
                 if isinstance(result, records.Accepted) and decision.refused:
                     result = decision.refused
@@ -251,12 +257,12 @@ def _write_counts(
     _: None,
     counts: Mapping[summary.Key, int],
     rows: Iterable[quarantine.Row],
-    spec: DatasetSpec,
+    rules: records.Rules,
     uri: str,
     aside: str,
 ) -> None:
     quarantine.write(aside, rows)
-    summary.write(summary.collect(counts, spec), uri)
+    summary.write(summary.collect(counts, rules.spec, rules.leave_out), uri)
 
 
 def _split_dir(uri: str, split: str) -> str:

@@ -38,6 +38,8 @@ class Rules(NamedTuple):
     """As `masks.prepare_mask` takes it."""
     max_pixels: int
     """As `images.check_photo` takes it."""
+    leave_out: frozenset[tuple[str, str]] = frozenset()
+    """Split and file name of records that a person does not want."""
 
 
 def refusal(raw: RawRecord, spec: DatasetSpec) -> Refused | None:

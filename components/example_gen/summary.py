@@ -4,9 +4,12 @@
      "splits": {"train": {"read": 3313, "examples": 3312, "labels": {"kind": {"crack": 90, ...}, ...},
                           "sizes": {"small": 1200, ...}, "without_mask": 0, "empty_masks": 0, "between_pixels": 0,
                           "masks_with_specks": 310, "speck_pixels": {"defect": 5210}, "repaired": {"orientation": 4},
-                          "quarantined": {"photo": 1}, "duplicates": 2, "missing_classes": {"kind": []}}, ...}}
+                          "quarantined": {"photo": 1}, "left_out": 0, "duplicates": 2,
+                          "missing_classes": {"kind": []}}, ...},
+     "left_out_unmatched": ["train/beagle_8.jpg"]}
 
-`read` is `examples` and all of `quarantined`; `duplicates` are copies of photos within the split, beyond the first.
+`read` is `examples`, all of `quarantined`, and `left_out`: what `--data.leave-out` names. What its file names and no
+record of that split has is `left_out_unmatched`. `duplicates` are copies of photos within the split, beyond the first.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfx.dsl.io import fileio
@@ -61,9 +64,18 @@ def of_accepted(split: str, accepted: records.Accepted) -> Iterator[tuple[Key, i
         yield (split, "speck_pixels", name), pixels
 
 
-def collect(counts: Mapping[Key, int], spec: DatasetSpec) -> dict[str, Any]:
-    """The content of `summary.json`."""
+def collect(
+    counts: Mapping[Key, int], spec: DatasetSpec, leave_out: Collection[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """The content of `summary.json`.
+
+    Args:
+        counts: what was counted.
+        spec: of the data.
+        leave_out: split and file name of the records to leave out.
+    """
     splits: dict[str, dict[str, Any]] = {}
+    unmatched: list[str] = []
     for split in record.SPLITS:
         made: dict[str, Any] = {name: counts.get((split, name, ""), 0) for name in _NUMBERS}
         made |= {name: _which(counts, split, name) for name in _GROUPS}
@@ -72,8 +84,11 @@ def collect(counts: Mapping[Key, int], spec: DatasetSpec) -> dict[str, Any]:
             label.name: [name for name in label.classes if name not in made["labels"][label.name]]
             for label in spec.labels
         }
+        left_out = _which(counts, split, "left_out")
+        made["left_out"] = sum(left_out.values())
+        unmatched += [f"{split}/{name}" for of, name in sorted(leave_out) if of == split and name not in left_out]
         splits[split] = made
-    return {"dataset": spec.name, "splits": splits}
+    return {"dataset": spec.name, "splits": splits, "left_out_unmatched": unmatched}
 
 
 def _which(counts: Mapping[Key, int], split: str, what: str) -> dict[str, int]:
@@ -95,10 +110,11 @@ def of_report(uri: str) -> dict[str, Any]:
     """What `components.comparison.results.DataSummary` says of ingestion, by its fields; empty if it is unknown."""
     if not fileio.exists(os.path.join(uri, SUMMARY_FILE)):
         return {}
-    splits = read(uri)["splits"]
-    shown = {"quarantine": "quarantined", "repaired": "repaired", "duplicates": "duplicates"}
+    made = read(uri)
+    shown = {"quarantine": "quarantined", "repaired": "repaired", "duplicates": "duplicates", "left_out": "left_out"}
     shown |= {name: name for name in ("without_mask", "between_pixels", "speck_pixels")}
-    return {name: {split: of[counted] for split, of in splits.items()} for name, counted in shown.items()}
+    of_splits = {name: {split: of[counted] for split, of in made["splits"].items()} for name, counted in shown.items()}
+    return {**of_splits, "left_out_unmatched": tuple(made["left_out_unmatched"])}
 
 
 def tell(summary: Mapping[str, Any], quarantine_uri: str) -> None:
@@ -109,6 +125,11 @@ def tell(summary: Mapping[str, Any], quarantine_uri: str) -> None:
         if any(of[what] for of in splits.values()):
             where = f"; see {os.path.join(quarantine_uri, quarantine.RECORDS_FILE)}" if what == "quarantined" else ""
             _progress.info("%s: %s%s", sentence, _per_split(splits, lambda of, what=what: _listed(of[what])), where)
+    if any(of["left_out"] for of in splits.values()):
+        _progress.info("left out (data.leave_out): %s", _per_split(splits, lambda of: of["left_out"] or ""))
+    if unmatched := summary["left_out_unmatched"]:
+        more = f" and {len(unmatched) - _NAMED} more" if len(unmatched) > _NAMED else ""
+        _progress.warning("data.leave_out names what no split holds: %s%s", ", ".join(unmatched[:_NAMED]), more)
     if any(of["duplicates"] for of in splits.values()):
         _progress.info("the same photo again: %s", _per_split(splits, lambda of: of["duplicates"] or ""))
     for split, of in splits.items():
@@ -146,10 +167,10 @@ def check(
     """
     for split, of in summary["splits"].items():
         quarantined = sum(of["quarantined"].values())
-        if of["read"] != of["examples"] + quarantined:
+        if of["read"] != of["examples"] + quarantined + of["left_out"]:
             raise RuntimeError(
-                f"{of['read']} records of split {split} were read, but {of['examples']} written and {quarantined} "
-                "quarantined: the data changed meanwhile; run again"
+                f"{of['read']} records of split {split} were read, but {of['examples']} written, {quarantined} "
+                f"quarantined and {of['left_out']} left out: the data changed meanwhile; run again"
             )
         bad = quarantined - of["quarantined"].get(DUPLICATE, 0)
         allowed = max(1, int(max_quarantined * of["read"])) if max_quarantined else 0

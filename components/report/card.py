@@ -98,6 +98,9 @@ def _data(compared: Comparison) -> Section:
     put_aside = sum(sum(found.values()) for found in data.quarantine.values())
     if put_aside:
         sentences.append(f"Put aside because they could not be used: {put_aside:,}.")
+    left_out = sum(data.left_out.values())
+    if left_out:
+        sentences.append(f"Left out because a person wanted it: {left_out:,}.")
     return Section("Data", tuple(sentences))
 
 

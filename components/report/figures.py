@@ -8,6 +8,9 @@
 | `plots/robust-class`, `plots/robust-mask`   | accuracy and mask F1 of corrupted photos           |
 | `portraits/NUMBER.jpg`                      | one example of the class with that index           |
 | `gallery/MODEL/KIND-NUMBER-PANEL`           | one case, see `pictures.PANELS`                    |
+| `suspects/KIND-NUMBER-photo.jpg`            | a photo to look at, see `results.Suspect`          |
+| `suspects/mask-NUMBER-outlines.jpg`         | the same with the given mask's outline and others' |
+| `suspects/duplicate-NUMBER-twin.jpg`        | the photo that it is nearly the same as            |
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from components.comparison.predictions import Predictions, Truth
-from components.comparison.results import Comparison, Curves, ModelResult
+from components.comparison.results import Audit, Comparison, Curves, ModelResult, Suspect
 from components.metrics.results import OVERALL, Interval, SliceFigures
 from components.report import pictures, plots
 from components.report.wording import titled
@@ -31,6 +34,8 @@ HEADS = {"class": "accuracy", "mask": "mask F1"}
 """The figure that stands for each head."""
 
 PORTRAIT_SIDE = 128
+SHOWN_SUSPECTS = 6
+"""Of each kind."""
 MANY_CLASSES = 10
 """A label of more classes has its slices in the table alone."""
 
@@ -147,3 +152,50 @@ def write_pictures(
                     pictures.write_panels(photo, truth.masks.mask(index), masks.mask(index), several, stem)
                 else:
                     pictures.write_photo(photo, f"{stem}-photo.jpg")
+
+
+def shown_suspects(audit: Audit) -> dict[str, list[Suspect]]:
+    """The first of each kind, of which the report has pictures."""
+    shown: dict[str, list[Suspect]] = {}
+    for suspect in audit.suspects:
+        shown.setdefault(suspect.kind, []).append(suspect)
+    return {kind: suspects[:SHOWN_SUSPECTS] for kind, suspects in shown.items()}
+
+
+def suspects_photos(audit: Audit) -> dict[str, set[str]]:
+    """File names of all photos that `write_suspects` needs, by split."""
+    names: dict[str, set[str]] = {}
+    for suspect in (one for suspects in shown_suspects(audit).values() for one in suspects):
+        names.setdefault(suspect.split, set()).add(suspect.file_name)
+        if suspect.twin and suspect.twin_split:
+            names.setdefault(suspect.twin_split, set()).add(suspect.twin)
+    return names
+
+
+def write_suspects(
+    audit: Audit,
+    photos: Mapping[str, Array],
+    asked: Mapping[str, tuple[Truth, Mapping[str, Predictions]]],
+    folder: str,
+) -> None:
+    """Writes the pictures of what to look at.
+
+    Args:
+      audit: As in `metrics.json`.
+      photos: uint8 [H, W, 3] RGB, by file name, of all of `suspects_photos`; of the masks' size where there are masks.
+      asked: Of each audited split what people say, and what each model says.
+      folder: The report's.
+    """
+    for kind, suspects in shown_suspects(audit).items():
+        for number, suspect in enumerate(suspects):
+            stem = os.path.join(folder, "suspects", f"{kind}-{number}")
+            photo = photos[suspect.file_name]
+            pictures.write_photo(photo, f"{stem}-photo.jpg")
+            if suspect.twin:
+                pictures.write_photo(photos[suspect.twin], f"{stem}-twin.jpg")
+            if kind == "mask":
+                truth, predictions = asked[suspect.split]
+                index = truth.file_names.index(suspect.file_name)
+                masks = [found.masks.mask(index) for found in predictions.values()]
+                drawn = pictures.outlines(photo, truth.masks.mask(index), masks)
+                pictures.write_photo(drawn, f"{stem}-outlines.jpg")

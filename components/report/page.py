@@ -22,6 +22,12 @@ from components.report.wording import DASH, bounds, duration, megabytes, percent
 METRICS_FILE = "metrics.json"
 PAGE_FILE = "index.html"
 
+SUSPECT_KINDS = {
+    "label": "Class contradicted",
+    "mask": "Mask contradicted",
+    "duplicate": "Nearly the same in another split",
+}
+
 
 class Cell(NamedTuple):
     """One figure of a table."""
@@ -104,6 +110,9 @@ def _draw(compared: Comparison, folder: str) -> str:
         heads=figures.HEADS,
         robust_rows=robust_rows(compared),
         data_rows=data_rows(compared),
+        suspect_kinds=SUSPECT_KINDS,
+        shown_suspects=figures.shown_suspects(compared.audit) if compared.audit else {},
+        outline_colours=(pictures.GIVEN_OUTLINE, pictures.OUTLINE),
         class_colours=pictures.CLASS_COLOURS,
         config_rows=list(flat(compared.run.config)),
         portrait=lambda name: figures.portrait_file(compared, name),

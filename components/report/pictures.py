@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -22,6 +23,7 @@ BACKGROUND = (243, 243, 243)
 IGNORED = (255, 255, 255)
 UNKNOWN = (190, 190, 190)
 TINT = (0, 114, 178)
+GIVEN_OUTLINE, OUTLINE = FALSE_ALARM, MISS
 CLASS_COLOURS = (TINT, (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (240, 228, 66))
 """Of several foreground classes, in their order, and round again."""
 
@@ -70,9 +72,15 @@ def overlay(photo: Array, truth: Array, prediction: Array) -> Array:
     tints = _colours_of_classes()[prediction]
     drawn = np.where((prediction > 0)[..., None], 0.5 * photo + 0.5 * tints, photo).astype(np.uint8)
     drawn = np.ascontiguousarray(drawn)
-    for one in np.unique(truth[(truth > 0) & (truth != record.MASK_IGNORED)]):
-        outline, _ = cv2.findContours((truth == one).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(drawn, outline, -1, (255, 255, 255), 1)
+    _outline(drawn, truth, (255, 255, 255))
+    return drawn
+
+
+def outlines(photo: Array, given: Array, others: Sequence[Array]) -> Array:
+    """The photo with the outlines of the given mask and of the others, each in its colour: uint8 [H, W, 3]."""
+    drawn = np.ascontiguousarray(photo)
+    for mask, colour in (*((other, OUTLINE) for other in others), (given, GIVEN_OUTLINE)):
+        _outline(drawn, mask, colour, thickness=2)
     return drawn
 
 
@@ -87,6 +95,12 @@ def error_map(truth: Array, prediction: Array) -> Array:
     ]
     colours = np.array([IGNORED, BACKGROUND, FOUND, FALSE_ALARM, MISS, MIXED_UP], np.uint8)
     return colours[np.select(kinds, range(len(kinds)), default=len(kinds))]
+
+
+def _outline(drawn: Array, mask: Array, colour: tuple[int, int, int], thickness: int = 1) -> None:
+    for one in np.unique(mask[(mask > 0) & (mask != record.MASK_IGNORED)]):
+        outline, _ = cv2.findContours((mask == one).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, outline, -1, colour, thickness)
 
 
 def two_tone(mask: Array) -> Array:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import posixpath
 import re
 from typing import Any
 
+from components.example_gen import leave_out
 from pipeline import beam
 from pipeline.configs import Config
 from pipeline.kubeflow.deployment import Deployment
+
+_MOST_LEFT_OUT = 64_000
+"""Bytes: Linux takes 131,072 in one argument, which holds the step's other parameters too, and quotes twice."""
 
 _OBJECT_STORES = ("gs://", "s3://", "minio://")
 
@@ -28,6 +33,7 @@ def check(config: Config, deployment: Deployment) -> None:
         check_folder("data_dir", config.data_dir)
     check_folder("serving_dir", deployment.serving_dir)
     _check_weights(config.weights, deployment)
+    _check_leave_out(config.data.leave_out)
 
 
 def _check_weights(weights: str, deployment: Deployment) -> None:
@@ -41,6 +47,16 @@ def _check_weights(weights: str, deployment: Deployment) -> None:
         f"{folder if deployment.volume else 'the folder of a mounted volume (--deployment.volume CLAIM:/FOLDER)'}, "
         "'imagenet' or 'none'"
     )
+
+
+def _check_leave_out(path: str) -> None:
+    """Raises ValueError where the list, which travels in the package, is too long for a step's command line."""
+    size = len(json.dumps(leave_out.read(path))) if path else 0
+    if size > _MOST_LEFT_OUT:
+        raise ValueError(
+            f"data.leave_out is {path!r}, whose photos take {size:,} bytes in the package, more than the "
+            f"{_MOST_LEFT_OUT:,} that a step's command line has room for: take some of them out of the data instead"
+        )
 
 
 def _check_beam(config: Config) -> None:

@@ -64,6 +64,7 @@ def test_the_console_shows_nothing_of_the_libraries(first_run: Run) -> None:
         "serving/*/saved_model.pb",
         "report/index.html",
         "report/metrics.json",
+        "report/suspects.csv",
         "metadata.db",
         "log.txt",
     ],
@@ -255,12 +256,14 @@ def test_a_champion_is_held_against_the_serving_model_on_the_same_photos(
 
 def test_nothing_is_pushed_where_no_model_reaches_the_thresholds(first_run: Run) -> None:
     versions = set(first_run.directory.glob("serving/*"))
-    strict = run_locally(first_run.directory.parents[1], "--thresholds.accuracy", "0.99")
+    bars = ("--thresholds.accuracy", "0.99", "--thresholds.max-label-issues", "0")
+    strict = run_locally(first_run.directory.parents[1], *bars)
     assert strict.status == 0, "the run still ends in order"
     states = _states(strict)
     assert {states[f"Trainer_{model}"] for model in MODELS} == {"cached"}
     for model in MODELS:
         assert re.search(rf"{model} is not blessed: breed accuracy is 0\.\d+: 0\.\d+ below", strict.console)
+    assert re.search(r"no model is blessed: \d+ of 111 audited photos .*: look at suspects\.csv", strict.console)
     assert "none: no model is blessed" in strict.console
     assert set(first_run.directory.glob("serving/*")) == versions
 

@@ -59,15 +59,16 @@ def test_every_text_is_shown_as_it_is(text: str) -> None:
     console.print(text)
     overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
     model = {"metrics": {"overall": overall}, "blessed": False, "failed_thresholds": [text]}
-    decision = {"blessed": False, "refusals": [text]}
+    decision = {"blessed": False, "refusals": [text], "data_refusals": [text]}
     print_results(console, {"champion": text, "decision": decision, "models": {text: model}})
     lines = _shown(console).splitlines()
     assert lines[:2] == [f"    in {text}", lines[1]]
     assert lines[1].split(" done ")[0].rstrip() == text
     assert lines[2] == text
     assert any(line.startswith(f"│ {text} ") for line in lines)
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         f"{text} is not blessed: {text}",
+        f"no model is blessed: {text}",
         f"{text} does not replace the serving model: its {text}",
     ]
 
@@ -93,7 +94,7 @@ def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> 
         "segmentation": {"f1": {"value": 0.8}, "iou": {"value": 0.67}},
     }
     refused = {"metrics": {"overall": overall}, "blessed": False, "failed_thresholds": ["breed accuracy is too low"]}
-    decision = {"blessed": False, "refusals": []}
+    decision = {"blessed": False, "refusals": [], "data_refusals": []}
     print_results(console, {"champion": "dcnn", "decision": decision, "models": {"dcnn": refused}})
     assert "0.410" in _shown(console)
     assert "dcnn is not blessed: breed accuracy is too low" in _shown(console)
@@ -103,7 +104,7 @@ def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> 
 def test_a_head_that_was_not_trained_is_a_dash(console: Console) -> None:
     overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
     model = {"metrics": {"overall": overall}, "blessed": True, "failed_thresholds": []}
-    decision = {"blessed": True, "refusals": []}
+    decision = {"blessed": True, "refusals": [], "data_refusals": []}
     print_results(console, {"champion": "dcnn", "decision": decision, "models": {"dcnn": model}})
     row = next(line for line in _shown(console).splitlines() if "champion" in line)
     assert row.count(" - ") == 1

@@ -98,6 +98,21 @@ def _other_outline(root: pathlib.Path) -> None:
     _replace(root / "all.json", '"id": 0, "segmentation": [[1, 1, 5', '"id": 0, "segmentation": [[1, 1, 4')
 
 
+def test_other_photos_to_leave_out_are_another_key_of_ingestion_and_the_same_in_another_order_are_not(
+    tmp_path: pathlib.Path,
+) -> None:
+    def listing(*rows: str) -> dict[str, dict[str, object]]:
+        (tmp_path / "suspects.csv").write_text("\n".join(["split,file_name,kind", *rows]))
+        return _keys(config)
+
+    data = dataclasses.replace(class_folders(tmp_path / "photos"), leave_out=str(tmp_path / "suspects.csv"))
+    config = _config(data, tmp_path / "photos")
+    before = listing("train,ash/0.png,label", "test,oak/1.png,mask")
+    assert listing("test,oak/1.png,", "train,ash/0.png,", "train,ash/0.png,mask") == before
+    after = listing("test,oak/1.png,mask")
+    assert {name for name in before if before[name] != after[name]} == {"ExampleGen"}
+
+
 @pytest.mark.parametrize(
     ("make", "change"),
     [
@@ -125,6 +140,18 @@ def test_another_picture_or_label_is_another_key_of_ingestion_and_of_nothing_els
     change(root)
     after = _keys(config)
     assert {name for name in before if before[name] != after[name]} == {"ExampleGen"}
+
+
+def test_what_the_data_are_held_to_is_another_key_of_the_comparison_alone(tmp_path: pathlib.Path) -> None:
+    config = _config(class_folders(tmp_path), tmp_path)
+    bar = dataclasses.replace(config, thresholds=dataclasses.replace(config.thresholds, max_label_issues=0.02))
+    assert _changed(config, dataclasses.replace(config, audit=("train",))) == {"ModelComparison"}
+    assert _changed(config, bar) == {"ModelComparison"}
+    told = _keys(bar)["ModelComparison"]
+    assert json.loads(str(told["audit"])) == ["eval", "test"]
+    assert json.loads(str(told["max_suspects"])) == {"label": 0.02, "mask": 1.0, "duplicate": 1.0}
+    with pytest.raises(ValueError, match=r"thresholds\.max_label_issues is set, but audit is empty"):
+        _keys(dataclasses.replace(bar, audit=()))
 
 
 def test_more_drawings_are_another_key_of_ingestion_and_of_nothing_else(tmp_path: pathlib.Path) -> None:

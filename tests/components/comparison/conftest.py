@@ -260,6 +260,8 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
             "without_mask": dict.fromkeys(record.SPLITS, 0),
             "between_pixels": dict.fromkeys(record.SPLITS, 4321),
             "speck_pixels": {"train": {"pet": 17}, "eval": {}, "test": {}},
+            "left_out": {"train": 3, "eval": 0, "test": 2},
+            "left_out_unmatched": ("train/gone.jpg",),
         },
     )
     return Run(inputs, config)
@@ -281,10 +283,11 @@ def colour_blind(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def report_dir(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of `run`, with bars for corrupted photos that both models clear."""
+    """The report of `run`, its data looked at, with bars for corrupted photos that both models clear."""
     folder = tmp_path_factory.mktemp("report")
     demand = Demand(photos=5, accuracy=0.1, mask_f1=0.1)
-    comparison.compare(dataclasses.replace(run.inputs, robustness=demand), str(folder))
+    asked = dataclasses.replace(run.inputs, audit=(record.EVAL, record.TEST), robustness=demand)
+    comparison.compare(asked, str(folder))
     return folder
 
 

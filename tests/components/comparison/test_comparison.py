@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import dataclasses
 import json
 import re
@@ -19,6 +21,7 @@ from components.comparison.corruptions import KINDS
 from components.comparison.robustness import Demand
 from components.report import publishing
 from schema import record
+from tests.components.comparison.conftest import draw, example, write_records
 from tests.drawn import BREEDS, MODELS
 
 
@@ -96,6 +99,12 @@ def test_the_page_shows_what_ingestion_put_aside_and_mended(report_dir):
         assert shown in page
 
 
+def test_the_page_says_what_was_left_out_and_what_matched_nothing(report_dir):
+    page = (report_dir / "index.html").read_text()
+    assert "</code> says: 3 of train, 2 of test." in page
+    assert "1 matched nothing, such as <code>train/gone.jpg</code>" in page
+
+
 def test_the_better_model_is_the_champion(metrics):
     scores = metrics["decision"]["scores"]
     assert scores[metrics["champion"]] == max(scores.values())
@@ -112,6 +121,60 @@ def test_the_champion_is_held_against_the_other_contestants_on_the_same_photos(m
             expected = metrics["models"][name]["metrics"]["overall"][head][figure]["value"]
             assert difference[side] == pytest.approx(expected, abs=1e-6)
     assert f"Accuracy, against {other}" in (report_dir / "index.html").read_text()
+
+
+def test_every_suspect_stands_in_the_table_beside_the_page(report_dir, metrics):
+    audit = metrics["audit"]
+    assert audit["examples"] == {"eval": 20, "test": 20}
+    rows = list(csv.DictReader((report_dir / "suspects.csv").open(newline="")))
+    assert [(row["kind"], row["split"], row["file_name"]) for row in rows] == [
+        (one["kind"], one["split"], one["file_name"]) for one in audit["suspects"]
+    ]
+    for kind in ("label", "mask"):
+        assert audit["counts"][kind].keys() == {"eval", "test"}
+        assert sum(audit["counts"][kind].values()) == sum(row["kind"] == kind for row in rows)
+
+
+@pytest.fixture(scope="module")
+def faulty(run, tmp_path_factory):
+    """The run's inputs with three faults in split eval: another breed's name, another mask, a photo of the test."""
+    fields = {number: tf.train.Example.FromString(example(0, 100 + number)) for number in range(4)}
+    features = {number: one.features.feature for number, one in fields.items()}
+    features[0]["breed"].int64_list.value[:] = [32]
+    features[1]["mask"].bytes_list.value[:] = [tf.io.encode_png(np.eye(48, 64, dtype=np.uint8)[..., None]).numpy()]
+    features[2]["image"].bytes_list.value[:] = [tf.io.encode_jpeg(draw(0, 200)[0], quality=60).numpy()]
+    others = [example(breed, 100 + number) for breed in (1, 2, 12, 32) for number in range(4)]
+    files = write_records(
+        tmp_path_factory.mktemp("faulty") / "Split-eval", [one.SerializeToString() for one in fields.values()] + others
+    )
+    splits = {**run.inputs.splits, record.EVAL: files}
+    better = {"mobilenet_v3_small": run.inputs.models["mobilenet_v3_small"]}
+    return dataclasses.replace(run.inputs, models=better, splits=splits, audit=(record.EVAL,))
+
+
+def test_planted_faults_are_listed_shown_and_more_than_allowed_of_them_bless_no_model(faulty, tmp_path):
+    bars = {"label": 0.04, "mask": 0.04, "duplicate": 0.5}
+    compared = comparison.compare(dataclasses.replace(faulty, max_suspects=bars), str(tmp_path))
+    assert compared.audit is not None
+    listed = {(one.kind, one.split, one.file_name) for one in compared.audit.suspects}
+    assert listed >= {
+        ("label", "eval", "Abyssinian_100.jpg"),
+        ("mask", "eval", "Abyssinian_101.jpg"),
+        ("duplicate", "eval", "Abyssinian_102.jpg"),
+    }
+    assert compared.models["mobilenet_v3_small"].blessed, "by its Evaluator"
+    assert not compared.decision.blessed
+    said = compared.decision.data_refusals
+    # The photo of the test has a mask that is another photo's.
+    assert [sentence.split(" (")[0] for sentence in said] == ["1 of 20 audited photos", "2 of 20 audited photos"]
+    page = (tmp_path / "index.html").read_text()
+    assert all(str(markupsafe.escape(sentence)) in page for sentence in said)
+    for name in ("label-0-photo", "mask-0-photo", "mask-0-outlines", "duplicate-0-photo", "duplicate-0-twin"):
+        assert inlined(tmp_path / "suspects" / f"{name}.jpg") in page
+
+
+def inlined(picture: Path) -> str:
+    return base64.b64encode(picture.read_bytes()).decode()
 
 
 @pytest.fixture
@@ -213,8 +276,10 @@ def test_models_of_a_class_head_alone_have_the_sections_of_that_head(make_run, t
     comparison.compare(dataclasses.replace(run.inputs, anomalies=None), str(tmp_path / "report"))
     page = (tmp_path / "report" / "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in ("confusion", "classes"))
-    assert not any(f'id="{name}"' in page for name in ("pixels", "robustness")), "nothing was asked of corrupted photos"
+    absent = ("pixels", "robustness", "suspects")
+    assert not any(f'id="{name}"' in page for name in absent), "nothing was asked of corrupted photos or the data"
     assert not list((tmp_path / "report" / "plots").glob("robust*"))
+    assert not (tmp_path / "report" / "suspects.csv").exists()
 
 
 def test_an_empty_test_split_is_an_error(run, tmp_path):

@@ -26,6 +26,7 @@ SECTIONS = (
     "gallery",
     "slices",
     "data",
+    "suspects",
     "card",
     "run",
 )

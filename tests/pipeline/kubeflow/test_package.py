@@ -275,6 +275,19 @@ def test_weights_below_the_volume_are_taken() -> None:
     cluster.check(dataclasses.replace(debug(), weights="/mnt/pets/some.h5"), DEPLOYMENT)
 
 
+def test_photos_to_leave_out_travel_in_the_package_unless_they_are_too_many(tmp_path: pathlib.Path) -> None:
+    def listing(photos: int) -> Any:
+        path = tmp_path / "suspects.csv"
+        path.write_text("\n".join(["split,file_name", *(f"train,some/photo {number}.jpg" for number in range(photos))]))
+        return dataclasses.replace(debug(), data=dataclasses.replace(debug().data, leave_out=str(path)))
+
+    built = package.build(listing(2), DEPLOYMENT)
+    parameters = built["root"]["dag"]["tasks"]["ExampleGen"]["inputs"]["parameters"]
+    assert "some/photo 1.jpg" in json.dumps(parameters["leave_out"])
+    with pytest.raises(ValueError, match=r"data\.leave_out is .*suspects\.csv', whose photos take \d+,\d+ bytes"):
+        cluster.check(listing(3000), DEPLOYMENT)
+
+
 def test_every_parameter_of_a_package_has_the_range_of_its_field(spec: dict[str, Any]) -> None:
     for name, of in spec["root"]["inputDefinitions"]["parameters"].items():
         assert parameters.checked(name, of["defaultValue"]) == of["defaultValue"]
