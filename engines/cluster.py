@@ -19,7 +19,7 @@ import time
 from types import TracebackType
 from typing import Literal
 
-from pipeline.beam import Beam
+from pipeline.beam import WORKER_SECONDS, Beam
 
 NODES = (1, 2)
 START_SECONDS, STOP_SECONDS = 300, 10
@@ -61,7 +61,7 @@ class Cluster:
 
     Args:
         engine: flink or spark.
-        folder: for logs (NAME.log) and temporary files.
+        folder: for logs (NAME.log) and temporary files (tmp/, and those of the pools and their workers tmp_workers/).
 
     Raises:
         MissingToolError: see there.
@@ -70,11 +70,12 @@ class Cluster:
 
     def __init__(self, engine: Engine, folder: pathlib.Path) -> None:
         self.folder, jars = folder, classpath(engine)
-        folder.mkdir(parents=True, exist_ok=True)
+        for made in ("tmp", "tmp_workers"):
+            (folder / made).mkdir(parents=True, exist_ok=True)
         names = ("manager", "web", "job_server", "pool", "node_1", "node_2")
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         described = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
-        self._services = {**_pools(ports["pool"]), **described}
+        self._services = {**_pools(folder, ports["pool"]), **described}
         self._processes: dict[str, subprocess.Popen] = {}
         self.beam = Beam(
             engine,
@@ -102,13 +103,12 @@ class Cluster:
     def start(self, name: str) -> None:
         """Starts a process, also one that was killed, and waits until it listens."""
         service = self._services[name]
-        environment = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
         with (self.folder / f"{name}.log").open("a") as log:
             self._processes[name] = process = subprocess.Popen(
                 service.command,
                 stdout=log,
                 stderr=log,
-                env={**environment, **service.environment},
+                env={**os.environ, **service.environment},
                 cwd=_HERE.parent,
                 start_new_session=True,
             )
@@ -179,10 +179,12 @@ def pool_host(node: int) -> str:
     return f"127.0.0.{node + 1}"
 
 
-def _pools(port: int) -> dict[str, Service]:
+def _pools(folder: pathlib.Path, port: int) -> dict[str, Service]:
     return {
         f"pool_{node}": Service(
-            (sys.executable, "-m", "engines.worker_pool", f"{pool_host(node)}:{port}"), (pool_host(node), port)
+            (sys.executable, "-m", "pipeline.worker_pool", f"{pool_host(node)}:{port}"),
+            (pool_host(node), port),
+            {"TMPDIR": str(folder / "tmp_workers")},
         )
         for node in NODES
     }
@@ -234,18 +236,18 @@ def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, 
         "web.tmpdir": folder / "tmp",
         # With Beam's classes from the node's own class path, workers outlive the stage that they were started for.
         "classloader.resolve-order": "parent-first",
-        # A lost node is noticed after two beats. Until then what it did is given to it again, and each time counts.
+        # A lost node is noticed after two beats, a lost worker is kept for WORKER_SECONDS. Until then what it did is
+        # given to it again, and each time counts.
         "heartbeat.interval": 2000,
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 10,
-        "restart-strategy.fixed-delay.delay": "5 s",
+        "restart-strategy.fixed-delay.delay": f"{WORKER_SECONDS + 10} s",
     }
     for node in (0, *NODES):
         (folder / f"conf_{node}").mkdir(exist_ok=True)
         own = {"taskmanager.rpc.port": ports[f"node_{node}"]} if node else {}
         lines = [f"{key}: {value}\n" for key, value in {**common, **own}.items()]
         (folder / f"conf_{node}" / "config.yaml").write_text("".join(lines))
-    (folder / "tmp").mkdir(exist_ok=True)
     runtime, web = "org.apache.flink.runtime", ("127.0.0.1", ports["web"])
     manager = f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint"
     driver = ("org.apache.beam.runners.flink.FlinkJobServerDriver", f"--flink-master={web[0]}:{web[1]}")

@@ -73,7 +73,7 @@ def pipeline_args(beam: Beam) -> list[str]:
         f"--environment_type={'DOCKER' if beam.image else 'EXTERNAL'}",
         f"--environment_config={beam.image or beam.worker_pool}",
         # Otherwise Flink and Spark start a worker anew, which imports TensorFlow, for each stage of a job.
-        f"--environment_cache_millis={beam.timeout_minutes * 60_000}",
+        f"--environment_cache_millis={WORKER_SECONDS * 1000}",
         *([f"--parallelism={beam.workers}"] if beam.workers else []),
         *([f"--sdk_container_image={beam.image}"] if beam.image else _HAS_TFX),
     ]
@@ -85,6 +85,9 @@ def pipeline_args(beam: Beam) -> list[str]:
 # Can go when TFX leaves that to those who need it.
 _HAS_TFX = ["--sdk_container_image=of-the-workers"]
 
+
+WORKER_SECONDS = 20
+"""How long Flink and Spark keep a worker, also a dead one, for another stage of its job."""
 
 JOB_SERVER_RUNNER = "pipeline.job_server_runner.JobServerRunner"
 

@@ -5,10 +5,12 @@ Flink's, Spark's and any other job server speak one API, so one runner serves th
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.runner import PipelineState
 
@@ -66,15 +68,20 @@ class _Result(portable_runner.PipelineResult):
             lines = [line.strip() for line in self._last_error_message().splitlines() if line.strip()]
             raise RuntimeError(f"the Beam job at {self._endpoint} failed: {lines[-1]}") from None
         except KeyboardInterrupt:
-            self.cancel()
+            self._cancel()
             raise
         if not PipelineState.is_terminal(state):
-            self.cancel()
+            self._cancel()
             raise TimeoutError(
                 f"the Beam job at {self._endpoint} has not ended within beam.timeout_minutes, {self._seconds / 60:g}: "
-                "raise it, or see in the job server's log whether a worker was lost"
+                "raise it, or see in the engine's logs whether a node or a worker pool was lost"
             )
         return state
+
+    def _cancel(self) -> None:
+        # Beam's would wait for a job server that does not answer.
+        with contextlib.suppress(grpc.RpcError):
+            self._job_service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=self._job_id), timeout=_ANSWER_SECONDS)
 
 
 def _details(error: grpc.RpcError) -> str:
