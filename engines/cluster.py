@@ -61,7 +61,7 @@ class Cluster:
 
     Args:
         engine: flink or spark.
-        folder: for logs (NAME.log) and temporary files (tmp/, and those of the pools and their workers tmp_workers/).
+        folder: for logs (NAME.log) and temporary files: of Java in tmp/, of pools and workers in tmp_workers/.
 
     Raises:
         MissingToolError: see there.
@@ -75,7 +75,7 @@ class Cluster:
         names = ("manager", "web", "job_server", "pool", "node_1", "node_2")
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         described = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
-        self._services = {**_pools(folder, ports["pool"]), **described}
+        self._services = {**_pools(ports["pool"]), **described}
         self._processes: dict[str, subprocess.Popen] = {}
         self.beam = Beam(
             engine,
@@ -103,12 +103,16 @@ class Cluster:
     def start(self, name: str) -> None:
         """Starts a process, also one that was killed, and waits until it listens."""
         service = self._services[name]
+        temporary = {
+            "TMPDIR": f"{self.folder}/tmp_workers",
+            "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={self.folder}/tmp",
+        }
         with (self.folder / f"{name}.log").open("a") as log:
             self._processes[name] = process = subprocess.Popen(
                 service.command,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **service.environment},
+                env={**os.environ, **temporary, **service.environment},
                 cwd=_HERE.parent,
                 start_new_session=True,
             )
@@ -179,12 +183,10 @@ def pool_host(node: int) -> str:
     return f"127.0.0.{node + 1}"
 
 
-def _pools(folder: pathlib.Path, port: int) -> dict[str, Service]:
+def _pools(port: int) -> dict[str, Service]:
     return {
         f"pool_{node}": Service(
-            (sys.executable, "-m", "pipeline.worker_pool", f"{pool_host(node)}:{port}"),
-            (pool_host(node), port),
-            {"TMPDIR": str(folder / "tmp_workers")},
+            (sys.executable, "-m", "pipeline.worker_pool", f"{pool_host(node)}:{port}"), (pool_host(node), port)
         )
         for node in NODES
     }
@@ -287,6 +289,8 @@ def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, 
         "spark.executor.memory": "512m",
         "spark.executor.cores": 1,
         "spark.ui.enabled": "false",
+        # A task that failed goes to another executor: the worker of this one may be dead, and would be taken again.
+        "spark.excludeOnFailure.enabled": "true",
     }
     driver = ("org.apache.beam.runners.spark.SparkJobServerDriver", f"--spark-master-url={url}")
     return {

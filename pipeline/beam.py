@@ -31,7 +31,7 @@ class Beam(Checked):
     """dataflow: gs://BUCKET/FOLDER for its temporary files."""
     shared_dir: Annotated[str, LINE] = ""
     """Kubeflow: a folder that steps and workers both reach; artifacts pass through it (pipeline.kubeflow.sharing)."""
-    timeout_minutes: Annotated[int, Number(ge=1, le=1_000_000)] = 720
+    timeout_minutes: Annotated[int, Number(ge=1, le=30_000)] = 720
     """flink, spark: a job that has not ended by then fails its step."""
 
 
@@ -65,6 +65,7 @@ def pipeline_args(beam: Beam) -> list[str]:
         limit = [f"--max_num_workers={beam.workers}"] if beam.workers else []
         cloud = [f"--{name}={getattr(beam, name)}" for name in ("project", "region", "temp_location")]
         return ["--runner=DataflowRunner", *cloud, f"--sdk_container_image={beam.image}", *limit]
+    keep = WORKER_SECONDS if beam.runner == "flink" else beam.timeout_minutes * 60  # Spark's workers end with their job
     return [
         f"--runner={JOB_SERVER_RUNNER}",
         f"--job_endpoint={beam.job_endpoint}",
@@ -72,8 +73,8 @@ def pipeline_args(beam: Beam) -> list[str]:
         f"--job_server_timeout={beam.timeout_minutes * 60}",
         f"--environment_type={'DOCKER' if beam.image else 'EXTERNAL'}",
         f"--environment_config={beam.image or beam.worker_pool}",
-        # Otherwise Flink and Spark start a worker anew, which imports TensorFlow, for each stage of a job.
-        f"--environment_cache_millis={WORKER_SECONDS * 1000}",
+        # Otherwise a worker is started anew, which imports TensorFlow, for each stage of a job.
+        f"--environment_cache_millis={1000 * keep}",
         *([f"--parallelism={beam.workers}"] if beam.workers else []),
         *([f"--sdk_container_image={beam.image}"] if beam.image else _HAS_TFX),
     ]
@@ -86,8 +87,8 @@ def pipeline_args(beam: Beam) -> list[str]:
 _HAS_TFX = ["--sdk_container_image=of-the-workers"]
 
 
-WORKER_SECONDS = 20
-"""How long Flink and Spark keep a worker, also a dead one, for another stage of its job."""
+WORKER_SECONDS = 60
+"""How long Flink keeps a worker, also a dead one, for another stage of its job."""
 
 JOB_SERVER_RUNNER = "pipeline.job_server_runner.JobServerRunner"
 

@@ -6,6 +6,7 @@ Flink's, Spark's and any other job server speak one API, so one runner serves th
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -45,6 +46,7 @@ class JobServerRunner(portable_runner.PortableRunner):
 class _Result(portable_runner.PipelineResult):
     def __init__(self, submitted: Any, options: PipelineOptions) -> None:
         self.__dict__.update(submitted.__dict__)
+        self._message_stream = _while_there(submitted._message_stream)
         self._endpoint = options.view_as(PortableOptions).job_endpoint
         self._seconds = options.view_as(PortableOptions).job_server_timeout
 
@@ -82,6 +84,12 @@ class _Result(portable_runner.PipelineResult):
         # Beam's would wait for a job server that does not answer.
         with contextlib.suppress(grpc.RpcError):
             self._job_service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=self._job_id), timeout=_ANSWER_SECONDS)
+
+
+def _while_there(messages: Iterator[Any]) -> Iterator[Any]:
+    """Ends with the job server, of whose loss the job's states tell; Beam's thread would print a traceback."""
+    with contextlib.suppress(grpc.RpcError):
+        yield from messages
 
 
 def _details(error: grpc.RpcError) -> str:
