@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -80,6 +81,7 @@ class Cluster:
         self.beam = Beam(
             engine,
             job_endpoint=f"localhost:{ports['job_server']}",
+            flink_master=f"127.0.0.1:{ports['web']}" if engine == "flink" else "",
             worker_pool=f"worker-pool:{ports['pool']}",
             workers=len(NODES) if engine == "flink" else 0,
         )
@@ -171,11 +173,14 @@ def classpath(engine: Engine) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """From below those that Linux gives to connections, one of which could take it before it is listened at."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def pool_host(node: int) -> str:

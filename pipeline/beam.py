@@ -19,6 +19,8 @@ class Beam(Checked):
     """direct: processes (0: inside the step's own); flink: parallelism (0: the cluster's); dataflow: most machines."""
     job_endpoint: Annotated[str, LINE] = ""
     """flink, spark: HOST:PORT of the job server."""
+    flink_master: Annotated[str, LINE] = ""
+    """flink: HOST:PORT of its REST interface, where a job is cancelled."""
     worker_pool: Annotated[str, LINE] = ""
     """flink, spark: HOST:PORT of a worker pool of our image, as seen from the engine's nodes."""
     image: Annotated[str, LINE] = ""
@@ -38,13 +40,13 @@ class Beam(Checked):
 # What each runner must be told, and what it may be told.
 _REQUIRED = {
     "direct": (),
-    "flink": ("job_endpoint",),
+    "flink": ("job_endpoint", "flink_master"),
     "spark": ("job_endpoint",),
     "dataflow": ("image", "project", "region", "temp_location"),
 }
 _ALLOWED = {
     "direct": ("workers",),
-    "flink": ("job_endpoint", "worker_pool", "image", "workers", "shared_dir", "timeout_minutes"),
+    "flink": ("job_endpoint", "flink_master", "worker_pool", "image", "workers", "shared_dir", "timeout_minutes"),
     "spark": ("job_endpoint", "worker_pool", "image", "shared_dir", "timeout_minutes"),
     "dataflow": ("image", "project", "region", "temp_location", "workers", "shared_dir"),
 }
@@ -69,6 +71,7 @@ def pipeline_args(beam: Beam) -> list[str]:
     return [
         f"--runner={JOB_SERVER_RUNNER}",
         f"--job_endpoint={beam.job_endpoint}",
+        *([f"--flink_master={beam.flink_master}"] if beam.flink_master else []),
         # What Beam applies this to is a job's whole life with some job servers, see JobServerRunner.
         f"--job_server_timeout={beam.timeout_minutes * 60}",
         f"--environment_type={'DOCKER' if beam.image else 'EXTERNAL'}",

@@ -182,8 +182,8 @@ def test_the_loss_of_the_job_server_fails_the_step_and_a_rerun_goes_on(
 ) -> None:
     try:
         with (
-            _when_at_work(cluster, lambda: cluster.kill("job_server")),
             pytest.raises(local.ComponentError, match=r"^ExampleGen$") as failure,
+            _when_at_work(cluster, lambda: cluster.kill("job_server")),
         ):
             _run(first_run, cluster.beam, tmp_path, last="ExampleGen")
     finally:
@@ -197,13 +197,15 @@ def test_an_interrupted_step_leaves_nothing_running(cluster: Cluster, first_run:
     beam = cluster.beam
     engine = ("--beam.runner", beam.runner, "--beam.job-endpoint", beam.job_endpoint)
     pools = ("--beam.worker-pool", beam.worker_pool)
+    flink = ("--beam.flink-master", beam.flink_master) if beam.flink_master else ()
     folders = ("--data-dir", str(first_run.directory.parent / "data"), "--run-dir", str(tmp_path / "run"))
-    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *engine, *pools, *folders]
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *engine, *flink, *pools, *folders]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with process, _when_at_work(cluster, lambda: process.send_signal(signal.SIGTERM)):
         console, _ = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM, console
     _assert_nothing_left(cluster)
+    assert cluster.beam.runner != "flink" or "switched from state CANCELLING to CANCELED" in cluster.log("manager")
 
 
 def _assert_nothing_left(cluster: Cluster) -> None:
