@@ -197,7 +197,7 @@ def test_an_interrupted_step_leaves_nothing_running(cluster: Cluster, first_run:
     beam = cluster.beam
     engine = ("--beam.runner", beam.runner, "--beam.job-endpoint", beam.job_endpoint)
     pools = ("--beam.worker-pool", beam.worker_pool)
-    flink = ("--beam.flink-master", beam.flink_master) if beam.flink_master else ()
+    flink = ("--beam.flink-master", beam.flink_master, "--beam.workers", str(beam.workers)) if beam.workers else ()
     folders = ("--data-dir", str(first_run.directory.parent / "data"), "--run-dir", str(tmp_path / "run"))
     command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *engine, *flink, *pools, *folders]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
