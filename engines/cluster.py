@@ -103,7 +103,9 @@ class Cluster:
         return (self.folder / f"{name}.log").read_text()
 
     def start(self, name: str) -> None:
-        """Starts a process, also one that was killed, and waits until it listens."""
+        """Starts a process, anew where it was started before, and waits until it listens."""
+        if name in self._processes:
+            self.kill(name)
         service = self._services[name]
         temporary = {
             "TMPDIR": f"{self.folder}/tmp_workers",
