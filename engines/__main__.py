@@ -26,7 +26,8 @@ def main() -> int:
                 f"{engine} is up, its logs are in {folder}. Run:\n"
                 f"    python local_runner.py --config debug --data-dir $PWD/runs/data --run-dir $PWD/runs/debug \\\n"
                 f"        --beam.runner {engine} --beam.job-endpoint {beam.job_endpoint} "
-                f"--beam.worker-pool {beam.worker_pool}" + (f" --beam.workers {beam.workers}" if beam.workers else ""),
+                f"--beam.worker-pool {beam.worker_pool}"
+                + (f" --beam.flink-master {beam.flink_master} --beam.workers {beam.workers}" if beam.workers else ""),
                 flush=True,
             )
             signal.pthread_sigmask(signal.SIG_BLOCK, stopping)

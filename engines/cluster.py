@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -19,7 +20,7 @@ import time
 from types import TracebackType
 from typing import Literal
 
-from pipeline.beam import Beam
+from pipeline.beam import WORKER_SECONDS, Beam
 
 NODES = (1, 2)
 START_SECONDS, STOP_SECONDS = 300, 10
@@ -61,7 +62,7 @@ class Cluster:
 
     Args:
         engine: flink or spark.
-        folder: for logs (NAME.log) and temporary files.
+        folder: for logs (NAME.log) and temporary files: of Java in tmp/, of pools and workers in tmp_workers/.
 
     Raises:
         MissingToolError: see there.
@@ -70,7 +71,8 @@ class Cluster:
 
     def __init__(self, engine: Engine, folder: pathlib.Path) -> None:
         self.folder, jars = folder, classpath(engine)
-        folder.mkdir(parents=True, exist_ok=True)
+        for made in ("tmp", "tmp_workers"):
+            (folder / made).mkdir(parents=True, exist_ok=True)
         names = ("manager", "web", "job_server", "pool", "node_1", "node_2")
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         described = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
@@ -79,6 +81,7 @@ class Cluster:
         self.beam = Beam(
             engine,
             job_endpoint=f"localhost:{ports['job_server']}",
+            flink_master=f"127.0.0.1:{ports['web']}" if engine == "flink" else "",
             worker_pool=f"worker-pool:{ports['pool']}",
             workers=len(NODES) if engine == "flink" else 0,
         )
@@ -100,15 +103,20 @@ class Cluster:
         return (self.folder / f"{name}.log").read_text()
 
     def start(self, name: str) -> None:
-        """Starts a process, also one that was killed, and waits until it listens."""
+        """Starts a process, anew where it was started before, and waits until it listens."""
+        if name in self._processes:
+            self.kill(name)
         service = self._services[name]
-        environment = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+        temporary = {
+            "TMPDIR": f"{self.folder}/tmp_workers",
+            "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={self.folder}/tmp",
+        }
         with (self.folder / f"{name}.log").open("a") as log:
             self._processes[name] = process = subprocess.Popen(
                 service.command,
                 stdout=log,
                 stderr=log,
-                env={**environment, **service.environment},
+                env={**os.environ, **temporary, **service.environment},
                 cwd=_HERE.parent,
                 start_new_session=True,
             )
@@ -167,11 +175,14 @@ def classpath(engine: Engine) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """From below those that Linux gives to connections, one of which could take it before it is listened at."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def pool_host(node: int) -> str:
@@ -182,7 +193,7 @@ def pool_host(node: int) -> str:
 def _pools(port: int) -> dict[str, Service]:
     return {
         f"pool_{node}": Service(
-            (sys.executable, "-m", "engines.worker_pool", f"{pool_host(node)}:{port}"), (pool_host(node), port)
+            (sys.executable, "-m", "pipeline.worker_pool", f"{pool_host(node)}:{port}"), (pool_host(node), port)
         )
         for node in NODES
     }
@@ -234,18 +245,18 @@ def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, 
         "web.tmpdir": folder / "tmp",
         # With Beam's classes from the node's own class path, workers outlive the stage that they were started for.
         "classloader.resolve-order": "parent-first",
-        # A lost node is noticed after two beats. Until then what it did is given to it again, and each time counts.
+        # A lost node is noticed after two beats, a lost worker is kept for WORKER_SECONDS. Until then what it did is
+        # given to it again, and each time counts.
         "heartbeat.interval": 2000,
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 10,
-        "restart-strategy.fixed-delay.delay": "5 s",
+        "restart-strategy.fixed-delay.delay": f"{WORKER_SECONDS + 10} s",
     }
     for node in (0, *NODES):
         (folder / f"conf_{node}").mkdir(exist_ok=True)
         own = {"taskmanager.rpc.port": ports[f"node_{node}"]} if node else {}
         lines = [f"{key}: {value}\n" for key, value in {**common, **own}.items()]
         (folder / f"conf_{node}" / "config.yaml").write_text("".join(lines))
-    (folder / "tmp").mkdir(exist_ok=True)
     runtime, web = "org.apache.flink.runtime", ("127.0.0.1", ports["web"])
     manager = f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint"
     driver = ("org.apache.beam.runners.flink.FlinkJobServerDriver", f"--flink-master={web[0]}:{web[1]}")
@@ -285,6 +296,8 @@ def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, 
         "spark.executor.memory": "512m",
         "spark.executor.cores": 1,
         "spark.ui.enabled": "false",
+        # A task that failed goes to another executor: the worker of this one may be dead, and would be taken again.
+        "spark.excludeOnFailure.enabled": "true",
     }
     driver = ("org.apache.beam.runners.spark.SparkJobServerDriver", f"--spark-master-url={url}")
     return {

@@ -19,6 +19,8 @@ class Beam(Checked):
     """direct: processes (0: inside the step's own); flink: parallelism (0: the cluster's); dataflow: most machines."""
     job_endpoint: Annotated[str, LINE] = ""
     """flink, spark: HOST:PORT of the job server."""
+    flink_master: Annotated[str, LINE] = ""
+    """flink: HOST:PORT of its REST interface, where a job is cancelled."""
     worker_pool: Annotated[str, LINE] = ""
     """flink, spark: HOST:PORT of a worker pool of our image, as seen from the engine's nodes."""
     image: Annotated[str, LINE] = ""
@@ -31,20 +33,20 @@ class Beam(Checked):
     """dataflow: gs://BUCKET/FOLDER for its temporary files."""
     shared_dir: Annotated[str, LINE] = ""
     """Kubeflow: a folder that steps and workers both reach; artifacts pass through it (pipeline.kubeflow.sharing)."""
-    timeout_minutes: Annotated[int, Number(ge=1, le=1_000_000)] = 720
+    timeout_minutes: Annotated[int, Number(ge=1, le=30_000)] = 720
     """flink, spark: a job that has not ended by then fails its step."""
 
 
 # What each runner must be told, and what it may be told.
 _REQUIRED = {
     "direct": (),
-    "flink": ("job_endpoint",),
+    "flink": ("job_endpoint", "flink_master"),
     "spark": ("job_endpoint",),
     "dataflow": ("image", "project", "region", "temp_location"),
 }
 _ALLOWED = {
     "direct": ("workers",),
-    "flink": ("job_endpoint", "worker_pool", "image", "workers", "shared_dir", "timeout_minutes"),
+    "flink": ("job_endpoint", "flink_master", "worker_pool", "image", "workers", "shared_dir", "timeout_minutes"),
     "spark": ("job_endpoint", "worker_pool", "image", "shared_dir", "timeout_minutes"),
     "dataflow": ("image", "project", "region", "temp_location", "workers", "shared_dir"),
 }
@@ -65,15 +67,17 @@ def pipeline_args(beam: Beam) -> list[str]:
         limit = [f"--max_num_workers={beam.workers}"] if beam.workers else []
         cloud = [f"--{name}={getattr(beam, name)}" for name in ("project", "region", "temp_location")]
         return ["--runner=DataflowRunner", *cloud, f"--sdk_container_image={beam.image}", *limit]
+    keep = WORKER_SECONDS if beam.runner == "flink" else beam.timeout_minutes * 60  # Spark's workers end with their job
     return [
         f"--runner={JOB_SERVER_RUNNER}",
         f"--job_endpoint={beam.job_endpoint}",
+        *([f"--flink_master={beam.flink_master}"] if beam.flink_master else []),
         # What Beam applies this to is a job's whole life with some job servers, see JobServerRunner.
         f"--job_server_timeout={beam.timeout_minutes * 60}",
         f"--environment_type={'DOCKER' if beam.image else 'EXTERNAL'}",
         f"--environment_config={beam.image or beam.worker_pool}",
-        # Otherwise Flink and Spark start a worker anew, which imports TensorFlow, for each stage of a job.
-        f"--environment_cache_millis={beam.timeout_minutes * 60_000}",
+        # Otherwise a worker is started anew, which imports TensorFlow, for each stage of a job.
+        f"--environment_cache_millis={1000 * keep}",
         *([f"--parallelism={beam.workers}"] if beam.workers else []),
         *([f"--sdk_container_image={beam.image}"] if beam.image else _HAS_TFX),
     ]
@@ -85,6 +89,9 @@ def pipeline_args(beam: Beam) -> list[str]:
 # Can go when TFX leaves that to those who need it.
 _HAS_TFX = ["--sdk_container_image=of-the-workers"]
 
+
+WORKER_SECONDS = 60
+"""How long Flink keeps a worker, also a dead one, for another stage of its job."""
 
 JOB_SERVER_RUNNER = "pipeline.job_server_runner.JobServerRunner"
 

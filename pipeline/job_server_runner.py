@@ -5,10 +5,16 @@ Flink's, Spark's and any other job server speak one API, so one runner serves th
 
 from __future__ import annotations
 
+import contextlib
+import json
+import time
+from collections.abc import Iterator
 from typing import Any
+from urllib import request
 
 import grpc
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, PortableOptions
+from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.runner import PipelineState
 
@@ -43,7 +49,9 @@ class JobServerRunner(portable_runner.PortableRunner):
 class _Result(portable_runner.PipelineResult):
     def __init__(self, submitted: Any, options: PipelineOptions) -> None:
         self.__dict__.update(submitted.__dict__)
+        self._message_stream = _while_there(submitted._message_stream)
         self._endpoint = options.view_as(PortableOptions).job_endpoint
+        self._flink_master = options.view_as(FlinkRunnerOptions).flink_master
         self._seconds = options.view_as(PortableOptions).job_server_timeout
 
     def wait_until_finish(self, duration: int | None = None) -> str:
@@ -60,21 +68,51 @@ class _Result(portable_runner.PipelineResult):
             state = super().wait_until_finish(duration or self._seconds * 1000)
         except grpc.RpcError as error:
             if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._cancel()
                 raise ConnectionError(f"the job server at {self._endpoint} is gone: {_details(error)}") from None
             state = "RUNNING"  # with Beam's own job service the deadline is the stream's too
         except RuntimeError:
             lines = [line.strip() for line in self._last_error_message().splitlines() if line.strip()]
             raise RuntimeError(f"the Beam job at {self._endpoint} failed: {lines[-1]}") from None
         except KeyboardInterrupt:
-            self.cancel()
+            self._cancel()
             raise
         if not PipelineState.is_terminal(state):
-            self.cancel()
+            self._cancel()
             raise TimeoutError(
                 f"the Beam job at {self._endpoint} has not ended within beam.timeout_minutes, {self._seconds / 60:g}: "
-                "raise it, or see in the job server's log whether a worker was lost"
+                "raise it, or see in the engine's logs whether a node or a worker pool was lost"
             )
         return state
+
+    def _cancel(self) -> None:
+        # Beam's would wait for a job server that does not answer.
+        with contextlib.suppress(grpc.RpcError):
+            self._job_service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=self._job_id), timeout=_ANSWER_SECONDS)
+        if self._flink_master != "[auto]":  # Beam's default
+            _cancel_in_flink(self._flink_master, name=self._job_id.rpartition("_")[0])
+
+
+# Workaround: a batch job that was cancelled goes on in Flink.
+# Cause: Beam's job server (seen: 2.70.0) interrupts its own thread, which waits for the job, and no more.
+# Can go when it cancels the job.
+def _cancel_in_flink(master: str, name: str) -> None:
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    jobs: list[str] = []
+    with contextlib.suppress(OSError):
+        while not jobs and time.monotonic() < deadline:  # the job server may still be translating it
+            with request.urlopen(f"http://{master}/jobs/overview", timeout=_ANSWER_SECONDS) as answer:
+                jobs = [job["jid"] for job in json.load(answer)["jobs"] if job["name"] == name]
+            time.sleep(0.5)
+        for job in jobs:
+            patch = request.Request(f"http://{master}/jobs/{job}", method="PATCH")
+            request.urlopen(patch, timeout=_ANSWER_SECONDS).close()
+
+
+def _while_there(messages: Iterator[Any]) -> Iterator[Any]:
+    """Ends with the job server, of whose loss the job's states tell; Beam's thread would print a traceback."""
+    with contextlib.suppress(grpc.RpcError):
+        yield from messages
 
 
 def _details(error: grpc.RpcError) -> str:

@@ -60,7 +60,7 @@ PARSED = {
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",
     "pipeline.redraw": "opens a browser; without that it is run below",
-    "apache_beam.runners.worker.worker_pool_main": "serves until it is stopped",
+    "pipeline.worker_pool": "serves until it is stopped",
 }
 """Programs whose arguments are read by their own parsers and no more, and why."""
 

@@ -23,9 +23,9 @@ from google.protobuf import json_format
 
 from components.metrics.results import Evaluation, read_evaluation
 from engines import steps
-from engines.cluster import NODES, Cluster, MissingToolError, pool_host
+from engines.cluster import NODES, Cluster, MissingToolError
 from pipeline import cause, configs, local
-from pipeline.beam import Beam
+from pipeline.beam import WORKER_SECONDS, Beam
 from schema import record, spec_file
 
 SPEC = spec_file.shipped("synthetic_pets")
@@ -33,8 +33,7 @@ SPEC = spec_file.shipped("synthetic_pets")
 # The first test waits for the local run and for the same steps on workers that import TensorFlow anew for each job.
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]
 
-SECONDS_TO_END = 60
-"""For a job's workers, which Beam keeps for 30 s in case that another stage comes."""
+SECONDS_TO_END = 2 * WORKER_SECONDS
 
 
 @pytest.fixture(scope="module", params=["flink", "spark"])
@@ -47,17 +46,17 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield ready
 
 
-def _workers(cluster: Cluster, node: int) -> int:
-    """How many workers a node's pool has started so far."""
-    return cluster.log(f"pool_{node}").count("Starting worker")
-
-
 def _run(first_run: Run, beam: Beam, folder: pathlib.Path, last: str = "") -> pathlib.Path:
     """Runs the debug config's Beam steps on the first run's data and models; returns the folder of the artifacts."""
     config = dataclasses.replace(configs.debug(), beam=beam)
     data_dir = str(first_run.directory.parent / "data")
     steps.run(config, folder, data_dir, first_run.directory / "pipeline", last)
     return folder / "pipeline"
+
+
+def _served(cluster: Cluster, node: int) -> int:
+    """How many workers of a node's pool have found their engine so far."""
+    return cluster.log(f"pool_{node}").count(" serves ")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,7 @@ def _records(artifacts: pathlib.Path, split: str) -> list[bytes]:
 
 
 def test_both_nodes_work(engine_run: pathlib.Path, cluster: Cluster) -> None:
-    assert all(_workers(cluster, node) > 0 for node in NODES)
+    assert all(_served(cluster, node) for node in NODES)
 
 
 @pytest.mark.parametrize("split", record.SPLITS)
@@ -136,15 +135,12 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _when_at_work(cluster: Cluster, act: Callable[[], None]) -> Iterator[None]:
-    """Acts once a worker of both pools is at work for a job within the context.
-
-    Not when it is started: for one that dies before it is there Beam waits as long as the job may take.
-    """
-    before = {node: _at_work(node) for node in NODES}
+    """Acts once a worker of both pools has found its engine, for a job within the context."""
+    before = {node: _served(cluster, node) for node in NODES}
     acted = threading.Event()
 
     def wait_and_act() -> None:
-        while any(_at_work(node) <= before[node] for node in NODES):
+        while any(_served(cluster, node) <= before[node] for node in NODES):
             time.sleep(0.1)
         act()
         acted.set()
@@ -152,17 +148,6 @@ def _when_at_work(cluster: Cluster, act: Callable[[], None]) -> Iterator[None]:
     threading.Thread(target=wait_and_act, daemon=True).start()
     yield
     assert acted.is_set()
-
-
-def _at_work(node: int) -> set[int]:
-    """Process ids of the workers of a node's pool that have found their engine."""
-    found = set()
-    for worker in _worker_processes():
-        with contextlib.suppress(psutil.Error):
-            of_pool = pool_host(node) in " ".join(worker.parent().cmdline())
-            if of_pool and any(one.status == psutil.CONN_ESTABLISHED for one in worker.net_connections("tcp")):
-                found.add(worker.pid)
-    return found
 
 
 def _assert_examples(artifacts: pathlib.Path, first_run: Run) -> None:
@@ -197,8 +182,8 @@ def test_the_loss_of_the_job_server_fails_the_step_and_a_rerun_goes_on(
 ) -> None:
     try:
         with (
-            _when_at_work(cluster, lambda: cluster.kill("job_server")),
             pytest.raises(local.ComponentError, match=r"^ExampleGen$") as failure,
+            _when_at_work(cluster, lambda: cluster.kill("job_server")),
         ):
             _run(first_run, cluster.beam, tmp_path, last="ExampleGen")
     finally:
@@ -212,23 +197,25 @@ def test_an_interrupted_step_leaves_nothing_running(cluster: Cluster, first_run:
     beam = cluster.beam
     engine = ("--beam.runner", beam.runner, "--beam.job-endpoint", beam.job_endpoint)
     pools = ("--beam.worker-pool", beam.worker_pool)
+    flink = ("--beam.flink-master", beam.flink_master, "--beam.workers", str(beam.workers)) if beam.workers else ()
     folders = ("--data-dir", str(first_run.directory.parent / "data"), "--run-dir", str(tmp_path / "run"))
-    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *engine, *pools, *folders]
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *engine, *flink, *pools, *folders]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with process, _when_at_work(cluster, lambda: process.send_signal(signal.SIGTERM)):
         console, _ = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM, console
+    _assert_nothing_left(cluster)
+    assert cluster.beam.runner != "flink" or "switched from state CANCELLING to CANCELED" in cluster.log("manager")
+
+
+def _assert_nothing_left(cluster: Cluster) -> None:
     deadline = time.monotonic() + SECONDS_TO_END
-    while (running := _worker_processes()) and time.monotonic() < deadline:
+    while (left := _left(cluster)) and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert not running
+    assert not left
 
 
-def _worker_processes() -> list[psutil.Process]:
-    """Of this machine's pools, which are children of this process."""
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it has just ended
-            if any("SdkHarness" in word for word in child.cmdline()):
-                found.append(child)
-    return found
+def _left(cluster: Cluster) -> list[object]:
+    """Workers, which are children of this process's pools, and their temporary files."""
+    pools = [child for child in psutil.Process().children() if "pipeline.worker_pool" in child.cmdline()]
+    return [*(worker for pool in pools for worker in pool.children()), *cluster.folder.glob("tmp_workers/*/*")]

@@ -16,7 +16,9 @@ from pipeline.pipeline import create_pipeline
 
 COMPLETE = {
     "direct": Beam(),
-    "flink": Beam("flink", job_endpoint="flink:8099", worker_pool="localhost:50000", workers=8),
+    "flink": Beam(
+        "flink", job_endpoint="flink:8099", flink_master="flink:8081", worker_pool="localhost:50000", workers=8
+    ),
     "spark": Beam("spark", job_endpoint="spark:8099", image="registry/pets:1"),
     "dataflow": Beam(
         "dataflow", image="registry/pets:1", project="p", region="r", temp_location="gs://b/tmp", workers=4
@@ -49,6 +51,7 @@ def test_tfx_packages_itself_for_no_workers_that_have_it(preset: Beam) -> None:
             COMPLETE["flink"],
             {
                 "job_endpoint": "flink:8099",
+                "flink_master": "flink:8081",
                 "environment_type": "EXTERNAL",
                 "environment_config": "localhost:50000",
                 "parallelism": 8,
@@ -67,6 +70,7 @@ def test_a_preset_says_to_beam_what_its_fields_say(preset: Beam, expected: dict[
     ("runner", "field"),
     [
         *((runner, "job_endpoint") for runner in ("flink", "spark")),
+        ("flink", "flink_master"),
         *(("dataflow", field) for field in ("image", "project", "region", "temp_location")),
     ],
 )

@@ -16,7 +16,13 @@ BEAM_STEPS = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator-dcnn", "Eva
 CONFIG = dataclasses.replace(
     configs.debug(),
     data_dir="/mnt/pets/data",
-    beam=Beam("flink", job_endpoint="flink:8099", worker_pool="localhost:50000", shared_dir="/mnt/pets/shared"),
+    beam=Beam(
+        "flink",
+        job_endpoint="flink:8099",
+        flink_master="flink:8081",
+        worker_pool="localhost:50000",
+        shared_dir="/mnt/pets/shared",
+    ),
 )
 
 
