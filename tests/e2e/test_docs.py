@@ -55,6 +55,7 @@ PARSED = {
     "serving.watch": "tests/serving runs it",
     "benchmarks/parity.py": "is run below",
     "benchmarks/promotion.py": "is run below",
+    "benchmarks/multi_task.py": "trains for an hour; tests/benchmarks/test_multi_task.py has its tables",
     "benchmarks/pushed_model.py": "takes minutes; tests/serving has what it times",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",
