@@ -178,7 +178,11 @@ def sharing_rows(compared: Comparison) -> list[Row]:
     # Trainings of an earlier version of this project do not tell.
     if not (compared.heads.label and compared.heads.mask) or any("parameters_of" not in of for of in histories):
         return []
-    parts = {"backbone": "Parameters that both share", "class": "of the class head", "mask": "of the mask head"}
+    parts = {
+        "backbone": "Parameters that both share",
+        "class": "Parameters of the class head",
+        "mask": "Parameters of the mask head",
+    }
     rows = [
         Row(title, [_share(of["parameters_of"][part], of["parameters"]) for of in histories])
         for part, title in parts.items()
@@ -190,7 +194,7 @@ def sharing_rows(compared: Comparison) -> list[Row]:
         cosines = [[epoch["gradient_cosine"] for epoch in epochs] for epochs in measured]
         ratios = [[epoch["mask_gradient"] / epoch["class_gradient"] for epoch in epochs] for epochs in measured]
         rows.append(Row("Cosine of both gradients", [_over_epochs(of_model) for of_model in cosines]))
-        rows.append(Row("Mask's gradient by the class's", [_over_epochs(of_model) for of_model in ratios]))
+        rows.append(Row("Mask's gradient, times the class's", [_over_epochs(of_model) for of_model in ratios]))
     return rows
 
 

@@ -113,7 +113,8 @@ def gradient_cosine(histories: Mapping[str, Mapping[str, Any]], path: str) -> No
             at, cosines = [epoch["epoch"] + 1 for epoch in epochs], [epoch["gradient_cosine"] for epoch in epochs]
             axes.plot(at, cosines, color=colour, marker="o", markersize=3, label=name if epochs else None)
             _mark_phases(axes, epochs, colour)
-        axes.set(title="Gradients of both tasks", xlabel="epoch", ylabel="cosine between them", ylim=(-1.05, 1.05))
+        most = 1.1 * max(abs(bound) for bound in axes.get_ylim())  # 0, where the tasks part, stands in the middle
+        axes.set(title="Gradients of both tasks", xlabel="epoch", ylabel="cosine between them", ylim=(-most, most))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=8 if len(histories) < 5 else 6, handlelength=1.4)
 

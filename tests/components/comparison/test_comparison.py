@@ -164,7 +164,7 @@ def test_what_two_tasks_share_and_how_they_pull_at_it_has_a_table(report_dir, me
     assert rows["Parameters that both share"][:2] == ("600", "60.0 %")
     assert rows["Weight of the mask's loss"].text == "4"
     assert rows["Cosine of both gradients"][:2] == ("0.25", "0.20 to 0.30")
-    assert rows["Mask's gradient by the class's"][:2] == ("0.62", "0.50 to 0.75")
+    assert rows["Mask's gradient, times the class's"][:2] == ("0.62", "0.50 to 0.75")
     assert 'id="sharing"' in (report_dir / "index.html").read_text()
 
 
