@@ -145,7 +145,8 @@ def main() -> None:
         for task in TASKS:
             run(own.ledger.absolute(), task, seed, rest)
             results = kept_results(own.ledger)
-            print(table(results), conflict_table(results), sep="\n\n", flush=True)
+            parts = [table(results), *([conflict_table(results)] if ("both", own.seeds[0]) in results else [])]
+            print("", *parts, sep="\n\n", flush=True)
 
 
 if __name__ == "__main__":
