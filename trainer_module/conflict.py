@@ -67,9 +67,13 @@ def shared_gradients(
         targets: what the outputs should say.
         objectives: of each output the loss and its weight.
     """
-    shared = [variable.value for variable in backbone_of(model).trainable_variables]
-    with tf.GradientTape(persistent=True) as tape:
-        answers = model(image, training=False)
+    variables = backbone_of(model).trainable_variables
+    # Values in place of the variables: those of several devices have no gradient outside a training step.
+    shared = [tf.convert_to_tensor(variable.value) for variable in variables]
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(shared)
+        with keras.StatelessScope(state_mapping=list(zip(variables, shared, strict=True))):
+            answers = model(image, training=False)
         losses = {
             output: weight * tf.reduce_mean(loss(targets[output], answers[output]))
             for output, (loss, weight) in objectives.items()

@@ -37,6 +37,7 @@ config = small_config(
     probe_passes=1,
     ema=0.9,
     weight_decay=0.01,
+    gradient_conflict=True,
 )
 split = inputs.Split.of([records])
 whole = dataclasses.replace(config.recipe, batch_size=split.examples)
