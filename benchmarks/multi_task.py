@@ -114,9 +114,9 @@ def conflict_table(results: Results) -> str:
         cells = []
         for network in networks:
             epochs = of_epoch[network].get(number, [])
-            ratios = [epoch["mask_gradient"] / epoch["class_gradient"] for epoch in epochs]
+            ratios = [epoch["mask_gradient"] / epoch["class_gradient"] for epoch in epochs if epoch["class_gradient"]]
             cells.append(over_seeds([epoch["gradient_cosine"] for epoch in epochs], "{:.2f}") if epochs else "")
-            cells.append(over_seeds(ratios, "{:.2f}") if epochs else "")
+            cells.append(over_seeds(ratios, "{:.2f}") if ratios else "")
         lines.append(f"| {number + 1} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

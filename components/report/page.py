@@ -192,7 +192,11 @@ def sharing_rows(compared: Comparison) -> list[Row]:
     measured = [[epoch for epoch in of["epochs"] if "gradient_cosine" in epoch] for of in histories]
     if any(measured):
         cosines = [[epoch["gradient_cosine"] for epoch in epochs] for epochs in measured]
-        ratios = [[epoch["mask_gradient"] / epoch["class_gradient"] for epoch in epochs] for epochs in measured]
+        # The class's is 0 where no photo that was measured has a class.
+        ratios = [
+            [epoch["mask_gradient"] / epoch["class_gradient"] for epoch in epochs if epoch["class_gradient"]]
+            for epochs in measured
+        ]
         rows.append(Row("Cosine of both gradients", [_over_epochs(of_model) for of_model in cosines]))
         rows.append(Row("Mask's gradient, times the class's", [_over_epochs(of_model) for of_model in ratios]))
     return rows

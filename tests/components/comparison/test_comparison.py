@@ -16,6 +16,7 @@ from sklearn import metrics as sklearn_metrics
 from components.comparison import comparison
 from components.comparison.results import Comparison
 from components.report import page, publishing
+from components.report.wording import DASH
 from schema import record
 from tests.drawn import BREEDS, MODELS
 
@@ -166,6 +167,14 @@ def test_what_two_tasks_share_and_how_they_pull_at_it_has_a_table(report_dir, me
     assert rows["Cosine of both gradients"][:2] == ("0.25", "0.20 to 0.30")
     assert rows["Mask's gradient, times the class's"][:2] == ("0.62", "0.50 to 0.75")
     assert 'id="sharing"' in (report_dir / "index.html").read_text()
+
+
+def test_a_class_that_no_measured_photo_has_pulls_at_nothing(metrics):
+    metrics = json.loads(json.dumps(metrics))
+    for epoch in metrics["models"]["dcnn"]["history"]["epochs"]:
+        epoch["class_gradient"] = 0.0
+    rows = {row.name: row.cells for row in page.sharing_rows(Comparison.from_json(json.dumps(metrics)))}
+    assert rows["Mask's gradient, times the class's"][0].text == DASH
 
 
 def test_gradients_that_were_not_measured_have_no_rows_and_the_page_says_how(metrics, report_dir, tmp_path):
