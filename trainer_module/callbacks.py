@@ -12,7 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from schema import record
+from trainer_module import conflict
 from trainer_module.config import TrainerConfig
+from trainer_module.models import parameters_of
 
 # A person reads this logger: the local runner shows its records, a container prints them.
 progress = logging.getLogger("progress")
@@ -23,11 +25,12 @@ _SECONDS_BETWEEN_TICKS = 1.0
 class History(keras.callbacks.Callback):
     """Records every epoch, reports it to a person, and writes TensorBoard logs.
 
-    `write` leaves `history.json`: `model`, `parameters`, `train_examples`, `eval_examples`, `train_seconds`,
-    `mask_threshold`, `temperature` of the class head, and `epochs`, a list of one object an epoch: `epoch` and `phase`
-    (both from 0), `seconds`, `images_per_second` (training alone), `learning_rate`, and for training and, with the
-    prefix `val_`, for split eval: `loss`, `class_loss`, `mask_loss`, `accuracy`, `mask_f1` (those of an absent head are
-    missing). A training whose loss is not finite after an epoch ends with a ValueError.
+    `write` leaves `history.json`: `model`, `parameters`, `parameters_of` (see `models.parameters_of`), `loss_weights`
+    (`class` and `mask`), `train_examples`, `eval_examples`, `train_seconds`, `mask_threshold`, `temperature` of the
+    class head, and `epochs`, a list of one object an epoch: `epoch` and `phase` (both from 0), `seconds`,
+    `images_per_second` (training alone), `learning_rate`, and for training and, with the prefix `val_`, for split eval:
+    `loss`, `class_loss`, `mask_loss`, `accuracy`, `mask_f1` (those of an absent head are missing); `conflict.FIGURES`
+    where they are measured. A training whose loss is not finite after an epoch ends with a ValueError.
     """
 
     def __init__(self, config: TrainerConfig, directory: str, train_examples: int, eval_examples: int) -> None:
@@ -89,6 +92,7 @@ class History(keras.callbacks.Callback):
             "images_per_second": steps * self._batch_size() / max(self._train_seconds, 1e-9),
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             **_plain_names(logs or {}, self._config),
+            **{name: logs[name] for name in conflict.FIGURES if logs and name in logs},
         }
         self._require_finite(measured)
         progress.info("%s", self._line(measured))
@@ -107,6 +111,8 @@ class History(keras.callbacks.Callback):
         history = {
             "model": self._config.model,
             "parameters": model.count_params(),
+            "parameters_of": parameters_of(model, self._config),
+            "loss_weights": {"class": 1.0, "mask": self._config.recipe.mask_loss_weight},
             "train_examples": self.train_examples,
             "eval_examples": self.eval_examples,
             "train_seconds": self.seconds(),

@@ -107,6 +107,9 @@ class Recipe(Checked):
     """Side that the exported network sees, in pixels; a little more than `input_size` often pays; 0: the same."""
     serving_mirror: bool = False
     """The exported model averages its answers for a picture and its mirror image, at twice the cost."""
+    gradient_conflict: bool = False
+    """After every epoch it is measured how far class and mask pull the layers that they share apart, where there are
+    both; nothing of the training changes (docs/multi-task.md)."""
 
     def __post_init__(self) -> None:
         """Raises ValueError: a field is out of its range, or there is no phase."""

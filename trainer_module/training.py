@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from schema import record
 from schema.dataset_spec import Label
-from trainer_module import checkpoint, distribution, inputs, losses, metrics, probe, schedule
+from trainer_module import checkpoint, conflict, distribution, inputs, losses, metrics, probe, schedule
 from trainer_module.callbacks import AfterEachEpoch, History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import backbone_of, build_model
@@ -107,12 +107,20 @@ class _Training:
             initial_epoch=first,
             shuffle=False,  # the data set has shuffled already
             verbose=0,
-            callbacks=[*averaging, self._history, self.best, AfterEachEpoch(keep, first)],
+            callbacks=[*self._measuring(), *averaging, self._history, self.best, AfterEachEpoch(keep, first)],
         )
         self._epoch, self._iterations = 0, before + (phase.epochs - first) * _ITERATIONS_OF_EPOCH
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             self._iterations += _ITERATIONS_OF_BUILD
         self._keep(number + 1)
+
+    def _measuring(self) -> list[keras.callbacks.Callback]:
+        """Before the weights are averaged: of those that the next step goes on from."""
+        config = self._config
+        if not (config.recipe.gradient_conflict and config.heads.label and config.heads.mask):
+            return []
+        objectives = weighted_losses(config, self._class_counts)
+        return [conflict.GradientConflict(self._eval_data, self._label, record.MASK, objectives)]
 
     def _begin_size(self, stage: TrainerConfig) -> None:
         """Makes the network and the data those of `stage`, if they are of another size."""
@@ -193,19 +201,31 @@ def compile_for(
         use_ema=recipe.ema > 0,
         ema_momentum=recipe.ema or 0.99,
     )
-    used: dict[str, tuple[losses.Loss, float, keras.metrics.Metric]] = {}
+    objectives = weighted_losses(config, class_counts)
+    judges: dict[str, keras.metrics.Metric] = {}
     if heads.label:
-        used[heads.label.name] = _class_loss(config, heads.label, class_counts), 1.0, metrics.Accuracy()
+        judges[heads.label.name] = metrics.Accuracy()
+    if heads.mask:
+        judges[record.MASK] = metrics.MaskF1(len(heads.mask.classes))
+    model.compile(
+        optimizer,
+        loss={output: loss for output, (loss, _) in objectives.items()},
+        loss_weights={output: weight for output, (_, weight) in objectives.items()},
+        metrics={output: [judge] for output, judge in judges.items()},
+    )
+
+
+def weighted_losses(config: TrainerConfig, class_counts: Sequence[int] = ()) -> dict[str, conflict.Weighted]:
+    """Of each output the loss and its weight in the sum that is trained; `class_counts` as in `fit`."""
+    recipe, heads = config.recipe, config.heads
+    weighted: dict[str, conflict.Weighted] = {}
+    if heads.label:
+        weighted[heads.label.name] = _class_loss(config, heads.label, class_counts), 1.0
     if heads.mask:
         over_batch = recipe.mask_overlap == "batch"
         mask_loss = functools.partial(losses.mask_loss, over_batch=True) if over_batch else losses.mask_loss
-        used[record.MASK] = mask_loss, recipe.mask_loss_weight, metrics.MaskF1(len(heads.mask.classes))
-    model.compile(
-        optimizer,
-        loss={output: loss for output, (loss, _, _) in used.items()},
-        loss_weights={output: weight for output, (_, weight, _) in used.items()},
-        metrics={output: [metric] for output, (_, _, metric) in used.items()},
-    )
+        weighted[record.MASK] = mask_loss, recipe.mask_loss_weight
+    return weighted
 
 
 def _build(model: keras.Model, data: tf.data.Dataset) -> None:

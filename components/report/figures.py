@@ -3,6 +3,7 @@
 | name                                        | figure                                             |
 |---------------------------------------------|----------------------------------------------------|
 | `plots/curve-KEY`                           | learning curves of every model, see `plots.CURVES` |
+| `plots/gradient-cosine`                     | whether class and mask pull the same way           |
 | `plots/confusion-MODEL`                     | confusion matrix of the classes                    |
 | `plots/slices-class`, `plots/slices-mask`   | accuracy and mask F1 with intervals                |
 | `plots/robust-class`, `plots/robust-mask`   | accuracy and mask F1 of corrupted photos           |
@@ -46,6 +47,8 @@ def draw_plots(compared: Comparison, folder: str) -> None:
     for key in plots.CURVES:
         if any(key in epoch for history in histories.values() for epoch in history["epochs"]):
             plots.learning_curve(histories, key, os.path.join(folder, "plots", f"curve-{key}"))
+    if any("gradient_cosine" in epoch for history in histories.values() for epoch in history["epochs"]):
+        plots.gradient_cosine(histories, os.path.join(folder, "plots", "gradient-cosine"))
     if compared.heads.label:
         for name, model in compared.models.items():
             overall = model.metrics[OVERALL].classification

@@ -103,6 +103,7 @@ def _draw(compared: Comparison, folder: str) -> str:
         names=list(compared.models),
         overall={name: model.metrics[OVERALL] for name, model in compared.models.items()},
         headline=headline(compared),
+        sharing_rows=sharing_rows(compared),
         card=card.sections(compared),
         class_rows=class_rows(compared),
         slice_rows=slice_rows(compared),
@@ -180,6 +181,47 @@ def headline(compared: Comparison) -> list[Row]:
             cells.append(Cell(text, interval, value is not None and value == best))
         rows.append(Row(measure.name, cells, measure.unit))
     return rows
+
+
+def sharing_rows(compared: Comparison) -> list[Row]:
+    """What the two heads of each model share, and how their losses pull at it; none where there is one head."""
+    histories = [model.history for model in compared.models.values()]
+    # Trainings of an earlier version of this project do not tell.
+    if not (compared.heads.label and compared.heads.mask) or any("parameters_of" not in of for of in histories):
+        return []
+    parts = {
+        "backbone": "Parameters that both share",
+        "class": "Parameters of the class head",
+        "mask": "Parameters of the mask head",
+    }
+    rows = [
+        Row(title, [_share(of["parameters_of"][part], of["parameters"]) for of in histories])
+        for part, title in parts.items()
+    ]
+    for head in ("class", "mask"):
+        rows.append(Row(f"Weight of the {head}'s loss", [Cell(f"{of['loss_weights'][head]:g}") for of in histories]))
+    measured = [[epoch for epoch in of["epochs"] if "gradient_cosine" in epoch] for of in histories]
+    if any(measured):
+        cosines = [[epoch["gradient_cosine"] for epoch in epochs] for epochs in measured]
+        # The class's is 0 where no photo that was measured has a class.
+        ratios = [
+            [epoch["mask_gradient"] / epoch["class_gradient"] for epoch in epochs if epoch["class_gradient"]]
+            for epochs in measured
+        ]
+        rows.append(Row("Cosine of both gradients", [_over_epochs(of_model) for of_model in cosines]))
+        rows.append(Row("Mask's gradient, times the class's", [_over_epochs(of_model) for of_model in ratios]))
+    return rows
+
+
+def _share(part: int, whole: int) -> Cell:
+    return Cell(f"{part:,}", f"{percent(part / whole)} %")
+
+
+def _over_epochs(values: Sequence[float]) -> Cell:
+    """The mean, and from the smallest to the largest."""
+    if not values:
+        return Cell(DASH)
+    return Cell(f"{sum(values) / len(values):.2f}", f"{min(values):.2f} to {max(values):.2f}")
 
 
 def class_rows(compared: Comparison) -> list[Row]:

@@ -101,6 +101,27 @@ def learning_curve(histories: Mapping[str, Mapping[str, Any]], key: str, path: s
         axes.legend(fontsize=8 if len(histories) < 5 else 6, handlelength=1.4)
 
 
+def gradient_cosine(histories: Mapping[str, Mapping[str, Any]], path: str) -> None:
+    """Draws the cosine between the gradients of both tasks on what they share over the epochs, a colour a model.
+
+    Args:
+      histories: As in `learning_curve`; of each the epochs in which it was measured are drawn.
+      path: Where to, without the ending.
+    """
+    with _figure(path, (4.6, 3.1)) as figure:
+        axes = figure.subplots()
+        axes.axhline(0, color=GREY, linewidth=0.9)
+        for colour, (name, history) in zip(itertools.cycle(COLOURS), histories.items(), strict=False):
+            epochs = [epoch for epoch in history["epochs"] if "gradient_cosine" in epoch]
+            at, cosines = [epoch["epoch"] + 1 for epoch in epochs], [epoch["gradient_cosine"] for epoch in epochs]
+            axes.plot(at, cosines, color=colour, marker="o", markersize=3, label=name if epochs else None)
+            _mark_phases(axes, epochs, colour)
+        most = 1.1 * max(abs(bound) for bound in axes.get_ylim())  # 0, where the tasks part, stands in the middle
+        axes.set(title="Gradients of both tasks", xlabel="epoch", ylabel="cosine between them", ylim=(-most, most))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8 if len(histories) < 5 else 6, handlelength=1.4)
+
+
 def _mark_phases(axes: Axes, epochs: Sequence[Mapping[str, Any]], colour: str) -> None:
     for before, after in itertools.pairwise(epochs):
         if after["phase"] != before["phase"]:

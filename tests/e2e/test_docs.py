@@ -56,6 +56,7 @@ PARSED = {
     "benchmarks/parity.py": "is run below",
     "benchmarks/promotion.py": "is run below",
     "benchmarks/planted_faults.py": "needs a run that has learned something; tests/components/comparison has its parts",
+    "benchmarks/multi_task.py": "trains for an hour; tests/benchmarks/test_multi_task.py has its tables",
     "benchmarks/pushed_model.py": "takes minutes; tests/serving has what it times",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",

@@ -37,6 +37,7 @@ config = small_config(
     probe_passes=1,
     ema=0.9,
     weight_decay=0.01,
+    gradient_conflict=True,
 )
 split = inputs.Split.of([records])
 whole = dataclasses.replace(config.recipe, batch_size=split.examples)
@@ -90,7 +91,7 @@ def trained(records: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_two_devices_have_the_losses_of_one(trained: list[dict]) -> None:
     one, two = trained
     assert (one["replicas"], two["replicas"]) == (1, 2)
-    for figure in ("loss", "class_loss", "mask_loss", "val_loss", "val_mask_f1"):
+    for figure in ("loss", "class_loss", "mask_loss", "val_loss", "val_mask_f1", "mask_gradient"):
         expected = [epoch[figure] for epoch in one["epochs"]]
         assert [epoch[figure] for epoch in two["epochs"]] == pytest.approx(expected, rel=1e-3), figure
 

@@ -50,3 +50,13 @@ def build_model(config: TrainerConfig, with_features: bool = False) -> keras.Mod
 def backbone_of(model: keras.Model) -> keras.Model:
     """The backbone inside a model of `build_model`."""
     return model.get_layer("backbone")
+
+
+def parameters_of(model: keras.Model, config: TrainerConfig) -> dict[str, int]:
+    """Of the `backbone`, which the heads share, and of the heads that a model of `build_model` has: `class`, `mask`."""
+    counts = {"backbone": backbone_of(model).count_params()}
+    if label := config.heads.label:
+        counts["class"] = sum(model.get_layer(name).count_params() for name in (label.name, f"{label.name}_norm"))
+    if config.heads.mask:
+        counts["mask"] = model.count_params() - sum(counts.values())
+    return counts

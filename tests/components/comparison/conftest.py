@@ -180,10 +180,14 @@ def history(name: str, task: str, parameters: int) -> dict[str, Any]:
     for epoch in range(4):
         figures = {key: 2.0 / (epoch + 1) if key.endswith("loss") else 1 - 0.5 / (epoch + 1) for key in keys}
         figures |= {f"val_{key}": 0.95 * value for key, value in figures.items()}
+        if task == "both" and epoch // 2:  # the backbone was frozen before
+            figures |= {"gradient_cosine": epoch / 10, "class_gradient": 2.0, "mask_gradient": 0.5 * epoch}
         epochs.append({"epoch": epoch, "phase": epoch // 2, "seconds": 2.0, "images_per_second": 50.0} | figures)
     return {
         "model": name,
         "parameters": parameters,
+        "parameters_of": {"backbone": parameters * 3 // 5, "class": parameters // 10, "mask": parameters * 3 // 10},
+        "loss_weights": {"class": 1.0, "mask": 4.0},
         "train_examples": 100,
         "eval_examples": 10,
         "train_seconds": 8.0,

@@ -18,8 +18,10 @@ from sklearn import metrics as sklearn_metrics
 
 from components.comparison import comparison
 from components.comparison.corruptions import KINDS
+from components.comparison.results import Comparison
 from components.comparison.robustness import Demand
-from components.report import publishing
+from components.report import page, publishing
+from components.report.wording import DASH
 from schema import record
 from tests.components.comparison.conftest import draw, example, write_records
 from tests.drawn import BREEDS, MODELS
@@ -233,7 +235,42 @@ def test_every_figure_lies_beside_the_page_as_png(report_dir):
     plots = {path.stem for path in (report_dir / "plots").glob("*.png")}
     curves = {f"curve-{key}" for key in ("class_loss", "accuracy", "mask_loss", "mask_f1")}
     of_heads = {f"{figure}-{head}" for figure in ("slices", "robust") for head in ("class", "mask")}
-    assert plots == curves | {f"confusion-{name}" for name in MODELS} | of_heads
+    assert plots == curves | {f"confusion-{name}" for name in MODELS} | of_heads | {"gradient-cosine"}
+
+
+def test_what_two_tasks_share_and_how_they_pull_at_it_has_a_table(report_dir, metrics):
+    rows = {row.name: row.cells[1] for row in page.sharing_rows(Comparison.from_json(json.dumps(metrics)))}
+    assert rows["Parameters that both share"][:2] == ("600", "60.0 %")
+    assert rows["Weight of the mask's loss"].text == "4"
+    assert rows["Cosine of both gradients"][:2] == ("0.25", "0.20 to 0.30")
+    assert rows["Mask's gradient, times the class's"][:2] == ("0.62", "0.50 to 0.75")
+    assert 'id="sharing"' in (report_dir / "index.html").read_text()
+
+
+def test_a_class_that_no_measured_photo_has_pulls_at_nothing(metrics):
+    metrics = json.loads(json.dumps(metrics))
+    for epoch in metrics["models"]["dcnn"]["history"]["epochs"]:
+        epoch["class_gradient"] = 0.0
+    rows = {row.name: row.cells for row in page.sharing_rows(Comparison.from_json(json.dumps(metrics)))}
+    assert rows["Mask's gradient, times the class's"][0].text == DASH
+
+
+def test_gradients_that_were_not_measured_have_no_rows_and_the_page_says_how(metrics, report_dir, tmp_path):
+    metrics = json.loads(json.dumps(metrics))
+    for model in metrics["models"].values():
+        for epoch in model["history"]["epochs"]:
+            epoch.pop("gradient_cosine", None)
+    compared = Comparison.from_json(json.dumps(metrics))
+    assert [row.name for row in page.sharing_rows(compared) if "radient" in row.name] == []
+    folder = shutil.copytree(report_dir, tmp_path / "report")
+    (folder / "plots" / "gradient-cosine.svg").unlink()
+    assert "--dcnn.gradient-conflict" in Path(page.write(compared, str(folder))).read_text()
+
+
+def test_of_a_training_that_does_not_tell_its_parts_nothing_is_shown(metrics):
+    metrics = json.loads(json.dumps(metrics))
+    del metrics["models"]["dcnn"]["history"]["parameters_of"]
+    assert page.sharing_rows(Comparison.from_json(json.dumps(metrics))) == []
 
 
 def test_publishing_adds_the_durations(report_dir, tmp_path):
@@ -276,7 +313,7 @@ def test_models_of_a_class_head_alone_have_the_sections_of_that_head(make_run, t
     comparison.compare(dataclasses.replace(run.inputs, anomalies=None), str(tmp_path / "report"))
     page = (tmp_path / "report" / "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in ("confusion", "classes"))
-    absent = ("pixels", "robustness", "suspects")
+    absent = ("pixels", "robustness", "suspects", "sharing")
     assert not any(f'id="{name}"' in page for name in absent), "nothing was asked of corrupted photos or the data"
     assert not list((tmp_path / "report" / "plots").glob("robust*"))
     assert not (tmp_path / "report" / "suspects.csv").exists()
