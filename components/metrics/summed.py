@@ -89,7 +89,7 @@ class SummedMetric(metric_types.Metric, abc.ABC):
                 read = functools.partial(_read, key=key, sums_key=sums_key, result=self.result)
                 computations.append(metric_types.DerivedMetricComputation([key], read))
                 if self._groups > 1 and self.has_interval:
-                    # Not before TFMA has held the number against a baseline's, where a config has one: it compares no intervals.
+                    # Not before TFMA has held the number against a baseline's, if any: it compares no intervals.
                     estimate = functools.partial(_estimate, key=key, sums_key=sums_key, result=self.result)
                     computations.append(metric_types.CIDerivedMetricComputation([key], estimate))
         return computations
