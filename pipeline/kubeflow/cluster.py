@@ -8,7 +8,6 @@ import posixpath
 import re
 from typing import Any
 
-from components.example_gen import leave_out
 from pipeline import beam
 from pipeline.configs import Config
 from pipeline.kubeflow.deployment import Deployment
@@ -51,7 +50,11 @@ def _check_weights(weights: str, deployment: Deployment) -> None:
 
 def _check_leave_out(path: str) -> None:
     """Raises ValueError where the list, which travels in the package, is too long for a step's command line."""
-    size = len(json.dumps(leave_out.read(path))) if path else 0
+    if not path:
+        return
+    from components.example_gen import leave_out  # imports numpy, which --help need not wait for
+
+    size = len(json.dumps(leave_out.read(path)))
     if size > _MOST_LEFT_OUT:
         raise ValueError(
             f"data.leave_out is {path!r}, whose photos take {size:,} bytes in the package, more than the "
