@@ -28,7 +28,7 @@ class _Refused:
 
 
 def parse(arguments: Sequence[str], program: str, description: str) -> Config:
-    """Reads `--config NAME` and `--contestants A,B`, then every field of that config as a flag; exits with a message on
+    """Reads `--config NAME` and `--contestants A,B` or `A B`, then every field of that config as a flag; exits with a message on
     a bad one.
 
     Args:
@@ -53,12 +53,12 @@ def parse_with(
     """
     names = argparse.ArgumentParser(prog=program, add_help=False, allow_abbrev=False)
     names.add_argument("--config", choices=sorted(CONFIGS), default="sample")
-    names.add_argument("--contestants", default="")
+    names.add_argument("--contestants", nargs="+", default=[])
     chosen, rest = names.parse_known_args(arguments)
     config = CONFIGS[chosen.config]()
     if chosen.contestants:
         try:
-            config = with_contestants(config, chosen.contestants.split(","))
+            config = with_contestants(config, ",".join(chosen.contestants).split(","))
         except ValueError as error:
             names.error(str(error))
     return command_of(
@@ -68,7 +68,7 @@ def parse_with(
         default(config),
         f"{description}\n\n`--config NAME` chooses the config that the other flags change: "
         f"{', '.join(CONFIGS)} (default: sample). The defaults below are those of `{chosen.config}`.\n\n"
-        f"`--contestants A,B` says which networks are trained and compared, of {', '.join(config.contestants)} and "
+        f"`--contestants A B` says which networks are trained and compared, of {', '.join(config.contestants)} and "
         f"NAME=NETWORK with a NETWORK of {', '.join(NETWORK_NAMES)}; the flags of each begin with its name.",
     )
 

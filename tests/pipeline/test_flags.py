@@ -40,6 +40,12 @@ def test_flags_change_fields_at_any_depth() -> None:
     assert config.contestants["dcnn"] == CONFIGS["debug"]().contestants["dcnn"]
 
 
+def test_contestants_stand_apart_as_other_lists_do() -> None:
+    config = _parse("--edge", "--contestants", "dcnn", "large=mobilenet_v3_large", "--seed", "7")
+    assert list(config.contestants) == ["dcnn", "large"]
+    assert (config.edge, config.seed) == ((), 7)
+
+
 def test_contestants_are_dropped_added_and_changed_by_flags() -> None:
     config = _parse(
         *("--config", "debug", "--contestants", "mobilenet_v3_small,large=mobilenet_v3_large,resnet50_v2"),
