@@ -28,8 +28,8 @@ class _Refused:
 
 
 def parse(arguments: Sequence[str], program: str, description: str) -> Config:
-    """Reads `--config NAME` and `--contestants A,B` or `A B`, then every field of that config as a flag; exits with a message on
-    a bad one.
+    """Reads `--config NAME` and `--contestants A B` (or `A,B`), then every field of that config as a flag; exits with a
+    message on a bad one.
 
     Args:
         arguments: the command line without the program's name.
