@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -15,7 +17,17 @@ class _Scheduling(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return _EXPENSIVE if _EXPENSIVE in (self.config.rootpath / file).read_text(encoding="utf-8") else file
+        return _EXPENSIVE if _uses_it(self.config.rootpath / file) else file
+
+
+def _uses_it(file: pathlib.Path) -> bool:
+    return _EXPENSIVE in file.read_text(encoding="utf-8")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest group comes first: begun last, it would keep one process busy when the other has nothing left."""
+    of_files = {file: _uses_it(file) for file in {item.path for item in items}}
+    items.sort(key=lambda item: not of_files[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -145,8 +145,8 @@ def _parse(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) 
         tyro.cli(describe.Arguments, args=arguments)
     elif program.startswith("benchmarks/"):
         assert (ROOT / program).is_file()
-    elif program.startswith("apache_beam."):
-        assert importlib.util.find_spec(program)
+    elif program == "pipeline.worker_pool":
+        assert importlib.util.find_spec(program)  # it has no parser, and would serve
     else:
         monkeypatch.setattr(argparse.ArgumentParser, "parse_args", _stop)
         monkeypatch.setattr(sys, "argv", [program, *arguments])
