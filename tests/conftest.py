@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import pytest
+import tensorflow  # noqa: F401 - before `pipeline`, which switches oneDNN on: all tests run with what the CPU has by itself
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
