@@ -5,9 +5,13 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-import tensorflow  # noqa: F401 - before `pipeline`, which switches oneDNN on: all tests run with what the CPU has by itself
+import tensorflow as tf
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+# TensorFlow decides with its first operation whether it uses oneDNN. Here it does so before `pipeline`, which asks for it,
+# is imported: whichever test file comes first, all compute with what the CPU has by itself.
+tf.constant(0)
 
 _EXPENSIVE = "first_run"
 """A fixture that is made once for all files that use it, and that some of them change."""
