@@ -9,8 +9,8 @@ import tensorflow as tf
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-# TensorFlow decides with its first operation whether it uses oneDNN. Here it does so before `pipeline` is imported, which
-# asks for it: whichever test file comes first, all compute with what the CPU has by itself.
+# TensorFlow decides with its first operation whether it uses oneDNN. Here that comes before the import of `pipeline`,
+# which asks for it: whichever test file comes first, all compute with what the CPU has by itself.
 tf.constant(0)
 
 _EXPENSIVE = "first_run"
