@@ -9,8 +9,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-# Whichever test file comes first, before TensorFlow reads it: with oneDNN, which `pipeline` asks for, a model answers an
-# empty batch with an error (TensorFlow 2.21).
+# Whichever test file comes first, before TensorFlow reads it: with oneDNN, which `pipeline` asks for, a model answers
+# an empty batch with an error (TensorFlow 2.21).
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 
 _EXPENSIVE = "first_run"
