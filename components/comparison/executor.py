@@ -16,6 +16,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.comparison import comparison
+from components.comparison.inputs import Inputs, ModelInputs
 from components.comparison.known import REFERENCE_FILE
 from components.comparison.robustness import Demand
 from components.example_gen import summary
@@ -28,7 +29,7 @@ progress = logging.getLogger("progress")
 Artifacts = dict[str, list[Artifact]]
 
 
-def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> comparison.Inputs:
+def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> Inputs:
     """The comparison's inputs from the artifacts and parameters of one execution of `ModelComparison`."""
 
     def uri(key: str) -> str:
@@ -37,7 +38,7 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> compa
     examples = input_dict["examples"]
     splits = artifact_utils.decode_split_names(examples[0].split_names)
     models = {
-        name: comparison.ModelInputs(
+        name: ModelInputs(
             saved_model=path_utils.serving_model_path(uri(f"{name}_model")),
             evaluation=uri(f"{name}_evaluation"),
             history=os.path.join(uri(f"{name}_run"), HISTORY_FILE),
@@ -46,7 +47,7 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> compa
         for name in json.loads(exec_properties["contestants"])
     }
     spec = DatasetSpec.from_json(exec_properties["dataset_spec"])
-    return comparison.Inputs(
+    return Inputs(
         models=models,
         splits={split: _record_files(artifact_utils.get_split_uri(examples, split)) for split in splits},
         anomalies=uri("anomalies") if input_dict.get("anomalies") else None,

@@ -12,7 +12,8 @@ from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.portable.mlmd import execution_lib
 
-from components.comparison import comparison, executor
+from components.comparison import executor
+from components.comparison.inputs import Inputs
 from components.edge.results import EDGE_FILE, Edge
 
 
@@ -27,7 +28,7 @@ def open_store(metadata_db: str) -> metadata.Metadata:
     return metadata.Metadata(metadata.sqlite_metadata_connection_config(metadata_db))
 
 
-def last_inputs(handle: metadata.Metadata) -> comparison.Inputs:
+def last_inputs(handle: metadata.Metadata) -> Inputs:
     """The inputs of the newest execution of `ModelComparison`, whether it ran, failed or came from the cache.
 
     Raises:
@@ -40,7 +41,12 @@ def last_inputs(handle: metadata.Metadata) -> comparison.Inputs:
             for uri in (artifact.uri for values in inputs.values() for artifact in values):
                 if not os.path.exists(uri):
                     raise LookupError(f"{uri} is gone: run local_runner.py again, which makes it anew")
-            return executor.read_inputs(inputs, _parameters(execution))
+            try:
+                return executor.read_inputs(inputs, _parameters(execution))
+            except KeyError as error:
+                raise LookupError(
+                    f"this run's comparison was made by earlier code, which had no {error}: run local_runner.py again"
+                ) from error
     raise LookupError("no ModelComparison has begun in this run: let local_runner.py come that far first")
 
 

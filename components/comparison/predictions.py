@@ -153,6 +153,19 @@ def _add_masks(found: Predictions, truth: Array, probabilities: Array) -> None:
         found.image_f1.append(counts["image_f1"] if counts["examples"] else np.nan)
 
 
+def write(path: str, truth: Truth, predictions: Predictions, heads: Heads) -> None:
+    """Writes `predictions-MODEL.npz`; `comparison` says what it holds."""
+    arrays: dict[str, Any] = {"file_names": np.array(truth.file_names)}
+    if heads.label:
+        arrays |= {
+            "labels": np.array(truth.labels[heads.label.name], np.int64),
+            "probabilities": np.array(predictions.probabilities),
+        }
+    if heads.mask:
+        arrays["pixels"] = np.array(predictions.pixels)
+    np.savez_compressed(path, **arrays)
+
+
 def read_photos(files: Sequence[str], wanted: Collection[str], size: tuple[int, int] | None) -> dict[str, Array]:
     """The photos of the file names `wanted`, uint8 [H, W, 3], stretched to `size` (height, width) if it is given."""
     photos: dict[str, Array] = {}
@@ -168,20 +181,6 @@ def read_photos(files: Sequence[str], wanted: Collection[str], size: tuple[int, 
                 pixels = tf.cast(tf.round(tf.image.resize(pixels, size)), tf.uint8)
             photos[name.decode()] = pixels.numpy()
     return photos
-
-
-def count_classes(files: Sequence[str], spec: DatasetSpec, label: str) -> tuple[int, dict[str, int]]:
-    """How many examples the record files hold, and how many of each class of `label` ("" for none)."""
-    names = [label] if label else []
-    classes = spec.label(label).classes if label else ()
-    counts = np.zeros(len(classes), np.int64)
-    examples = 0
-    for serialized in batches(files, 256):
-        examples += len(serialized)
-        for name in names:
-            found = tf.io.parse_example(serialized, record.parsing_spec(name, spec=spec))[name].numpy()
-            counts += np.bincount(found[found >= 0], minlength=len(classes))
-    return examples, dict(zip(classes, counts.tolist(), strict=True))
 
 
 def batches(files: Sequence[str], size: int = BATCH) -> Iterator[tf.Tensor]:

@@ -16,6 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.comparison import comparison
+from components.comparison.inputs import Inputs, ModelInputs
 from components.comparison.robustness import Demand
 from pipeline import configs
 from pipeline.evaluation import eval_config
@@ -38,7 +39,7 @@ COLOURS = np.array(
 class Run:
     """What a run left behind."""
 
-    inputs: comparison.Inputs
+    inputs: Inputs
     config: configs.Config
 
 
@@ -240,7 +241,7 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
         (root / name / "run").mkdir()
         path = root / name / "run" / record.HISTORY_FILE
         path.write_text(json.dumps(history(name, config.task or SPEC.task, int(1000 * BLIND_TO[name]))))
-        models[name] = comparison.ModelInputs(saved, evaluation, str(path), blessed=True)
+        models[name] = ModelInputs(saved, evaluation, str(path), blessed=True)
     anomalies = anomalies_pb2.Anomalies()
     anomalies.anomaly_info["size"].description = "Examples contain values missing from the schema: huge (1%)."
     for split in record.SPLITS:
@@ -248,7 +249,7 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
         (root / "anomalies" / f"Split-{split}" / "SchemaDiff.pb").write_bytes(
             anomalies.SerializeToString() if split == record.TRAIN else b""
         )
-    inputs = comparison.Inputs(
+    inputs = Inputs(
         models,
         splits,
         str(root / "anomalies"),

@@ -13,6 +13,7 @@ from tfx import v1 as tfx
 from tfx.types import channel_utils
 from tfx.types import standard_artifacts as artifacts
 
+from components.comparison import lineage
 from components.comparison.component import ModelComparison
 from components.pusher import Pusher
 from pipeline import redraw
@@ -133,6 +134,18 @@ def test_a_redraw_names_an_input_that_is_gone(run, blessed_run, monkeypatch):
             redraw.main()
     finally:
         away.rename(there)
+
+
+def test_a_redraw_of_a_run_by_earlier_code_says_what_to_do(blessed_run, monkeypatch):
+    now = lineage._parameters
+
+    def then(execution):
+        return {name: value for name, value in now(execution).items() if name != "audit"}
+
+    monkeypatch.setattr(lineage, "_parameters", then)
+    monkeypatch.setattr(sys, "argv", ["pipeline.redraw", "--run-dir", str(blessed_run)])
+    with pytest.raises(SystemExit, match=r"earlier code, which had no 'audit': run local_runner\.py again"):
+        redraw.main()
 
 
 def test_a_redraw_of_what_is_no_run_is_refused(tmp_path, monkeypatch):
