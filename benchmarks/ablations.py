@@ -3,7 +3,7 @@
     python benchmarks/ablations.py --examples RUN/pipeline/ExampleGen/examples/ID [--model dcnn] [--results FILE]
 
 Every variant trains from the same start on the same data and is judged as it would be served: at its serving size, with
-the mirror image, at the threshold that is best on eval. --epochs and --largest-size shrink all variants alike, for one
+its second look, at the threshold that is best on eval. --epochs and --largest-size shrink all variants alike, for one
 at full length costs as much as a Trainer. Split test is never read. A result is a line of --results as soon as it is
 known; what is there already is not trained again. The last lines are a table in Markdown.
 """
@@ -28,7 +28,7 @@ import keras
 import numpy as np
 
 from schema import record, spec_file
-from trainer_module import inputs, losses, networks, schedule, signatures, trainer, training
+from trainer_module import inputs, looks, losses, networks, schedule, trainer, training
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Recipe, TrainerConfig
 from trainer_module.models import build_model, dcnn, heads
@@ -93,7 +93,8 @@ def _without_mean_over_pet() -> contextlib.AbstractContextManager:
 
 SERVING = {
     "served at the training size": Variant(_with(serving_size=0), retrain=False),
-    "served without the mirror image": Variant(_with(serving_mirror=False), retrain=False),
+    "served with the mirror image": Variant(_with(second_look="mirror"), retrain=False),
+    "served with one look": Variant(_with(second_look="none"), retrain=False),
 }
 COMMON = {
     "raw weights instead of their average": Variant(_with(ema=0.0)),
@@ -170,13 +171,13 @@ def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, fo
 
 def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, image_size: int, folder: str) -> Figures:
     """Accuracy and nats a photo of breeds and species, mask F1 at the best threshold, as the model would be served."""
-    serving, mirror = training.rebuilt(model, config.serving), config.recipe.serving_mirror
+    serving = looks.Looks(training.rebuilt(model, config.serving), config)
     data = inputs.eval_dataset(evaluation, config.serving, image_size, f"{folder}/serving")
     is_dog = np.array(SPEC.label("species").parents, bool)
     probabilities, labels, logits, masks = [], [], [], []
     best = trainer.MaskThreshold()
     for image, targets in data:
-        answer = signatures.answer(serving, image, mirror)
+        answer = serving(image)
         probabilities.append(keras.ops.convert_to_numpy(keras.ops.softmax(answer["breed"])))
         labels.append(targets["breed"].numpy().argmax(axis=1))
         logits.append(answer[record.MASK].numpy().ravel())

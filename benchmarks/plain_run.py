@@ -31,6 +31,7 @@ from schema.dataset_spec import Label
 from trainer_module import augmentation, probe
 from trainer_module.callbacks import KeepBest
 from trainer_module.config import TrainerConfig
+from trainer_module.looks import Looks
 from trainer_module.models import build_model
 from trainer_module.training import compile_for, rebuilt
 
@@ -122,13 +123,13 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
 
 
 def evaluate(model: keras.Model, builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> dict[str, float]:
-    """Accuracy and mask F1 on split test, at the size and with the mirror image that the recipe serves with."""
-    label = class_label(config)
+    """Accuracy and mask F1 on split test, at the size and with the second look that the recipe serves with."""
+    label, serving, looks = class_label(config), config.serving, Looks(model, config)
     confusion = np.zeros([len(label.classes)] * 2, np.int64)
     overlap = total = 0
-    photos = pictures(builder, "test", config.recipe.input_size, label)
-    for image, targets in batches(photos, config, augmented=False):
-        answer = _answer(model, image.numpy(), config.recipe.serving_mirror)
+    photos = pictures(builder, "test", serving.recipe.input_size, label)
+    for image, targets in batches(photos, serving, augmented=False):
+        answer = {name: value.numpy() for name, value in looks(image).items()}
         if label.name in answer:
             labels = targets[label.name].numpy().argmax(axis=1)
             np.add.at(confusion, (labels, answer[label.name].argmax(axis=1)), 1)
@@ -138,16 +139,6 @@ def evaluate(model: keras.Model, builder: tfds.core.DatasetBuilder, config: Trai
             total += int(np.count_nonzero(predicted) + np.count_nonzero(pet))
     figures = {"accuracy": np.trace(confusion) / max(1, confusion.sum()), "mask_f1": 2 * overlap / max(1, total)}
     return {name: float(value) for name, value in figures.items()}
-
-
-def _answer(model: keras.Model, image: np.ndarray, mirror: bool) -> dict[str, np.ndarray]:
-    outputs = model.predict_on_batch(image)
-    if mirror:
-        mirrored = model.predict_on_batch(image[:, :, ::-1])
-        if record.MASK in mirrored:
-            mirrored[record.MASK] = mirrored[record.MASK][:, :, ::-1]
-        outputs = {name: (value + mirrored[name]) / 2 for name, value in outputs.items()}
-    return outputs
 
 
 def run(config: Config, run_dir: pathlib.Path) -> None:
@@ -164,7 +155,7 @@ def run(config: Config, run_dir: pathlib.Path) -> None:
         model, epochs = train(builder, training, data.image_size)
         serving = rebuilt(model, training.serving)
         serving.save(run_dir / f"{name}.keras")
-        results[name] = {**evaluate(serving, builder, training.serving), "epochs": epochs}
+        results[name] = {**evaluate(serving, builder, training), "epochs": epochs}
     (run_dir / "plain.json").write_text(json.dumps(results))
 
 

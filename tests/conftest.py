@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-# Whichever test file comes first, before TensorFlow reads it: with oneDNN, which `pipeline` asks for, a model answers
-# an empty batch with an error (TensorFlow 2.21).
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+import pipeline  # noqa: F401 - all tests compute as the runners do, whichever file comes first and reads TensorFlow's settings
 
 _EXPENSIVE = "first_run"
 """A fixture that is made once for all files that use it, and that some of them change."""

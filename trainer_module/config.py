@@ -23,6 +23,8 @@ NetworkName = Literal[
 ]
 """Keys of `trainer_module.models.NETWORKS`."""
 
+SecondLook = Literal["none", "mirror", "closer"]
+
 CacheMb = Annotated[int, Number(ge=0, le=100_000_000)]
 Seed = Annotated[int, Number(ge=0, le=2**32 - 1)]  # what NumPy takes
 
@@ -105,8 +107,9 @@ class Recipe(Checked):
     augmentation: Augmentation = Augmentation()
     serving_size: Annotated[int, Number(ge=0, le=MAX_SIZE, multiple_of=STRIDE)] = 0
     """Side that the exported network sees, in pixels; a little more than `input_size` often pays; 0: the same."""
-    serving_mirror: bool = False
-    """The exported model averages its answers for a picture and its mirror image, at twice the cost."""
+    second_look: SecondLook = "none"
+    """The exported model looks twice and averages both answers: at the picture's `mirror` image, at twice the cost, or
+    `closer`, at what its own mask shows, magnified to the last phase's size; without masks that is the mirror image."""
     gradient_conflict: bool = False
     """After every epoch it is measured how far class and mask pull the layers that they share apart, where there are
     both; nothing of the training changes (docs/multi-task.md)."""
@@ -161,6 +164,16 @@ class TrainerConfig(Checked):
         picture at test time makes up for it (Touvron et al. 2019, Fixing the train-test resolution discrepancy).
         """
         return self.at_size(self.recipe.serving_size)
+
+    @property
+    def last_stage(self) -> TrainerConfig:
+        """The same config with the network at the size of its last phase."""
+        return self.at_size(self.recipe.phases[-1].input_size)
+
+    @property
+    def second_look(self) -> SecondLook:
+        """What the exported model does: only a mask says where to look closer."""
+        return "mirror" if self.recipe.second_look == "closer" and not self.heads.mask else self.recipe.second_look
 
     def at_size(self, size: int) -> TrainerConfig:
         """The same config with the network for pictures of `size` pixels a side; 0 changes nothing."""

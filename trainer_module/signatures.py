@@ -11,10 +11,8 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -22,6 +20,7 @@ from schema import record
 from trainer_module import photos, preprocessing, warmup
 from trainer_module.config import TrainerConfig
 from trainer_module.likeness import FEATURES, Likeness
+from trainer_module.looks import Looks
 
 CONTRACT_VERSION = 1
 MODEL_FILE = "model.json"
@@ -59,12 +58,12 @@ class ServingModel(tf.Module):
     - `transform_features`: what TFMA compares with: each label int64 [B], -1 unknown, and `mask` float32 [B, T, T, 1]
       of class indices, -1 unknown.
 
-    An answer holds what the model has heads for. An empty batch gets an empty answer.
+    An answer holds what the model has heads for. An empty batch of photos or records gets an empty answer.
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        looks: Looks,
         config: TrainerConfig,
         transform: tft.TFTransformOutput,
         judgement: Judgement,
@@ -72,25 +71,28 @@ class ServingModel(tf.Module):
         """Wraps a trained network.
 
         Args:
-            model: the network of `config.serving`, built with features.
+            looks: the network, built with features, as it is used.
             config: the Trainer's config.
             transform: Transform's output.
             judgement: how far its answers may be believed.
         """
         super().__init__()
         # Not the network itself: saving one, TensorFlow asks each layer for every attribute it has.
-        self._weights = [variable.value for variable in model.variables]
+        self._weights = [variable.value for variable in looks.model.variables]
         self.transform_layer = transform.transform_features_layer()
         self._feature_spec = transform.raw_feature_spec()
         self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
-        self.input_size: int = model.input_shape[1]
+        self.input_size: int = looks.model.input_shape[1]
         self._judgement = judgement
         self._config, self._heads = config, config.heads
         # Traced once for all signatures: building the network's graph is most of what an export costs. In a lambda,
         # since `tf.saved_model.save` traces a module's tf.functions again. AutoGraph would find nothing to convert.
         pixels = tf.TensorSpec([None, self.input_size, self.input_size, 3], tf.uint8)
-        network = tf.function(functools.partial(self._answer, model), input_signature=[pixels], autograph=False)
+        network = tf.function(functools.partial(self._answer, looks), input_signature=[pixels], autograph=False)
         self._network = lambda pixels: network(pixels)
+        self._no_answers = lambda: tf.nest.map_structure(
+            lambda spec: tf.zeros([0, *spec.shape[1:]], spec.dtype), network.get_concrete_function().structured_outputs
+        )
         # Moves that probability to 0.5, the threshold that everybody assumes.
         self._logit_shift = -math.log(judgement.mask_threshold / (1.0 - judgement.mask_threshold))
 
@@ -106,7 +108,7 @@ class ServingModel(tf.Module):
             string [B], empty, or a sentence that says why this photo got no answer: then all else is 0 and empty.
         """
         found = photos.decode_photos(image_bytes, self._image_size, self.input_size)
-        outputs, known = self._network(found.pixels)
+        outputs, known = self._network_of_any_batch(found.pixels)
         usable = found.errors == ""
         answers = {"error": found.errors, "known": tf.where(usable, known, 0.0)}
         if self._heads.label:
@@ -126,7 +128,7 @@ class ServingModel(tf.Module):
             raw[record.IMAGE],
             fn_output_signature=tf.TensorSpec([self._image_size, self._image_size, 3], tf.uint8),
         )
-        outputs, _ = self._network(preprocessing.resize_image(pixels, self.input_size))
+        outputs, _ = self._network_of_any_batch(preprocessing.resize_image(pixels, self.input_size))
         if record.MASK in outputs:
             logits = tf.image.resize(outputs[record.MASK], [self._image_size, self._image_size])
             outputs[record.MASK] = self._mask_probabilities(logits)
@@ -162,10 +164,15 @@ class ServingModel(tf.Module):
             for method, spec in specs.items()
         }
 
-    def _answer(self, model: keras.Model, pixels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    # Workaround: an empty batch is an error ("Incompatible shapes") where oneDNN is on, as by default on many CPUs.
+    # Cause: oneDNN's convolution gives no photos the shape that its input has (TensorFlow 2.21).
+    # Can go when it gives them the shape of its output.
+    def _network_of_any_batch(self, pixels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        return tf.cond(tf.shape(pixels)[0] > 0, lambda: self._network(pixels), self._no_answers)
+
+    def _answer(self, looks: Looks, pixels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """The label's name -> class probabilities float32 [B, C], `mask` -> logits [B, S, S, 1 or K + 1]; `known`."""
-        image = preprocessing.normalise_image(pixels)
-        outputs = answer(model, image, self._config.recipe.serving_mirror)
+        outputs = looks(preprocessing.normalise_image(pixels))
         if label := self._heads.label:
             outputs[label.name] = tf.nn.softmax(outputs[label.name] / self._judgement.temperature)
         return outputs, self._judgement.likeness.known(outputs.pop(FEATURES))
@@ -195,38 +202,6 @@ class ServingModel(tf.Module):
         else:
             mask = tf.round(self._mask_probabilities(logits) * 255.0)
         return tf.io.encode_png(tf.cast(mask, tf.uint8), compression=_PNG_COMPRESSION)
-
-
-def answer(
-    network: Callable[[tf.Tensor], dict[str, tf.Tensor]], image: tf.Tensor, mirror: bool
-) -> dict[str, tf.Tensor]:
-    """The network's answer for pictures float32 [B, S, S, 3], averaged with that for their mirror images if `mirror`.
-
-    Args:
-        network: a network, or a function of the pictures that calls one; without a word Keras computes inference.
-        image: the pictures.
-        mirror: whether to ask about the mirror images too.
-
-    Returns:
-        The label's name -> logits float32 [B, C], of mirrored answers those of the mean probabilities; `mask` -> logits
-        float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of mirrored answers their mean; `FEATURES` of the
-        picture itself, if the network has them.
-    """
-    outputs = network(image)
-    if not mirror:
-        return outputs
-    mirrored = network(tf.reverse(image, [2]))
-    means = {}
-    for name, logits in outputs.items():
-        if name == FEATURES:
-            means[name] = logits  # a mirror image is like the same data
-        elif name == record.MASK:
-            means[name] = (logits + tf.reverse(mirrored[name], [2])) / 2.0
-        else:
-            one, other = tf.nn.log_softmax(logits), tf.nn.log_softmax(mirrored[name])
-            # The logarithm of the sum of both probabilities, where either may be too small for a float.
-            means[name] = tf.maximum(one, other) + tf.math.log(1.0 + tf.exp(-tf.abs(one - other)))
-    return means
 
 
 def model_description(config: TrainerConfig, input_size: int) -> dict[str, Any]:

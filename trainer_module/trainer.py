@@ -18,6 +18,7 @@ from schema import record
 from trainer_module import calibration, checkpoint, distribution, inputs, likeness, losses, signatures
 from trainer_module.callbacks import History, progress
 from trainer_module.config import TrainerConfig
+from trainer_module.looks import Looks
 from trainer_module.models import build_model
 from trainer_module.training import Data, fit, rebuilt
 
@@ -61,12 +62,12 @@ def run_fn(fn_args: FnArgs) -> None:
                 history.say_interrupted(kept.epochs)
                 raise
         with _precision("float32"):  # a server's CPU computes float16 slowly
-            serving = rebuilt(model, config.serving, with_features=True)
+            looks = Looks(rebuilt(model, config.serving, with_features=True), config)
         serving_data = inputs.eval_dataset(evaluation, config.serving, image_size, os.path.join(cache, "serving"))
         pictures = inputs.sample_pictures(train, config.serving, image_size, _LIKENESS_PICTURES)
-        judgement = judge(serving, config, pictures, serving_data)
-    history.write(serving, judgement.mask_threshold, judgement.temperature)
-    exported = signatures.ServingModel(serving, config, transform, judgement)
+        judgement = judge(looks, config, pictures, serving_data)
+    history.write(looks.model, judgement.mask_threshold, judgement.temperature)
+    exported = signatures.ServingModel(looks, config, transform, judgement)
     signatures.export(exported, config, fn_args.serving_model_dir)
     kept.remove()
 
@@ -108,24 +109,22 @@ def _precision(policy: str) -> Iterator[None]:
 
 
 def judge(
-    model: keras.Model, config: TrainerConfig, pictures: tf.data.Dataset, eval_data: tf.data.Dataset
+    looks: Looks, config: TrainerConfig, pictures: tf.data.Dataset, eval_data: tf.data.Dataset
 ) -> signatures.Judgement:
-    """How far the answers of `model`, built with features, may be believed.
+    """How far the answers of a network may be believed.
 
     Args:
-        model: the network of `config.serving`.
+        looks: the network, built with features, as it is used.
         config: the Trainer's config.
         pictures: batches of training pictures float32 [B, S, S, 3].
         eval_data: batches (image, targets) of split eval.
     """
-    label, mirror = config.heads.label.name if config.heads.label else "", config.recipe.serving_mirror
-    image_spec = tf.TensorSpec([None, *model.input_shape[1:]], tf.float32)
-    network = tf.function(lambda image: model(image, training=False), input_signature=[image_spec], autograph=False)
-    of_train = np.concatenate([network(image)[likeness.FEATURES].numpy() for image in pictures])
+    label = config.heads.label.name if config.heads.label else ""
+    of_train = np.concatenate([looks.first(image)[likeness.FEATURES].numpy() for image in pictures])
     features, logits, classes = [], [], []
     threshold = MaskThreshold() if config.heads.mask and len(config.heads.mask.classes) == 1 else None
     for image, targets in eval_data:
-        answer = signatures.answer(network, image, mirror)
+        answer = looks(image)
         features.append(answer[likeness.FEATURES].numpy())
         if label:
             shares = targets[label].numpy()

@@ -17,6 +17,8 @@ from tensorflow.lite.python import schema_py_generated
 from tensorflow.lite.tools import flatbuffer_utils
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from trainer_module import looks
+
 SIGNATURE = "serving_pixels"
 
 Format = Literal["float32", "float16", "int8", "onnx"]
@@ -110,8 +112,8 @@ def _tflite(frozen: Frozen, name: Format, photos: Callable[[], Iterable[Pixels]]
         converter=converter, debug_dataset=representative, debug_options=options
     )
     model: bytes = debugger.get_nondebug_quantized_model()
-    if silent := _silent(model):
-        options.denylisted_nodes = silent
+    if in_float := [*_silent(model), *_of_places(model)]:
+        options.denylisted_nodes = in_float
         debugger.options = options  # quantises anew
         model = debugger.get_nondebug_quantized_model()
     return model
@@ -133,6 +135,13 @@ def _silent(model: bytes) -> list[str]:
 
     operations = [op for op in graph.operators if any(silent(i) for i in (*op.inputs, *op.outputs) if i >= 0)]
     return [graph.tensors[index].name.decode() for op in operations for index in op.outputs]
+
+
+def _of_places(model: bytes) -> list[str]:
+    """Outputs of the operations that say where a closer look goes, and that move pixels there."""
+    [graph] = flatbuffer_utils.read_model_from_bytearray(bytearray(model)).subgraphs
+    names = [graph.tensors[index].name.decode() for operation in graph.operators for index in operation.outputs]
+    return [name for name in names if looks.GEOMETRY in name]
 
 
 def _onnx(frozen: Frozen) -> bytes:

@@ -118,7 +118,7 @@ def _recipe(compared: Comparison, model: ModelResult) -> Section:
         ("Phases", "; ".join(_phase(phase) for phase in recipe["phases"])),
         ("Batch size, weight decay", f"{recipe['batch_size']}, {recipe['weight_decay']:g}"),
         ("Picture in training, in use", f"{recipe['input_size']}, {size} pixels a side"),
-        ("Mirror image averaged in use", "yes" if recipe["serving_mirror"] else "no"),
+        ("Second look in use", recipe["second_look"]),
         ("Augmentation", ", ".join(f"{key} {value}" for key, value in recipe["augmentation"].items())),
         ("Seed", str(config["seed"])),
     ]

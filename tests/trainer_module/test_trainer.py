@@ -19,7 +19,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from schema import record
 from tests.drawn import SPEC
-from trainer_module import inputs, schedule, signatures, trainer
+from trainer_module import inputs, schedule, trainer
 from trainer_module.calibration import temperature
 from trainer_module.callbacks import History, KeepBest
 from trainer_module.config import Phase, TrainerConfig
@@ -189,16 +189,6 @@ def test_the_exported_models_probabilities_are_those_of_the_fitted_temperature(
     fitted = _history(trained)["temperature"]
     assert abs(fitted - 1.0) > 0.01
     assert temperature(fitted * np.log(probabilities), classes) == pytest.approx(fitted, rel=1e-3)
-
-
-def test_a_mirrored_answer_is_the_mean_of_picture_and_mirror_image() -> None:
-    model = build_model(small_config(input_size=64))
-    image = tf.constant(np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32))
-    alone, mirrored = (signatures.answer(model, picture, mirror=False) for picture in (image, image[:, :, ::-1]))
-    both = signatures.answer(model, image, mirror=True)
-    of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, mirrored)]
-    np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
-    np.testing.assert_allclose(both["mask"], (alone["mask"] + mirrored["mask"][:, :, ::-1]) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from components.edge import convert, engine, isolation, parity
 from components.edge.results import EdgeModel, Figures
 from tests.colours import SIZE, ColourModel, save
 from tests.components.edge.photo_records import PHOTOS, REACHED, photos
+from trainer_module import looks
 
 
 def _judge(files: dict[convert.Format, pathlib.Path], examples: pathlib.Path, reference: Figures) -> list[EdgeModel]:
@@ -193,3 +194,30 @@ def test_photos_to_scale_by_come_from_the_whole_split(examples: pathlib.Path) ->
     files = [str(examples / "Split-train" / "data.gz")]
     found = [photo.mean(axis=(0, 1)).argmax() for photo in photos().pixels(files, count=4, of=PHOTOS["train"])]
     assert found == [0, 0, 2, 1], "every third photo of the twelve: numbers 0, 3, 6 and 9"
+
+
+class CloserLook(tf.Module):
+    """Looks at the bright part of a photo, magnified, and says how bright that is."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZE, SIZE, 3], tf.uint8, name="pixels")])
+    def serve(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        image = tf.cast(pixels, tf.float32) / 127.5 - 1.0
+        with tf.name_scope(looks.GEOMETRY):
+            closer = looks.magnified(image, looks.object_box(8.0 * image[..., :1]), SIZE)
+        return {"brightness": tf.reduce_mean(closer, axis=[1, 2])}
+
+
+def test_every_format_looks_at_the_same_place(tmp_path: pathlib.Path) -> None:
+    generator = np.random.default_rng(0)
+    photos = np.zeros((8, SIZE, SIZE, 3), np.uint8)
+    for photo, top, left in zip(photos, *generator.integers(0, SIZE // 2, (2, len(photos))), strict=True):
+        photo[top : top + SIZE // 2, left : left + SIZE // 4] = generator.integers(180, 256, 3)
+    module = CloserLook()
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={convert.SIGNATURE: module.serve})
+    assert convert.convert(str(tmp_path / "model"), convert.FORMATS, lambda: photos, tmp_path) == {}
+    expected = module.serve(tf.constant(photos))["brightness"].numpy()
+    assert np.ptp(expected[:, 0]) > 0.1
+    tolerances: dict[convert.Format, float] = {"float32": 1e-5, "float16": 1e-3, "int8": 0.02, "onnx": 1e-5}
+    for name, atol in tolerances.items():
+        with isolation.Engine(tmp_path / convert.FILES[name]) as running:
+            np.testing.assert_allclose(running.run(photos).answers["brightness"], expected, atol=atol, err_msg=name)

@@ -1,0 +1,131 @@
+"""The second look: where it goes, what it sees there, and what it adds to the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer_module.conftest import small_config
+from trainer_module import looks
+from trainer_module.config import Phase, TrainerConfig
+from trainer_module.looks import Looks
+from trainer_module.models import build_model
+
+CERTAIN = 20.0
+"""Of a pixel, as a logit."""
+
+
+def picture(size: int = 64) -> np.ndarray:
+    """float32 [2, size, size, 3], smooth."""
+    noise = np.random.default_rng(0).uniform(-1, 1, (2, size, size, 3)).astype(np.float32)
+    return np.stack([cv2.GaussianBlur(one, (0, 0), 3) for one in noise])
+
+
+def logits(*boxes: tuple[int, int, int, int], size: int = 64) -> tf.Tensor:
+    """A mask for each (top, left, bottom, right), in pixels."""
+    masks = np.full((len(boxes), size, size, 1), -CERTAIN, np.float32)
+    for mask, (top, left, bottom, right) in zip(masks, boxes, strict=True):
+        mask[top:bottom, left:right] = CERTAIN
+    return tf.constant(masks)
+
+
+def config(second_look: str, **recipe: Any) -> TrainerConfig:
+    return small_config(input_size=64, second_look=second_look, **recipe)
+
+
+def test_the_box_lies_around_the_object_a_little_wider() -> None:
+    [[top, left, height, width]] = looks.object_box(logits((20, 8, 60, 50))).numpy()
+    # Of what is spread evenly over a side, two standard deviations reach 2 / sqrt(3) times as far as its half.
+    assert (top + height / 2, left + width / 2) == pytest.approx((40 / 64, 29 / 64), abs=0.01)
+    assert (height, width) == pytest.approx((40 / 64 * 2 / 3**0.5, 42 / 64 * 2 / 3**0.5), abs=0.02)
+
+
+def test_the_box_stays_within_the_picture_and_is_not_too_small() -> None:
+    boxes = looks.object_box(logits((0, 30, 64, 34), (60, 60, 64, 64))).numpy()
+    np.testing.assert_allclose(boxes[0], [0.0, 0.25, 1.0, 0.5], atol=0.02)
+    corner = boxes[1]
+    assert (corner[:2] + corner[2:]).max() <= 1.0
+    assert corner[2:].min() >= 0.25
+
+
+def test_without_an_object_the_box_is_the_whole_picture() -> None:
+    np.testing.assert_allclose(looks.object_box(logits((0, 0, 0, 0))), [[0, 0, 1, 1]], atol=1e-6)
+
+
+def test_of_several_classes_all_that_is_not_background_is_the_object() -> None:
+    of_one = logits((20, 8, 60, 50))
+    foreground = of_one[..., 0] > 0
+    halves = tf.range(64) < 30
+    of_two = tf.stack([~foreground, foreground & halves, foreground & ~halves], axis=-1)
+    boxes = looks.object_box(CERTAIN * tf.cast(of_two, tf.float32))
+    np.testing.assert_allclose(boxes, looks.object_box(of_one), atol=1e-4)
+
+
+def test_what_is_magnified_is_what_opencv_magnifies() -> None:
+    image, box = picture(), np.array([[0.1, 0.3, 0.5, 0.6], [0.0, 0.25, 0.75, 0.75]], np.float32)
+    found = looks.magnified(tf.constant(image), tf.constant(box), 48).numpy()
+    for one, (top, left, height, width), expected in zip(found, box, image, strict=True):
+        at = (np.arange(48) + 0.5) / 48
+        x, y = np.meshgrid((left + width * at) * 64 - 0.5, (top + height * at) * 64 - 0.5)
+        expected = cv2.remap(
+            expected, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        np.testing.assert_allclose(one, expected, atol=0.01)  # OpenCV rounds places to 1/32
+
+
+def test_the_whole_picture_at_its_own_size_is_itself() -> None:
+    image = tf.constant(picture())
+    np.testing.assert_allclose(looks.magnified(image, tf.constant([[0.0, 0.0, 1.0, 1.0]] * 2), 64), image, atol=1e-5)
+
+
+def test_a_closer_mask_counts_half_in_its_place_and_nowhere_else() -> None:
+    whole, box = picture()[..., :1], tf.constant([[0.25, 0.25, 0.5, 0.5]] * 2)
+    closer = looks.magnified(tf.constant(whole + 1.0), box, 32)
+    added = (looks.put_back(tf.constant(whole), closer, box) - whole).numpy()[..., 0]
+    inner, box_pixels = np.s_[:, 19:45, 19:45], np.s_[:, 16:48, 16:48]
+    np.testing.assert_allclose(added[inner], 0.5, atol=0.02)
+    added[box_pixels] = 0.0
+    np.testing.assert_array_equal(added, 0.0)
+
+
+def test_a_mirrored_answer_is_the_mean_of_picture_and_mirror_image() -> None:
+    model, image = build_model(config("mirror")), tf.constant(picture())
+    alone, mirrored = model(image), model(image[:, :, ::-1])
+    both = Looks(model, config("mirror"))(image)
+    of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, mirrored)]
+    np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
+    np.testing.assert_allclose(both["mask"], (alone["mask"] + mirrored["mask"][:, :, ::-1]) / 2, atol=1e-5)
+
+
+def test_a_closer_answer_is_the_mean_of_the_picture_and_of_its_object_mirrored_at_the_last_phases_size() -> None:
+    settings = config("closer", phases=(Phase(1, 1e-3, input_size=32),), serving_size=64)
+    model, image = build_model(settings.serving), tf.constant(picture())
+    small = build_model(settings.at_size(32))
+    small.set_weights(model.get_weights())
+    alone = model(image)
+    box = looks.object_box(alone["mask"])
+    again = small(looks.magnified(image, box, 32)[:, :, ::-1])
+    both = Looks(model, settings)(image)
+    of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, again)]
+    np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
+    np.testing.assert_allclose(both["mask"], looks.put_back(alone["mask"], again["mask"][:, :, ::-1], box), atol=1e-5)
+
+
+def test_both_looks_are_by_the_same_weights() -> None:
+    model, image = build_model(config("closer")), tf.constant(picture())
+    asked = Looks(model, config("closer"))
+    before = asked(image)["breed"]
+    model.set_weights([2.0 * values for values in model.get_weights()])
+    assert not np.allclose(before, asked(image)["breed"])
+    np.testing.assert_allclose(asked(image)["breed"], Looks(model, config("closer"))(image)["breed"], atol=1e-5)
+
+
+def test_without_a_mask_head_a_closer_look_is_at_the_mirror_image() -> None:
+    settings = config("closer", task="classification")
+    model, image = build_model(settings), tf.constant(picture())
+    mirrored = Looks(model, config("mirror", task="classification"))(image)
+    np.testing.assert_array_equal(Looks(model, settings)(image)["breed"], mirrored["breed"])

@@ -1,0 +1,168 @@
+"""What a trained network says of a picture: in one look, or in two whose answers are averaged.
+
+The second look is at the mirror image, or a closer one, at what the first one's mask shows: the object is larger there,
+and mirrored. Such a zoom is known as recurrent attention (Fu et al. 2017, Look closer to see better); here the
+mask head says where to look, and the same weights look again. docs/training.md has what either gives.
+
+Everything is a plain function of floats, without TensorFlow's own crops, which TFLite and ONNX lack; and it is
+continuous, so that engines which round otherwise do not look elsewhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from schema import record
+from trainer_module.config import TrainerConfig
+from trainer_module.likeness import FEATURES
+from trainer_module.models import build_model
+
+Answer = dict[str, tf.Tensor]
+
+GEOMETRY = "closer_look"
+"""In the names of all operations on places, which eight bits are too few for."""
+
+_DEVIATIONS = 2.0
+"""Half a box's side, in standard deviations of the object's pixels: of a filled box they reach 1.7."""
+_SMALLEST = 0.5
+"""Of the picture's side: a closer look magnifies at most twice."""
+_FAINT = 1e-3
+"""Added to each pixel's probability: of a picture without an object the box is all of it."""
+_EDGE = 1.0 / 16.0
+"""Of the box's side: within, a closer look counts less and less for the mask, for it sees nothing beyond."""
+
+
+class Looks:
+    """A network as it is used; traced once, however often it is asked."""
+
+    def __init__(self, model: keras.Model, config: TrainerConfig) -> None:
+        """Wraps a trained network.
+
+        Args:
+            model: the network of `config.serving`, built with features or without.
+            config: the Trainer's config.
+        """
+        self.model = model
+        self._mirror, self._closer = config.second_look == "mirror", config.second_look == "closer"
+        self.first = _traced(lambda image: model(image, training=False), model.input_shape[1])
+        """One look: pictures float32 [B, S, S, 3] to what the network says."""
+        if self._closer:
+            # Another graph over the same weights: a network of Keras is of one size.
+            stage = dataclasses.replace(config.last_stage, weights="none")
+            other, self._size = build_model(stage), stage.recipe.input_size
+
+            def again(image: tf.Tensor) -> Answer:
+                variables = model.trainable_variables, model.non_trainable_variables
+                return other.stateless_call(*variables, image, training=False)[0]
+
+            self._again = _traced(again, self._size)
+
+    def __call__(self, image: tf.Tensor) -> Answer:
+        """The network's answer for pictures float32 [B, S, S, 3].
+
+        Returns:
+            The label's name -> logits float32 [B, C], of two looks those of the mean probabilities; `mask` -> logits
+            float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of two looks their mean where both see;
+            `FEATURES` of the first look, if the network has them.
+        """
+        answer = self.first(image)
+        if self._mirror:
+            other = self.first(tf.reverse(image, [2]))
+            return _mean(answer, other, lambda one, two: (one + tf.reverse(two, [2])) / 2.0)
+        if self._closer:
+            with tf.name_scope(GEOMETRY):
+                box = object_box(answer[record.MASK])
+                closer = magnified(image, box, self._size)
+            other = self._again(tf.reverse(closer, [2]))
+            with tf.name_scope(GEOMETRY):
+                mask = put_back(answer[record.MASK], tf.reverse(other[record.MASK], [2]), box)
+            return _mean(answer, other, lambda *_: mask)
+        return answer
+
+
+def object_box(mask: tf.Tensor) -> tf.Tensor:
+    """Where the foreground is, by the mean and the standard deviation of its pixels' places.
+
+    Args:
+        mask: logits float32 [B, S, S, 1] or, of several classes, [B, S, S, K + 1], background first.
+
+    Returns:
+        float32 [B, 4]: top, left, height and width, as shares of the picture's side and within it.
+    """
+    foreground = tf.sigmoid(mask[..., 0]) if mask.shape[-1] == 1 else 1.0 - tf.nn.softmax(mask)[..., 0]
+    foreground += _FAINT
+    spans = [_span(tf.reduce_sum(foreground, axis=axis)) for axis in (2, 1)]
+    return tf.stack([start for start, _ in spans] + [length for _, length in spans], axis=1)
+
+
+def magnified(image: tf.Tensor, box: tf.Tensor, size: int) -> tf.Tensor:
+    """What is in the boxes [B, 4] of pictures float32 [B, S, S, c], stretched to [B, size, size, c], bilinear."""
+    at = _centres(size)
+    rows = _read(image, box[:, 0:1] + box[:, 2:3] * at, axis=1)
+    return _read(rows, box[:, 1:2] + box[:, 3:4] * at, axis=2)
+
+
+def put_back(mask: tf.Tensor, closer: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+    """The mean of masks [B, S, S, c] and of what a closer look saw of the boxes [B, 4], [B, s, s, c], in its place."""
+    at = _centres(mask.shape[1])
+    y, x = (at - box[:, 0:1]) / box[:, 2:3], (at - box[:, 1:2]) / box[:, 3:4]
+    other = _read(_read(closer, y, axis=1), x, axis=2)
+    share = 0.5 * _inside(y)[:, :, None, None] * _inside(x)[:, None, :, None]
+    return mask + (other - mask) * share
+
+
+def _traced(network: Callable[[tf.Tensor], Answer], size: int) -> Callable[[tf.Tensor], Answer]:
+    # AutoGraph would find nothing to convert.
+    spec = tf.TensorSpec([None, size, size, 3], tf.float32)
+    traced: Callable[[tf.Tensor], Answer] = tf.function(network, input_signature=[spec], autograph=False)
+    return traced
+
+
+def _mean(answer: Answer, other: Answer, of_masks: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Answer:
+    means = {}
+    for name, logits in answer.items():
+        if name == FEATURES:
+            means[name] = logits
+        elif name == record.MASK:
+            means[name] = of_masks(logits, other[name])
+        else:
+            one, two = tf.nn.log_softmax(logits), tf.nn.log_softmax(other[name])
+            # The logarithm of the sum of both probabilities, where either may be too small for a float.
+            means[name] = tf.maximum(one, two) + tf.math.log(1.0 + tf.exp(-tf.abs(one - two)))
+    return means
+
+
+def _span(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Start and length, each [B], of what lies around the mean place of weights [B, S]."""
+    at, total = _centres(weight.shape[1]), tf.reduce_sum(weight, axis=1)
+    mean = tf.reduce_sum(weight * at, axis=1) / total
+    variance = tf.reduce_sum(weight * tf.square(at - mean[:, None]), axis=1) / total
+    half = tf.maximum(_DEVIATIONS * tf.sqrt(variance), _SMALLEST / 2.0)
+    start = tf.maximum(mean - half, 0.0)
+    return start, tf.minimum(mean + half, 1.0) - start
+
+
+def _centres(size: int) -> tf.Tensor:
+    """Of pixels, float32 [1, size], as shares of the side."""
+    return (tf.range(size, dtype=tf.float32)[None] + 0.5) / size
+
+
+def _inside(place: tf.Tensor) -> tf.Tensor:
+    """1 for places inside [0, 1], 0 outside, with a slope between."""
+    return tf.clip_by_value(tf.minimum(place, 1.0 - place) / _EDGE, 0.0, 1.0)
+
+
+def _read(values: tf.Tensor, at: tf.Tensor, axis: int) -> tf.Tensor:
+    """Values [B, h, w, c] along `axis` 1 or 2 at places float32 [B, n], shares of that side; linear between pixels."""
+    size = values.shape[axis]
+    place = tf.clip_by_value(at * size - 0.5, 0.0, size - 1.0)
+    before = tf.minimum(tf.floor(place), size - 2.0)
+    share = place - before
+    share = share[:, :, None, None] if axis == 1 else share[:, None, :, None]
+    index = tf.cast(before, tf.int32)
+    low, high = (tf.gather(values, index + step, axis=axis, batch_dims=1) for step in (0, 1))
+    return low + (high - low) * share
