@@ -1,0 +1,86 @@
+"""What a second look costs: an answer after one look, with the mirror image, and with a closer look, in turns.
+
+    python benchmarks/second_look.py [--rounds 9]
+
+Every contestant of `pets`, at its serving size, with random weights, which cost what trained ones do: milliseconds of
+one picture by float32 TFLite (XNNPACK, as on a phone) and by TensorFlow, and the ratios to the mirror image's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import statistics
+import time
+import typing
+from collections.abc import Callable
+
+from pipeline.configs import pets as pets_config  # before TensorFlow, whose environment it sets
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from schema import spec_file
+from trainer_module.config import SecondLook, TrainerConfig
+from trainer_module.looks import Looks
+from trainer_module.models import build_model
+
+SECOND_LOOKS: tuple[SecondLook, ...] = typing.get_args(SecondLook)
+CALLS = 5
+"""Timed one after the other in each turn."""
+
+Ask = Callable[[], object]
+
+
+def engines(config: TrainerConfig) -> dict[str, Ask]:
+    """Ways to ask the network of `config` about one picture."""
+    size = config.serving.recipe.input_size
+    looks = Looks(build_model(config.serving), config)
+    spec = tf.TensorSpec([1, size, size, 3], tf.float32)
+    function = tf.function(looks, input_signature=[spec], autograph=False).get_concrete_function()
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, size, size, 3)).astype(np.float32)
+    content = tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(function)]).convert()
+    interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    [argument] = interpreter.get_input_details()
+    interpreter.set_tensor(argument["index"], picture)
+    constant = tf.constant(picture)
+    return {"TFLite": interpreter.invoke, "TensorFlow": lambda: function(constant)}
+
+
+def milliseconds(ask: Ask) -> float:
+    start = time.perf_counter()
+    for _ in range(CALLS):
+        ask()
+    return 1000 * (time.perf_counter() - start) / CALLS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    flags = parser.parse_args()
+    base = dataclasses.replace(pets_config(), weights="none")
+    spec = spec_file.shipped("oxford_iiit_pet")
+    for name, recipe in base.contestants.items():
+        ways: dict[str, dict[str, Ask]] = {}
+        for second in SECOND_LOOKS:
+            contestants = {name: dataclasses.replace(recipe, second_look=second)}
+            ways[second] = engines(dataclasses.replace(base, contestants=contestants).trainer(name, spec))
+        for engine in ways["none"]:
+            for asks in ways.values():
+                milliseconds(asks[engine])
+            rounds = [
+                {second: milliseconds(asks[engine]) for second, asks in ways.items()} for _ in range(flags.rounds)
+            ]
+            for second in SECOND_LOOKS:
+                took = statistics.median(of_round[second] for of_round in rounds)
+                ratio = statistics.median(of_round[second] / of_round["mirror"] for of_round in rounds)
+                print(f"{name:<20} {engine:<12} {second:<8} {took:6.1f} ms, ratio {ratio:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
