@@ -1,4 +1,4 @@
-"""The pipeline on Kubeflow Pipelines v2: `python kubeflow_runner.py compile|submit|wait|schedule [--help]`."""
+"""The pipeline on Kubeflow Pipelines v2: `python kubeflow_runner.py compile|submit|wait|schedule|watch [--help]`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ def main() -> int:
         return 0 if name in ("-h", "--help") else 2
     if name == "compile":
         return _compile(arguments)
-    command: commands.Submit | commands.Wait = flags.command_of(
+    command: commands.Submit | commands.Wait | commands.Watch = flags.command_of(
         arguments, f"kubeflow_runner.py {name}", commands.COMMANDS[name]
     )
+    if isinstance(command, commands.Watch):
+        return _watch(command)
     from pipeline.kubeflow import client
 
     try:
@@ -49,6 +51,19 @@ def _compile(arguments: list[str]) -> int:
         from pipeline.kubeflow import package
 
     package.write(command.output, command.run, command.deployment)
+    print(f"Package  {command.output}")
+    return 0
+
+
+def _watch(command: commands.Watch) -> int:
+    with console.quiet():
+        from pipeline.kubeflow import watch
+
+    try:
+        watch.write(command.output, command)
+    except ValueError as error:
+        print(f"kubeflow_runner.py watch: {error}", file=sys.stderr)
+        return 2
     print(f"Package  {command.output}")
     return 0
 

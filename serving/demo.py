@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         try:
             _gradio(folder)  # before the model is loaded, which takes its time
-            path = flags.model or models.newest()
+            path = models.find(flags.model)
             page = build(models.open_model(path), path, pathlib.Path(folder))
             serve(page, flags.host, flags.port, folder, block=True)
         except (ValueError, OSError) as error:

@@ -159,17 +159,20 @@ def open_model(path: str) -> Model:
     raise ValueError(f"model is {path!r}, which is no folder with a saved_model.pb and no .tflite: give one of them")
 
 
-def newest(runs: str = "runs") -> str:
-    """The newest version of the run that pushed last.
+def find(path: str | None = None, runs: str = "runs") -> str:
+    """The model that is meant: `path`, of a folder of versions the newest, and without a path that of all `runs`.
 
     Raises:
         ValueError: no run has pushed a model.
     """
-    versions = [file.parent for file in pathlib.Path(runs).glob("*/serving/*/saved_model.pb")]
-    numbered = [(int(version.name), str(version)) for version in versions if version.name.isdecimal()]
-    if not numbered:
+    folder, of_version = (path, "*") if path else (runs, "*/serving/*")
+    files = pathlib.Path(folder).glob(f"{of_version}/saved_model.pb")
+    versions = [(int(file.parent.name), str(file.parent)) for file in files if file.parent.name.isdecimal()]
+    if versions:
+        return max(versions)[1]
+    if not path:
         raise ValueError(f"there is no model in {runs}/*/serving: give one as --model")
-    return max(numbered)[1]
+    return path
 
 
 def _description(file: pathlib.Path) -> Description:

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files = listing.count(flags.photos, outside=flags.out)
         if not files.photos:
             raise ValueError(f"there is no photo in {' '.join(flags.photos)}")
-        path = flags.model or models.newest()
+        path = models.find(flags.model)
         console.print(f"Model    {path}")
         model = models.open_model(path)
         root = listing.root(flags.photos)

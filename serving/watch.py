@@ -137,7 +137,7 @@ def watch(patterns: Sequence[str], version: str | None, window: int, alpha: floa
     """
     from serving import listing, models, predict
 
-    folder = version or models.newest()
+    folder = models.find(version)
     reference = read_reference(folder)
     model = models.open_model(folder)
     seeing = Seeing(model.description)
@@ -191,7 +191,11 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="Status: 0 they are, 1 they differ, 2 nothing could be said.",
     )
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders (to the bottom) and patterns")
-    parser.add_argument("--model", metavar="DIR", help="a version's folder; left out: the newest in runs/*/serving")
+    parser.add_argument(
+        "--model",
+        metavar="DIR",
+        help="a version's folder, or one of versions, of which the newest; left out: in runs/*/serving",
+    )
     parser.add_argument(
         "--window", type=_count, default=100, metavar="N", help="photos that are compared together (100)"
     )

@@ -12,7 +12,7 @@ import tyro
 from pipeline.configs import Config
 from pipeline.kubeflow import cron
 from pipeline.kubeflow.deployment import Deployment
-from schema.ranges import LINE, Checked, Number, Text
+from schema.ranges import FOLDER, LINE, Checked, Number, Text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,4 +90,25 @@ class Schedule(Submit):
             cron.check(self.cron)
 
 
-COMMANDS: dict[str, Any] = {"compile": Compile, "submit": Submit, "wait": Wait, "schedule": Schedule}
+@dataclasses.dataclass(frozen=True)
+class Watch(Checked):
+    """Writes a package of one step that watches new photos, for `schedule` to send; a run fails where they differ."""
+
+    photos: Annotated[str, FOLDER] = "/mnt/pets/inbox"
+    """The folder of new photos: below the folder of `deployment.volume`."""
+    window: Annotated[int, Number(ge=1, le=1_000_000)] = 100
+    """Photos that are compared together, see docs/serving.md."""
+    alpha: Annotated[float, Number(gt=0, lt=1)] = 0.01
+    """Chance of a false alarm in a run."""
+    deployment: Deployment = dataclasses.field(default_factory=Deployment)
+    output: Annotated[pathlib.Path, LINE] = pathlib.Path("watch.yaml")
+    """The package."""
+
+
+COMMANDS: dict[str, Any] = {
+    "compile": Compile,
+    "submit": Submit,
+    "wait": Wait,
+    "schedule": Schedule,
+    "watch": Watch,
+}

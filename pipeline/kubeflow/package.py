@@ -45,12 +45,16 @@ class _Parameter(NamedTuple):
 
 
 def write(path: pathlib.Path, config: Config, deployment: Deployment) -> None:
-    """Writes the package of `config` for the cluster of `deployment`, and of its platform a second document.
+    """Writes the package of `config` for the cluster of `deployment`.
 
     Raises:
         ValueError: the name, the pipeline's root or a folder is none that a cluster can use; the message says what is.
     """
-    spec = build(config, deployment)
+    write_spec(path, build(config, deployment), deployment)
+
+
+def write_spec(path: pathlib.Path, spec: Spec, deployment: Deployment) -> None:
+    """Writes a pipeline spec, after a line that lists its parameters, and of its platform a second document."""
     documents = [spec]
     if platform := cluster.platform_spec(list(spec["deploymentSpec"]["executors"]), deployment):
         documents.append(platform)

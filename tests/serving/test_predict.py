@@ -268,7 +268,7 @@ def test_the_newest_version_of_the_run_that_pushed_last_is_the_default(
         (project / "runs" / name).mkdir(parents=True, exist_ok=True)
         (project / "runs" / name / "saved_model.pb").touch()
     (project / "runs" / "colours" / "serving" / "1800000000").mkdir(exist_ok=True)  # no model in it
-    assert pathlib.Path(models.newest(str(project / "runs"))) == version
+    assert pathlib.Path(models.find(runs=str(project / "runs"))) == version
     command = [sys.executable, "-m", "serving.predict", str(photo("one.png", GREEN)), "--out", str(out)]
     done = subprocess.run(
         command, cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
+import yaml
 from scipy import stats
 
 from serving import watch
 from tests.colours import Write
 
 START = 1_750_000_000
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -64,6 +67,39 @@ def test_it_says_since_when_and_in_what_they_differ(
     assert f"({first_dark})" in last
     assert "likeness to the training's photos 0.118, was 0.363" in last
     assert "share of the picture in the mask 0.000, was 0.500" in last
+
+
+@pytest.mark.parametrize(("reds", "status"), [(np.linspace(121, 249, 40), 0), (np.full(40, 60), 1)])
+def test_the_step_of_its_kubeflow_package_asks_the_newest_version(
+    watched: pathlib.Path, photo: Write, tmp_path: pathlib.Path, reds: Iterable[float], status: int
+) -> None:
+    (watched.parent / "1600000000").mkdir()
+    (watched.parent / "1600000000" / "saved_model.pb").touch()
+    package = tmp_path / "watch.yaml"
+    subprocess.run([sys.executable, ROOT / "kubeflow_runner.py", "watch", "--output", package], check=True)
+    [spec] = yaml.safe_load_all(package.read_text())
+    assert not spec["root"]["dag"]["tasks"]["watch"]["cachingOptions"].get("enableCache")
+    container = spec["deploymentSpec"]["executors"]["exec-watch"]["container"]
+    given = {"photos": _photos(photo, reds), "serving_dir": str(watched.parent)}
+    assert given.keys() == spec["root"]["inputDefinitions"]["parameters"].keys()
+    arguments = [
+        re.sub(r"{{\$.inputs.parameters\['(\w+)'\]}}", lambda m: given[m[1]], one) for one in container["args"]
+    ]
+    assert container["command"] == ["python3", "-m", "serving.watch"]
+    command = [sys.executable, *container["command"][1:], *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert f"60 test photos of {watched}" in done.stdout
+
+
+def test_a_kubeflow_package_with_a_folder_that_no_step_can_read_is_refused(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, str(ROOT / "kubeflow_runner.py"), "watch", "--photos", "s3://bucket/inbox"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "kubeflow_runner.py watch: photos is 's3://bucket/inbox', which TensorFlow cannot read"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unreadable_photo_is_counted_and_the_rest_is_compared(
