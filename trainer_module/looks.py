@@ -77,9 +77,9 @@ class Looks:
             with tf.name_scope(GEOMETRY):
                 box = object_box(answer[record.MASK])
                 closer = magnified(image, box, self._size)
-            other = self._again(tf.reverse(closer, [2]))
+            other = self._again(closer)
             with tf.name_scope(GEOMETRY):
-                mask = put_back(answer[record.MASK], tf.reverse(other[record.MASK], [2]), box)
+                mask = put_back(answer[record.MASK], other[record.MASK], box)
             return _mean(answer, other, lambda *_: mask)
         return answer
 
@@ -100,17 +100,16 @@ def object_box(mask: tf.Tensor) -> tf.Tensor:
 
 
 def magnified(image: tf.Tensor, box: tf.Tensor, size: int) -> tf.Tensor:
-    """What is in the boxes [B, 4] of pictures float32 [B, S, S, c], stretched to [B, size, size, c], bilinear."""
+    """What is in the boxes [B, 4] of pictures float32 [B, S, S, c], mirrored, stretched to [B, size, size, c]."""
     at = _centres(size)
-    rows = _read(image, box[:, 0:1] + box[:, 2:3] * at, axis=1)
-    return _read(rows, box[:, 1:2] + box[:, 3:4] * at, axis=2)
+    return _read(image, box[:, 0:1] + box[:, 2:3] * at, box[:, 1:2] + box[:, 3:4] * (1.0 - at))
 
 
 def put_back(mask: tf.Tensor, closer: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    """The mean of masks [B, S, S, c] and of what a closer look saw of the boxes [B, 4], [B, s, s, c], in its place."""
+    """The mean of masks [B, S, S, c] and of those [B, s, s, c] of what is `magnified`, in its place."""
     at = _centres(mask.shape[1])
     y, x = (at - box[:, 0:1]) / box[:, 2:3], (at - box[:, 1:2]) / box[:, 3:4]
-    other = _read(_read(closer, y, axis=1), x, axis=2)
+    other = _read(closer, y, 1.0 - x)
     share = 0.5 * _inside(y)[:, :, None, None] * _inside(x)[:, None, :, None]
     return mask + (other - mask) * share
 
@@ -156,13 +155,18 @@ def _inside(place: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(tf.minimum(place, 1.0 - place) / _EDGE, 0.0, 1.0)
 
 
-def _read(values: tf.Tensor, at: tf.Tensor, axis: int) -> tf.Tensor:
-    """Values [B, h, w, c] along `axis` 1 or 2 at places float32 [B, n], shares of that side; linear between pixels."""
-    size = values.shape[axis]
-    place = tf.clip_by_value(at * size - 0.5, 0.0, size - 1.0)
-    before = tf.minimum(tf.floor(place), size - 2.0)
-    share = place - before
-    share = share[:, :, None, None] if axis == 1 else share[:, None, :, None]
-    index = tf.cast(before, tf.int32)
-    low, high = (tf.gather(values, index + step, axis=axis, batch_dims=1) for step in (0, 1))
-    return low + (high - low) * share
+def _read(values: tf.Tensor, y: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Values [B, h, w, c] at places y [B, m] and x [B, n], shares of the sides: [B, m, n, c], bilinear."""
+    turn = (0, 2, 1, 3)  # whole rows lie in one piece, and are read in half of the time of single pixels
+    return tf.transpose(_rows(tf.transpose(_rows(values, y), turn), x), turn)
+
+
+def _rows(values: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+    """Values [B, h, w, c] at places float32 [B, n], shares of the height, linear between two rows: [B, n, w, c]."""
+    _, height, width, channels = values.shape
+    place = tf.clip_by_value(at * height - 0.5, 0.0, height - 1.0)
+    before = tf.minimum(tf.floor(place), height - 2.0)
+    index, share = tf.cast(before, tf.int32), (place - before)[:, :, None]
+    flat = tf.reshape(values, [-1, height, width * channels])
+    low, high = (tf.gather(flat, index + step, axis=1, batch_dims=1) for step in (0, 1))
+    return tf.reshape(low + (high - low) * share, [-1, at.shape[1], width, channels])

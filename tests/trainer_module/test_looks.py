@@ -65,7 +65,7 @@ def test_of_several_classes_all_that_is_not_background_is_the_object() -> None:
     np.testing.assert_allclose(boxes, looks.object_box(of_one), atol=1e-4)
 
 
-def test_what_is_magnified_is_what_opencv_magnifies() -> None:
+def test_what_is_magnified_is_what_opencv_magnifies_and_mirrors() -> None:
     image, box = picture(), np.array([[0.1, 0.3, 0.5, 0.6], [0.0, 0.25, 0.75, 0.75]], np.float32)
     found = looks.magnified(tf.constant(image), tf.constant(box), 48).numpy()
     for one, (top, left, height, width), expected in zip(found, box, image, strict=True):
@@ -74,12 +74,12 @@ def test_what_is_magnified_is_what_opencv_magnifies() -> None:
         expected = cv2.remap(
             expected, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-        np.testing.assert_allclose(one, expected, atol=0.01)  # OpenCV rounds places to 1/32
+        np.testing.assert_allclose(one, expected[:, ::-1], atol=0.01)  # OpenCV rounds places to 1/32
 
 
-def test_the_whole_picture_at_its_own_size_is_itself() -> None:
-    image = tf.constant(picture())
-    np.testing.assert_allclose(looks.magnified(image, tf.constant([[0.0, 0.0, 1.0, 1.0]] * 2), 64), image, atol=1e-5)
+def test_the_whole_picture_at_its_own_size_is_its_mirror_image() -> None:
+    image, whole = tf.constant(picture()), tf.constant([[0.0, 0.0, 1.0, 1.0]] * 2)
+    np.testing.assert_allclose(looks.magnified(image, whole, 64), image[:, :, ::-1], atol=1e-5)
 
 
 def test_a_closer_mask_counts_half_in_its_place_and_nowhere_else() -> None:
@@ -108,11 +108,11 @@ def test_a_closer_answer_is_the_mean_of_the_picture_and_of_its_object_mirrored_a
     small.set_weights(model.get_weights())
     alone = model(image)
     box = looks.object_box(alone["mask"])
-    again = small(looks.magnified(image, box, 32)[:, :, ::-1])
+    again = small(looks.magnified(image, box, 32))
     both = Looks(model, settings)(image)
     of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, again)]
     np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
-    np.testing.assert_allclose(both["mask"], looks.put_back(alone["mask"], again["mask"][:, :, ::-1], box), atol=1e-5)
+    np.testing.assert_allclose(both["mask"], looks.put_back(alone["mask"], again["mask"], box), atol=1e-5)
 
 
 def test_both_looks_are_by_the_same_weights() -> None:
