@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import operator
 import os
 import pathlib
 from typing import Any
@@ -15,6 +17,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from components.comparison import executor
 from components.comparison.inputs import Inputs
 from components.edge.results import EDGE_FILE, Edge
+from trainer_module.config import Recipe
 
 
 def open_store(metadata_db: str) -> metadata.Metadata:
@@ -42,7 +45,10 @@ def last_inputs(handle: metadata.Metadata) -> Inputs:
                 if not os.path.exists(uri):
                     raise LookupError(f"{uri} is gone: run local_runner.py again, which makes it anew")
             try:
-                return executor.read_inputs(inputs, _parameters(execution))
+                read = executor.read_inputs(inputs, _parameters(execution))
+                for recipe in read.config["contestants"].values():
+                    operator.itemgetter(*(field.name for field in dataclasses.fields(Recipe)))(recipe)
+                return read
             except KeyError as error:
                 raise LookupError(
                     f"this run's comparison was made by earlier code, which had no {error}: run local_runner.py again"

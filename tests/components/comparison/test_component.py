@@ -136,15 +136,20 @@ def test_a_redraw_names_an_input_that_is_gone(run, blessed_run, monkeypatch):
         away.rename(there)
 
 
-def test_a_redraw_of_a_run_by_earlier_code_says_what_to_do(blessed_run, monkeypatch):
+@pytest.mark.parametrize("missing", ["audit", "second_look"])
+def test_a_redraw_of_a_run_by_earlier_code_says_what_to_do(blessed_run, monkeypatch, missing):
     now = lineage._parameters
 
     def then(execution):
-        return {name: value for name, value in now(execution).items() if name != "audit"}
+        parameters = now(execution)
+        if missing == "audit":
+            del parameters["audit"]
+        parameters["config_json"] = parameters["config_json"].replace(f'"{missing}"', '"earlier_name"')
+        return parameters
 
     monkeypatch.setattr(lineage, "_parameters", then)
     monkeypatch.setattr(sys, "argv", ["pipeline.redraw", "--run-dir", str(blessed_run)])
-    with pytest.raises(SystemExit, match=r"earlier code, which had no 'audit': run local_runner\.py again"):
+    with pytest.raises(SystemExit, match=rf"earlier code, which had no '{missing}': run local_runner\.py again"):
         redraw.main()
 
 
