@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import ml_metadata as mlmd
@@ -35,7 +35,7 @@ def last_inputs(handle: metadata.Metadata) -> Inputs:
     """The inputs of the newest execution of `ModelComparison`, whether it ran, failed or came from the cache.
 
     Raises:
-      LookupError: No execution of it has begun, or files of an input are gone.
+      LookupError: No execution of it has begun, files of an input are gone, or it was one of earlier code.
     """
     for execution in sorted(handle.store.get_executions(), key=lambda execution: -execution.id):
         artifacts = execution_lib.get_input_artifacts(handle, execution.id)
@@ -46,8 +46,7 @@ def last_inputs(handle: metadata.Metadata) -> Inputs:
                     raise LookupError(f"{uri} is gone: run local_runner.py again, which makes it anew")
             try:
                 read = executor.read_inputs(inputs, _parameters(execution))
-                for recipe in read.config["contestants"].values():
-                    operator.itemgetter(*(field.name for field in dataclasses.fields(Recipe)))(recipe)
+                _require_fields_of_today(read.config)
                 return read
             except KeyError as error:
                 raise LookupError(
@@ -85,6 +84,13 @@ def component_of(store: mlmd.MetadataStore, execution_id: int) -> str:
     return next(
         context.name.split(".", 1)[1] for context in contexts if context.type == constants.NODE_CONTEXT_TYPE_NAME
     )
+
+
+def _require_fields_of_today(config: Mapping[str, Any]) -> None:
+    """Raises KeyError where a recipe lacks a field, which the model card would look for in vain."""
+    for recipe in config["contestants"].values():
+        for field in dataclasses.fields(Recipe):
+            recipe[field.name]
 
 
 def _parameters(execution: proto.Execution) -> dict[str, Any]:

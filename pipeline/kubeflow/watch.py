@@ -20,7 +20,11 @@ def write(path: pathlib.Path, command: Watch) -> None:
     deployment = command.deployment
     cluster.check_pipeline_root(deployment.pipeline_root)
     for name, folder in (("photos", command.photos), ("deployment.serving_dir", deployment.serving_dir)):
-        cluster.check_folder(name, folder)
+        if not folder.startswith("/"):
+            raise ValueError(
+                f"{name} is {folder!r}, but the step reads plain files: mount their volume (--deployment.volume "
+                "CLAIM:/FOLDER) and give a path below /FOLDER"
+            )
     package.write_spec(path, _spec(command), deployment)
 
 

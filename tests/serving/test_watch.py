@@ -92,13 +92,17 @@ def test_the_step_of_its_kubeflow_package_asks_the_newest_version(
     assert f"60 test photos of {watched}" in done.stdout
 
 
-def test_a_kubeflow_package_with_a_folder_that_no_step_can_read_is_refused(tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, str(ROOT / "kubeflow_runner.py"), "watch", "--photos", "s3://bucket/inbox"]
+@pytest.mark.parametrize(
+    ("flag", "folder"), [("photos", "s3://bucket/inbox"), ("deployment.serving-dir", "gs://bucket/serving")]
+)
+def test_a_kubeflow_package_with_a_folder_that_its_step_cannot_read_is_refused(
+    tmp_path: pathlib.Path, flag: str, folder: str
+) -> None:
+    command = [sys.executable, str(ROOT / "kubeflow_runner.py"), "watch", f"--{flag}", folder]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith(
-        "kubeflow_runner.py watch: photos is 's3://bucket/inbox', which TensorFlow cannot read"
-    )
+    named = flag.replace("-", "_")
+    assert f"kubeflow_runner.py watch: {named} is {folder!r}, but the step reads plain files" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
