@@ -1,8 +1,8 @@
 """The executor of `ExampleGen`: a source's shards, through Beam, become shards of `schema.record` records.
 
 Beam's elements are shards: each is read as a stream twice, first for names, labels and hashes, from which follow the
-splits and the copies, then to be converted. Each worker holds one record, and of its shard what was decided; so memory
-does not grow with the data but for the names of one class, and the same data always makes the same files.
+splits and the copies (`decisions`), then to be converted. A worker holds one record and what was decided of its shard;
+one worker decides, by some dozens of bytes a record. The same data always makes the same files.
 
 No record is lost: it is written, in quarantine, or left out because a person wants that, and all three are counted
 against what was read. What is left out had its split before, so that the others keep theirs.
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import hashlib
 import json
 import os
+import pickle
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
@@ -26,10 +27,10 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from components import datasets
-from components.datasets.source import Source
-from components.example_gen import quarantine, records, splits, summary
+from components.datasets.source import RawRecord, Source
+from components.example_gen import decisions, quarantine, records, summary
 from schema import record
-from schema.dataset_spec import DatasetSpec
+from schema.dataset_spec import DatasetSpec, Splits
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -66,145 +67,66 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         summary.check(made, quarantine.read(aside.uri), exec_properties["max_quarantined"], aside.uri)
 
 
-class _Look(NamedTuple):
-    """What the first pass learns of a record that may be used."""
-
-    shard: int
-    position: int
-    name: str
-    split: str
-    group: bytes
-    """What it stays together with: its group, else the copies of its photo."""
-    stratum: str
-    """Its class of the first label."""
-    photo: bytes
-    """Hash of the photo's bytes."""
-
-
-class _Decision(NamedTuple):
-    """What becomes of a record, where that is not what its source says."""
-
-    position: int
-    split: str
-    refused: records.Refused | None = None
-
-
 def _convert(pipeline: beam.Pipeline, source: Source, rules: records.Rules, uri: str, aside: str) -> None:
     shards = (
         pipeline
         | "Source" >> beam.Create([source])
-        | "Shards" >> beam.FlatMap(lambda source: enumerate(source.shards()))
+        | "Shards" >> beam.FlatMap(lambda source: ((n, _packed(shard)) for n, shard in enumerate(source.shards())))
         | beam.Reshuffle()
     )
-    looks = shards | "Look" >> beam.ParDo(_LookAtShard(source, rules.spec)).with_outputs("counts", main="looks")
-    named = (
-        looks.looks
-        | "KeyName" >> beam.Map(lambda look: (look.name, look))
-        | "ByName" >> beam.GroupByKey()
-        | "OnlyOnce" >> beam.ParDo(_OnlyOnce()).with_outputs("counts", "decisions", main="looks")
+    looked = shards | "Look" >> beam.ParDo(_LookAtShard(source, rules.spec)).with_outputs("counts", main="looks")
+    decided = (
+        pipeline
+        | "Splits" >> beam.Create([rules.spec.splits])
+        | "Decide" >> beam.ParDo(_Decide(), beam.pvalue.AsIter(looked.looks)).with_outputs("counts", main="decisions")
     )
-    given = named.looks | "Split" >> beam.Map(lambda look: frozenset([look.split])) | beam.CombineGlobally(_union)
-    copies = (
-        named.looks
-        | "KeyGroup" >> beam.Map(lambda look: (look.group, look))
-        | "ByGroup" >> beam.GroupByKey()
-        | "KeyClass" >> beam.Map(_by_class)
-        | "ByClass" >> beam.GroupByKey()
-        | "Assign" >> beam.FlatMap(_assign, beam.pvalue.AsSingleton(given), rules.spec)
-        | "KeyPhoto" >> beam.Map(lambda look: (look.photo, look))
-        | "ByPhoto" >> beam.GroupByKey()
-        | "Copies" >> beam.ParDo(_Copies()).with_outputs("counts", main="decisions")
-    )
-    decisions = (named.decisions, copies.decisions) | "Decisions" >> beam.Flatten()
     converted = (
-        {"shards": shards, "decisions": decisions}
+        {"shards": shards, "decisions": decided.decisions}
         | "ByShard" >> beam.CoGroupByKey()
         | "Convert" >> beam.ParDo(_ConvertShard(source, rules, uri, aside)).with_outputs("rows", main="counts")
     )
-    counts = (looks.counts, named.counts, copies.counts, converted.counts) | beam.Flatten() | beam.CombinePerKey(sum)
+    counts = (looked.counts, decided.counts, converted.counts) | beam.Flatten() | beam.CombinePerKey(sum)
     everything = beam.pvalue.AsDict(counts), beam.pvalue.AsIter(converted.rows)
     pipeline | "Once" >> beam.Create([None]) | beam.Map(_write_counts, *everything, rules, uri, aside)
 
 
+def _packed(shard: Any) -> bytes:
+    """Beam's runners keep several copies of a shard; the names in it shrink to a twentieth."""
+    return zlib.compress(pickle.dumps(shard))
+
+
+def _unpacked(packed: bytes) -> Any:
+    return pickle.loads(zlib.decompress(packed))
+
+
 class _LookAtShard(beam.DoFn):
-    """The first pass: the records that may be used; of the others it counts that they were read."""
+    """The first pass: a table of the records that may be used; of the others it counts that they were read."""
 
     def __init__(self, source: Source, spec: DatasetSpec) -> None:
         self._source = source
         self._spec = spec
 
-    def process(self, shard: tuple[int, Any]) -> Iterator[Any]:
-        for position, raw in enumerate(self._source.read(shard[1])):
-            if records.refusal(raw, self._spec):
-                yield beam.pvalue.TaggedOutput("counts", ((_split(raw.split), "read", ""), 1))
-                continue
-            photo = hashlib.sha256(raw.image).digest()
-            first = self._spec.labels[0].name if self._spec.labels else ""
-            group = raw.group.encode("utf-8", "surrogateescape") or photo
-            stratum = str(raw.labels.get(first, ""))
-            yield _Look(shard[0], position, raw.file_name, raw.split, group, stratum, photo)
+    def process(self, shard: tuple[int, bytes]) -> Iterator[Any]:
+        refused: collections.Counter[summary.Key] = collections.Counter()
+
+        def usable() -> Iterator[tuple[int, RawRecord]]:
+            for position, raw in enumerate(self._source.read(_unpacked(shard[1]))):
+                if records.refusal(raw, self._spec):
+                    refused[decisions.given_split(raw), "read", ""] += 1
+                else:
+                    yield position, raw
+
+        yield decisions.looks(shard[0], usable(), self._spec)
+        yield from (beam.pvalue.TaggedOutput("counts", count) for count in refused.items())
 
 
-class _OnlyOnce(beam.DoFn):
-    """Of the records with one name the first is left, one of the held-out splits before others."""
+class _Decide(beam.DoFn):
+    """Decides over all records in one place."""
 
-    def process(self, named: tuple[str, Iterable[_Look]]) -> Iterator[Any]:
-        first, *others = sorted(named[1], key=_precedence)
-        yield first
-        for look in others:
-            split = _split(look.split)
-            refused = records.Refused("file name", f"another record, in split {_split(first.split)}, has its file name")
-            yield beam.pvalue.TaggedOutput("decisions", (look.shard, _Decision(look.position, split, refused)))
-            yield beam.pvalue.TaggedOutput("counts", ((split, "read", ""), 1))
-
-
-def _union(splits: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset().union(*splits)
-
-
-def _by_class(group: tuple[bytes, Iterable[_Look]]) -> tuple[str, list[_Look]]:
-    """The class that most examples of a group have, and the group."""
-    looks = sorted(group[1], key=_precedence)
-    classes = collections.Counter(sorted(look.stratum for look in looks))
-    return classes.most_common(1)[0][0], looks
-
-
-def _assign(one_class: tuple[str, Iterable[list[_Look]]], given: frozenset[str], spec: DatasetSpec) -> Iterator[_Look]:
-    """The records of one class, each with its split: given ones stay, the rest is cut into those that are missing."""
-    pool = []
-    for group in one_class[1]:
-        yield from (look for look in group if look.split not in ("", record.TRAIN))
-        pool.append([look for look in group if look.split in ("", record.TRAIN)])
-    pool = [group for group in pool if group]
-    units = [splits.Unit(min(splits.order(look.name) for look in group), len(group)) for group in pool]
-    assigned = splits.assign(units, splits.to_make(given, spec.splits))
-    for group, split in zip(pool, assigned, strict=True):
-        yield from (look._replace(split=split) for look in group)
-
-
-class _Copies(beam.DoFn):
-    """Decides over the records of one photo: across splits only those of the one held out the most are used."""
-
-    def process(self, copies: tuple[bytes, Iterable[_Look]]) -> Iterator[Any]:
-        first, *others = sorted(copies[1], key=_precedence)
-        for look in (first, *others):
-            refused = None
-            if look.split != first.split:
-                refused = records.Refused(summary.DUPLICATE, f"its photo is that of {first.name} in {first.split}")
-            elif look is not first:
-                yield beam.pvalue.TaggedOutput("counts", ((look.split, "duplicates", ""), 1))
-            yield beam.pvalue.TaggedOutput("counts", ((look.split, "read", ""), 1))
-            if refused or look.split != record.TRAIN:
-                yield look.shard, _Decision(look.position, look.split, refused)
-
-
-def _precedence(look: _Look) -> tuple[int, int, int]:
-    """Sorts held-out records first, then as the source has them."""
-    return -record.SPLITS.index(_split(look.split)), look.shard, look.position
-
-
-def _split(given: str) -> str:
-    return given or record.TRAIN
+    def process(self, shares: Splits, looks: Iterable[bytes]) -> Iterator[Any]:
+        decided = decisions.decide(looks, shares)
+        yield from decided.of_shards.items()
+        yield from (beam.pvalue.TaggedOutput("counts", count) for count in decided.counts.items())
 
 
 class _ConvertShard(beam.DoFn):
@@ -217,13 +139,14 @@ class _ConvertShard(beam.DoFn):
         self._aside = aside
 
     def process(self, item: tuple[int, Mapping[str, Any]]) -> Iterator[Any]:
-        number, [shard] = item[0], item[1]["shards"]
-        decided = {decision.position: decision for decision in item[1]["decisions"]}
+        number, [packed] = item[0], item[1]["shards"]
+        shard = _unpacked(packed)
+        decided = {decision.position: decision for of_shard in item[1]["decisions"] for decision in of_shard}
         counts: collections.Counter[summary.Key] = collections.Counter()
         with contextlib.ExitStack() as stack:
             writers: dict[str, tf.io.TFRecordWriter] = {}
             for position, raw in enumerate(self._source.read(shard)):
-                decision = decided.get(position, _Decision(position, _split(raw.split)))
+                decision = decided.get(position, decisions.Decision(position, decisions.given_split(raw), None))
                 if (decision.split, raw.file_name) in self._rules.leave_out:
                     counts[decision.split, "left_out", raw.file_name] += 1
                     continue

@@ -13,14 +13,14 @@ from schema.dataset_spec import Splits
 class Unit(NamedTuple):
     """Examples that stay together: those of one group, copies of one photo, or a single example."""
 
-    order: bytes
-    """What decides: the smallest of the hashes of its examples' names."""
+    order: int
+    """What decides: the smallest of the digests of its examples' names."""
     examples: int
 
 
-def order(file_name: str) -> bytes:
-    """The hash that decides over an example."""
-    return hashlib.sha256(file_name.encode()).digest()
+def digest(data: bytes) -> int:
+    """A hash of 64 bits; by that of its name an example is held out or not."""
+    return int.from_bytes(hashlib.sha256(data).digest()[:8])
 
 
 def to_make(given: frozenset[str], splits: Splits) -> dict[str, float]:
@@ -32,7 +32,7 @@ def to_make(given: frozenset[str], splits: Splits) -> dict[str, float]:
 def assign(units: Sequence[Unit], shares: Mapping[str, float]) -> list[str]:
     """Cuts the units of one class into `train` and the splits of `shares`.
 
-    In the order of their hashes the units that fit go to the first split until it has its share of all examples, then
+    In the order of their digests the units that fit go to the first split until it has its share of all examples, then
     to the next; the rest is `train`. Each split gets a unit if there are enough; `train` comes first, then the splits
     in their order.
 

@@ -13,7 +13,7 @@ SHARES = {"test": 0.2, "eval": 0.1}
 
 
 def singles(count: int) -> list[Unit]:
-    return [Unit(splits.order(f"{number}.jpg"), 1) for number in range(count)]
+    return [Unit(splits.digest(b"%d.jpg" % number), 1) for number in range(count)]
 
 
 def examples(units: list[Unit], assigned: list[str]) -> dict[str, int]:
@@ -44,13 +44,13 @@ def test_a_small_class_is_in_as_many_splits_as_it_can_be(count: int, expected: s
 def test_the_smallest_hashes_of_the_names_are_held_out() -> None:
     """As TfdsExampleGen did it: eval is a tenth of each breed of the official training photos."""
     names = [f"beagle_{number}.jpg" for number in range(100)]
-    units = [Unit(splits.order(name), 1) for name in names]
+    units = [Unit(splits.digest(name.encode()), 1) for name in names]
     held_out = {name for name, split in zip(names, splits.assign(units, {"eval": 0.1}), strict=True) if split == "eval"}
     assert held_out == set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:10])
 
 
 def test_groups_are_not_divided_and_shares_are_met_as_nearly_as_they_fit() -> None:
-    units = [Unit(splits.order(f"group {number}"), 1 + number % 5) for number in range(60)]
+    units = [Unit(splits.digest(b"group %d" % number), 1 + number % 5) for number in range(60)]
     made = examples(units, splits.assign(units, SHARES))
     total = sum(made.values())
     assert made["test"] == round(0.2 * total)
@@ -58,7 +58,7 @@ def test_groups_are_not_divided_and_shares_are_met_as_nearly_as_they_fit() -> No
 
 
 def test_one_large_group_does_not_become_the_test_split() -> None:
-    units = [Unit(b"", 90), *singles(10)]
+    units = [Unit(0, 90), *singles(10)]
     assert splits.assign(units, SHARES)[0] == "train"
 
 
