@@ -48,7 +48,8 @@ def _refuse_workers(tf_config: str) -> None:
     """Raises ValueError where TF_CONFIG names more than this one process.
 
     Keras 3.15 with TensorFlow trains on several devices of one process. Under `MultiWorkerMirroredStrategy` its
-    `Model.fit` stops: "Attempt to convert a value (PerReplica ...) with an unsupported type".
+    `Model.fit` stops: "Attempt to convert a value (PerReplica ...) with an unsupported type". With that mended it does
+    train (benchmarks/two_workers.py), but no runner starts a Trainer step more than once: docs/scaling.md.
     """
     cluster = json.loads(tf_config).get("cluster", {})
     tasks = [f"{job} {address}" for job, addresses in cluster.items() for address in addresses]
