@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from trainer_module import preprocessing
+
 Write = Callable[..., pathlib.Path]
 """Of a fixture that writes a picture: name and colour to path."""
 
@@ -61,7 +63,7 @@ class ColourModel(tf.Module):
         return tf.cond(readable, lambda: self._answer(encoded), self._no_answer)
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        photo = tf.ensure_shape(tf.io.decode_image(encoded, channels=3, expand_animations=False), [None, None, 3])
+        photo = preprocessing.decode(encoded)
         pixels = tf.cast(tf.round(tf.image.resize(photo, [SIZE, SIZE], antialias=True)), tf.uint8)
         found = {name: value[0] for name, value in self.serving_pixels(pixels[None]).items()}
         answer = {"known": found["known"], "error": tf.constant("")}
@@ -110,6 +112,7 @@ def described(mask_classes: tuple[str, ...], label: bool) -> dict[str, object]:
         "classes": list(CLASSES) if label else [],
         "coarser": {"kind": {"classes": ["warm", "cold"], "of": [0, 1, 1]}} if label else {},
         "mask": {"classes": list(mask_classes)} if mask_classes else None,
+        "image_size": SIZE,
         "input_size": SIZE,
     }
 

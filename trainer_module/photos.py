@@ -116,7 +116,7 @@ def _pixels(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
     """Decodes to uint8 [h, w, 3] as ingestion does: one picture, the upper 8 of 16 bits, alpha on white."""
 
     def jpeg() -> tf.Tensor:
-        return tf.io.decode_image(photo, channels=3, expand_animations=False)
+        return preprocessing.decode_jpeg(photo)
 
     def png() -> tf.Tensor:
         # Not always 4: of a palette of 16 colours the missing alpha would come out as 15 of 255.

@@ -18,6 +18,7 @@ from components.comparison.results import Curves, Robustness
 from components.metrics import results
 from schema import record
 from schema.dataset_spec import DatasetSpec, Heads
+from trainer_module import preprocessing
 
 progress = logging.getLogger("progress")
 
@@ -95,7 +96,7 @@ def _states(serialized: bytes) -> Iterator[bytes]:
     example = tf.train.Example.FromString(serialized)
     name = example.features.feature[record.FILE_NAME].bytes_list.value[0].decode()
     encoded = example.features.feature[record.IMAGE].bytes_list.value
-    photo = corruptions.shrunk(tf.io.decode_image(encoded[0], channels=3, expand_animations=False).numpy())
+    photo = corruptions.shrunk(preprocessing.decode(encoded[0]).numpy())
     for kind, strength in _STATES:
         seen = corruptions.corrupt(photo, kind, strength, name) if strength else photo
         # Without loss, or every kind would be JPEG too.

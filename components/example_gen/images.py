@@ -1,6 +1,6 @@
 """Photos at ingestion: each is decoded once, repaired where that can be done, refused with the reason where not.
 
-What passes can be decoded by `tf.io.decode_image`, which training, evaluation and serving use, and says the same there
+What passes can be decoded by TensorFlow, which training, evaluation and serving use, and says the same there
 as in any viewer. A photo with nothing wrong stays the bytes that it was.
 """
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 from conftest import IMAGE_SIZE, small_config
+from PIL import Image
 
 from trainer_module import inputs, preprocessing
 
@@ -23,6 +27,15 @@ def test_an_image_becomes_a_square_of_rgb_bytes() -> None:
 def test_a_grey_photo_gets_three_channels() -> None:
     jpeg = cv2.imencode(".jpg", np.full((16, 16), 90, np.uint8))[1].tobytes()
     assert preprocessing.decode_image(tf.constant(jpeg), 16).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("sampling", [cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420])
+def test_a_jpeg_has_the_pixels_that_it_has_in_other_programs(sampling: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (37, 50, 3), np.uint8)
+    jpeg = cv2.imencode(".jpg", noise, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling])[1].tobytes()
+    pixels = preprocessing.decode(tf.constant(jpeg)).numpy()
+    np.testing.assert_array_equal(pixels, Image.open(io.BytesIO(jpeg)))
+    np.testing.assert_array_equal(pixels, cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB))
 
 
 def test_masks_are_resized_without_new_values() -> None:
