@@ -25,6 +25,7 @@ from PIL import Image
 
 from components.comparison.results import Comparison
 from components.edge import package
+from components.edge.convert import FILES
 from components.edge.isolation import Engine
 from components.edge.parity import Photos, at_size
 from components.metrics import segmentation
@@ -90,7 +91,9 @@ def main() -> None:
             **{name: _by_engine(engine, image_size) for name, engine in engines.items()},
         }
         tallies = {name: Tally() for name in ("serving_examples", *ways)}
-        predicted = Predicted()
+        edge_model = pathlib.Path(version, package.FOLDER, FILES["float32"])
+        predicting = [model, *([models.open_model(str(edge_model))] if edge_model.exists() else [])]
+        predicted = [Predicted(one) for one in predicting]
         for serialized, batch in zip(_serialized(files), photos.batches(files), strict=True):
             found = model.signatures["serving_examples"](examples=tf.constant(serialized))
             reference = (
@@ -103,23 +106,28 @@ def main() -> None:
             for name, way in ways.items():
                 tallies[name].add(way(batch.pixels, photo_bytes), reference, batch.classes, batch.masks)
             if reference[0] is not None:
-                predicted.add(model, photo_bytes, reference[0])
+                for one in predicted:
+                    one.add(photo_bytes, reference[0])
     print(f"{version}: {tallies['serving_examples'].photos} photos")
     print(f"{'':34s} {'accuracy':>8s} {'mask F1':>8s} {'apart':>11s} {'mask apart':>11s}")
     for name, tally in tallies.items():
         print(tally.row(name))
-    print(f"predict: the best class is another one for {predicted.other} photos, its score {predicted.apart:.1e} apart")
+    for one in predicted:
+        by = f"predict by {type(one.model).__name__}"
+        print(f"{by}: the best class is another one for {one.other} photos, its score {one.apart:.1e} apart")
 
 
 class Predicted:
     """What `serving.predict` says of photos, against the reference's best class."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: models.Model) -> None:
+        self.model = model
         self.other, self.apart = 0, 0.0
 
-    def add(self, model: models.Model, photos: list[bytes], probabilities: Array) -> None:
-        for answer, expected in zip(model.answer([model.prepare(one) for one in photos]), probabilities, strict=True):
-            self.other += answer.classes[0] != model.description.classes[expected.argmax()]
+    def add(self, photos: list[bytes], probabilities: Array) -> None:
+        answers = self.model.answer([self.model.prepare(one) for one in photos])
+        for answer, expected in zip(answers, probabilities, strict=True):
+            self.other += answer.classes[0] != self.model.description.classes[expected.argmax()]
             self.apart = max(self.apart, abs(answer.scores[0] - float(expected.max())))
 
 

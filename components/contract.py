@@ -15,8 +15,8 @@ from components.serving_folder import SAVED_MODEL
 MODEL_FILE = os.path.join("assets", "model.json")
 """In a SavedModel, see `trainer_module.signatures.model_description`."""
 
-_FREE = ("title",)
-"""What of the description may change."""
+_FREE = ("title", "image_size")
+"""What of the description may change: no application gives or gets that size; older models do not tell it."""
 _SHOWN = 3
 """So many names of a list are shown."""
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from serving import pictures
+from serving import pictures, resizing
 
 CONTRACT = 1
 """The version of the contract that is understood here."""
@@ -38,6 +38,8 @@ class Description:
     """Labels that follow from the class: their classes, and for each class of `classes` the index of its one."""
     mask_classes: tuple[str, ...]
     """Foreground classes of the mask; none: the model gives no mask."""
+    image_size: int
+    """Side of the square that a photo is resized to first, in pixels."""
     input_size: int
     """Side of the square that the network sees, in pixels."""
 
@@ -99,7 +101,7 @@ class SavedModel:
 
 
 class TFLite:
-    """A `model.tflite` and the `model.json` beside it; Pillow reads the photos."""
+    """A `model.tflite` and the `model.json` beside it, without TensorFlow: Pillow reads photos to the same pixels."""
 
     def __init__(self, file: pathlib.Path) -> None:
         self.description = _description(file.with_name("model.json"))
@@ -116,8 +118,8 @@ class TFLite:
             ValueError: the photo cannot be read.
         """
         photo = pictures.decode(data)
-        side = self.description.input_size
-        return np.asarray(photo.resize((side, side), pictures.Image.Resampling.BILINEAR)), photo.size
+        sizes = self.description.image_size, self.description.input_size
+        return resizing.network_input(np.asarray(photo), *sizes), photo.size
 
     def answer(self, photos: Sequence[Prepared]) -> list[Answer]:
         found = self._serve(pixels=np.stack([pixels for pixels, _ in photos]))
@@ -191,6 +193,8 @@ def _description(file: pathlib.Path) -> Description:
         classes=tuple(told["classes"]),
         coarser={name: (tuple(one["classes"]), tuple(one["of"])) for name, one in told["coarser"].items()},
         mask_classes=tuple(told["mask"]["classes"]) if told["mask"] else (),
+        # Models from before it was told.
+        image_size=told.get("image_size", told["input_size"]),
         input_size=told["input_size"],
     )
 

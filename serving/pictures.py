@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from serving import resizing
+
 Image.MAX_IMAGE_PIXELS = None  # `decode` has a bound of its own, and Pillow's is a warning
 
 MAX_MEGAPIXELS = 50
@@ -15,6 +17,9 @@ MAX_MEGAPIXELS = 50
 
 _COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
 """Of a mask's classes, one after the other and then again: colours that the colour-blind tell apart (Okabe, Ito)."""
+
+_SURE = np.float32(1e-7)
+"""Less of a probability is 0, which has no logarithm."""
 
 OVERLAY_SIDE = 1024
 """Pixels of an overlay's longer side at most."""
@@ -60,19 +65,19 @@ def mask_png(mask: NDArray[np.float32], size: tuple[int, int]) -> bytes:
     """A model's mask as a PNG of the photo's size.
 
     Args:
-        mask: probabilities [S, S, 1] of the one foreground class, or [S, S, K + 1] of background and K classes.
+        mask: probabilities [S, S, 1] of the one foreground class, or [S, S, K + 1] of background and K classes; their
+            logits are resized, as in `serving_default`.
         size: (width, height) of the PNG.
 
     Returns:
         Grey: the probability times 255, or the index of the most probable class.
     """
-    channels = [
-        Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR) for channel in np.moveaxis(mask, -1, 0)
-    ]
-    if len(channels) == 1:
-        grey = np.rint(np.asarray(channels[0]) * 255)
+    share = np.clip(mask, _SURE, 1 - _SURE)
+    if mask.shape[-1] == 1:
+        logits = resizing.bilinear(np.log(share) - np.log1p(-share), size[::-1])
+        grey = np.rint(255 / (1 + np.exp(-logits[..., 0])))
     else:
-        grey = np.argmax([np.asarray(channel) for channel in channels], axis=0)
+        grey = resizing.bilinear(np.log(share), size[::-1]).argmax(axis=-1)
     encoded = io.BytesIO()
     Image.fromarray(grey.astype(np.uint8)).save(encoded, "PNG", compress_level=1)
     return encoded.getvalue()

@@ -81,7 +81,7 @@ class ServingModel(tf.Module):
         self._weights = [variable.value for variable in looks.model.variables]
         self.transform_layer = transform.transform_features_layer()
         self._feature_spec = transform.raw_feature_spec()
-        self._image_size = transform.transformed_feature_spec()[record.IMAGE].shape[0]
+        self.image_size: int = transform.transformed_feature_spec()[record.IMAGE].shape[0]
         self.input_size: int = looks.model.input_shape[1]
         self._judgement = judgement
         self._config, self._heads = config, config.heads
@@ -107,7 +107,7 @@ class ServingModel(tf.Module):
             [B] in [0, 1], how much a photo looks like the training data: 0.5 and more has 95 % of split eval. `error`
             string [B], empty, or a sentence that says why this photo got no answer: then all else is 0 and empty.
         """
-        found = photos.decode_photos(image_bytes, self._image_size, self.input_size)
+        found = photos.decode_photos(image_bytes, self.image_size, self.input_size)
         outputs, known = self._network_of_any_batch(found.pixels)
         usable = found.errors == ""
         answers = {"error": found.errors, "known": tf.where(usable, known, 0.0)}
@@ -124,13 +124,13 @@ class ServingModel(tf.Module):
     def serving_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(examples, {record.IMAGE: self._feature_spec[record.IMAGE]})
         pixels = tf.map_fn(
-            lambda encoded: preprocessing.decode_image(encoded, self._image_size),
+            lambda encoded: preprocessing.decode_image(encoded, self.image_size),
             raw[record.IMAGE],
-            fn_output_signature=tf.TensorSpec([self._image_size, self._image_size, 3], tf.uint8),
+            fn_output_signature=tf.TensorSpec([self.image_size, self.image_size, 3], tf.uint8),
         )
         outputs, _ = self._network_of_any_batch(preprocessing.resize_image(pixels, self.input_size))
         if record.MASK in outputs:
-            logits = tf.image.resize(outputs[record.MASK], [self._image_size, self._image_size])
+            logits = tf.image.resize(outputs[record.MASK], [self.image_size, self.image_size])
             outputs[record.MASK] = self._mask_probabilities(logits)
         return outputs
 
@@ -204,15 +204,15 @@ class ServingModel(tf.Module):
         return tf.io.encode_png(tf.cast(mask, tf.uint8), compression=_PNG_COMPRESSION)
 
 
-def model_description(config: TrainerConfig, input_size: int) -> dict[str, Any]:
+def model_description(config: TrainerConfig, image_size: int, input_size: int) -> dict[str, Any]:
     """What `model.json` holds.
 
     Returns:
         `title`, of the data set; `label`, that the model names, and its `classes`, in the order of `probabilities`
         (without a class head null and empty); `coarser`, by name: its `classes`, and `of`: for each of the label's
         classes the index of the coarser one; `mask`: its foreground `classes`, class k of them being k + 1 in a mask of
-        several (null without a mask head); `input_size`, the side of what `serving_pixels` takes; and `version of the
-        contract`.
+        several (null without a mask head); `image_size`, the side of the square that photos are resized to before it is
+        resized to `input_size`, the side of what `serving_pixels` takes; and `version of the contract`.
     """
     label, mask = config.heads.label, config.heads.mask
     return {
@@ -224,6 +224,7 @@ def model_description(config: TrainerConfig, input_size: int) -> dict[str, Any]:
             for coarser in (config.spec.coarser(label.name) if label else ())
         },
         "mask": {"classes": list(mask.classes)} if mask else None,
+        "image_size": image_size,
         "input_size": input_size,
         "version of the contract": CONTRACT_VERSION,
     }
@@ -234,7 +235,8 @@ def export(module: ServingModel, config: TrainerConfig, directory: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, MODEL_FILE)
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(model_description(config, module.input_size), file, indent=1, ensure_ascii=False)
+            described = model_description(config, module.image_size, module.input_size)
+            json.dump(described, file, indent=1, ensure_ascii=False)
         module.description = tf.saved_model.Asset(path)
         tf.saved_model.save(module, directory, signatures=module.signatures())
     warmup.write(directory)

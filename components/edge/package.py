@@ -42,7 +42,7 @@ def readme(edge: Edge, told: dict[str, object]) -> str:
         edge: names them.
         told: what `model.json` holds.
     """
-    side, classes, mask = told["input_size"], told["classes"], told["mask"]
+    first, side, classes, mask = told["image_size"], told["input_size"], told["classes"], told["mask"]
     assert isinstance(classes, list)
     answers = ["`known` float32 [B] (below 0.5: unlike the training's photos)"]
     if classes:
@@ -59,7 +59,8 @@ def readme(edge: Edge, told: dict[str, object]) -> str:
 
 - Files: {files or "none passed its check against the SavedModel"}.
 - `{DESCRIPTION_FILE}` says what the answers mean, to a program.
-- Input `pixels`: uint8 [B, {side}, {side}, 3], RGB, upright, the whole photo stretched to {side} x {side}.
+- Input `pixels`: uint8 [B, {side}, {side}, 3], RGB, upright, the whole photo stretched to {first} x {first}
+  with anti-aliasing, and that to {side} x {side}.
 - Output: {", ".join(answers)}.
 - TFLite's signature is `serving_pixels`. Nothing is to be normalised: the model does that.
 - Python, TFLite (`pip install ai-edge-litert`): `from ai_edge_litert.interpreter import Interpreter`, then

@@ -152,7 +152,7 @@ def test_nothing_is_asked_of_another_machine(page: Any, photo: Write, address: s
 
 
 def test_names_are_text_and_not_html() -> None:
-    described = models.Description("t", "<q>label", ("<q>fine",), {}, (), 32)
+    described = models.Description("t", "<q>label", ("<q>fine",), {}, (), 32, 32)
     answer = models.Answer("", ("<q>fine",), (1.0,), {"<q>coarser": ("<q>coarse", 1.0)}, 1.0)
     photo = models.pictures.mask_png(np.zeros((8, 8, 1), np.float32), (8, 8))
     page = answer_html.render(described, photo, answer)
@@ -162,7 +162,7 @@ def test_names_are_text_and_not_html() -> None:
 
 
 def test_a_photo_just_below_the_threshold_is_not_shown_as_at_it() -> None:
-    described = models.Description("t", "label", ("fine",), {}, (), 32)
+    described = models.Description("t", "label", ("fine",), {}, (), 32, 32)
     photo = models.pictures.mask_png(np.zeros((8, 8, 1), np.float32), (8, 8))
     page = answer_html.render(described, photo, models.Answer("", ("fine",), (1.0,), {}, 0.4964))
     assert "(known 0.49, below 0.5)" in page

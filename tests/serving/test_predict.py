@@ -93,6 +93,9 @@ def test_of_several_mask_classes_the_mask_holds_the_index(
 
 def test_tflite_answers_as_the_saved_model_does(out: pathlib.Path, version: pathlib.Path, photo: Write) -> None:
     photos = [str(photo(f"{number}.png", colour)) for number, colour in enumerate((RED, GREEN, (90, 80, 70)))]
+    noise = Image.effect_noise((101, 67), 200)
+    Image.merge("RGB", (noise, noise.rotate(90), noise.rotate(180))).save(out.with_name("noise.jpg"))
+    photos.append(str(out.with_name("noise.jpg")))
     answers = []
     for model in (version, version / "edge" / "model.tflite"):
         assert _predict(out, model, *photos) == 0
@@ -101,7 +104,7 @@ def test_tflite_answers_as_the_saved_model_does(out: pathlib.Path, version: path
         assert one["colour"] == other["colour"]
         assert one["kind"] == other["kind"]
         for figure in ("colour_score", "kind_score", "known"):
-            assert float(one[figure]) == pytest.approx(float(other[figure]), abs=0.01)
+            assert float(one[figure]) == pytest.approx(float(other[figure]), abs=1e-4)
 
 
 def test_the_overlay_colours_the_photo_where_the_mask_is(

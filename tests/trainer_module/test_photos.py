@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.example_gen.images import check_photo
+from serving import pictures, resizing
 from tests.mutated import mutated
 from trainer_module import photos, preprocessing
 
@@ -85,6 +86,24 @@ def test_a_photo_has_the_pixels_that_ingestion_gives_it(kind: str, decode: Calla
     ingested = check_photo(PHOTOS[kind], "", 10**8)
     assert (error, tuple(size)) == ("", ingested.size)
     np.testing.assert_array_equal(pixels, preprocessing.decode_image(tf.constant(ingested.data), SIZE))
+
+
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_what_reads_photos_for_an_engine_gives_the_same_pixels(kind: str, decode: Callable) -> None:
+    [(pixels, (height, width), _)] = decode(PHOTOS[kind])
+    photo = pictures.decode(PHOTOS[kind])
+    assert photo.size == (width, height)
+    found = resizing.network_input(np.asarray(photo), SIZE, SIZE)
+    # Pillow lays alpha on white in whole numbers.
+    np.testing.assert_allclose(found.astype(int), pixels.astype(int), atol=1 if "trans" in kind else 0)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_and_turns_them_alike(orientation: int, decode: Callable) -> None:
+    photo = encoded(drawn(), "JPEG", orientation)
+    [(pixels, _, _)] = decode(photo)
+    found = resizing.network_input(np.asarray(pictures.decode(photo)), SIZE, SIZE)
+    np.testing.assert_allclose(found.astype(int), pixels.astype(int), atol=1)  # the graph turns what is resized
 
 
 def test_the_inks_of_a_cmyk_photo_are_mixed_to_nearly_the_colours_of_ingestion(decode: Callable) -> None:

@@ -144,6 +144,7 @@ def test_one_file_tells_an_application_what_the_answers_mean(trained: FnArgs) ->
         "classes": list(BREEDS),
         "coarser": {"species": {"classes": list(SPECIES), "of": list(SPECIES_OF_BREED)}},
         "mask": {"classes": ["pet"]},
+        "image_size": IMAGE_SIZE,
         "input_size": INPUT_SIZE,
         "version of the contract": 1,
     }
