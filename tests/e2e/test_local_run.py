@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import pathlib
@@ -10,10 +11,13 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from conftest import ROOT, TEMPORARY, Run, run_locally, start_locally
+from PIL import Image
 
 from schema import record
+from serving import models
 from tests.drawn import MODELS
 
 COMPONENTS = (
@@ -130,6 +134,27 @@ def test_the_pushed_model_in_a_new_process_has_the_figures_of_tfma(first_run: Ru
     overall = metrics["models"][metrics["champion"]]["metrics"]["overall"]
     assert served["accuracy"] == pytest.approx(overall["classification"]["accuracy"]["value"], abs=1e-4)
     assert served["mask_f1"] == pytest.approx(overall["segmentation"]["f1"]["value"], abs=1e-4)
+
+
+def test_the_pushed_tflite_file_answers_photos_as_the_pushed_saved_model_does(
+    first_run: Run, tmp_path: pathlib.Path
+) -> None:
+    [serving] = first_run.directory.glob("serving/*")
+    photos = []
+    for number, size in enumerate([(64, 64), (200, 150), (37, 90)]):
+        noise = [Image.effect_noise((8, 8), 200).resize(size, Image.Resampling.BICUBIC) for _ in range(3)]
+        photos.append(tmp_path / f"{number}.jpg")
+        Image.merge("RGB", noise).save(photos[-1])
+    answers = []
+    for path in (serving, serving / "assets.extra" / "edge" / "model.tflite"):
+        model = models.open_model(str(path))
+        answers.append(model.answer([model.prepare(photo.read_bytes()) for photo in photos]))
+    for one, other in zip(*answers, strict=True):
+        assert one.classes[0] == other.classes[0]
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+        assert one.known == pytest.approx(other.known, abs=1e-4)
+        masks = [np.asarray(Image.open(io.BytesIO(answer.mask_png))).astype(int) for answer in (one, other)]
+        np.testing.assert_allclose(*masks, atol=1)
 
 
 def test_a_second_run_takes_every_component_from_the_cache(first_run: Run) -> None:
