@@ -154,7 +154,7 @@ def test_the_pushed_tflite_file_answers_photos_as_the_pushed_saved_model_does(
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
         assert one.known == pytest.approx(other.known, abs=1e-4)
         masks = [np.asarray(Image.open(io.BytesIO(answer.mask_png))).astype(int) for answer in (one, other)]
-        np.testing.assert_allclose(*masks, atol=1)
+        np.testing.assert_allclose(masks[0], masks[1], atol=1)
 
 
 def test_a_second_run_takes_every_component_from_the_cache(first_run: Run) -> None:
