@@ -19,6 +19,7 @@ from components.comparison.paired import Answers
 from components.metrics import segmentation
 from schema import record
 from schema.dataset_spec import DatasetSpec, Heads
+from trainer_module import preprocessing
 
 BATCH = 32
 THRESHOLD = 0.5
@@ -176,7 +177,7 @@ def read_photos(files: Sequence[str], wanted: Collection[str], size: tuple[int, 
         chosen = tf.reduce_any(names[:, None] == keys[None, :], axis=1)
         encoded = tf.io.parse_example(serialized[chosen], {record.IMAGE: tf.io.FixedLenFeature([], tf.string)})
         for name, photo in zip(names[chosen].numpy(), encoded[record.IMAGE], strict=True):
-            pixels = tf.io.decode_image(photo, channels=3, expand_animations=False)
+            pixels = preprocessing.decode(photo)
             if size:
                 pixels = tf.cast(tf.round(tf.image.resize(pixels, size)), tf.uint8)
             photos[name.decode()] = pixels.numpy()
