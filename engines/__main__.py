@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import shlex
 import signal
 import sys
 import tempfile
@@ -21,13 +22,10 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix=f"{engine}-") as folder,
             Cluster(engine, pathlib.Path(folder)) as cluster,
         ):
-            beam = cluster.beam
             print(
                 f"{engine} is up, its logs are in {folder}. Run:\n"
                 f"    python local_runner.py --config debug --data-dir $PWD/runs/data --run-dir $PWD/runs/debug \\\n"
-                f"        --beam.runner {engine} --beam.job-endpoint {beam.job_endpoint} "
-                f"--beam.worker-pool {beam.worker_pool}"
-                + (f" --beam.flink-master {beam.flink_master} --beam.workers {beam.workers}" if beam.workers else ""),
+                f"        {shlex.join(cluster.flags)}",
                 flush=True,
             )
             signal.pthread_sigmask(signal.SIG_BLOCK, stopping)

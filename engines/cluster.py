@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from types import TracebackType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pipeline.beam import WORKER_SECONDS, Beam
 
@@ -48,13 +48,12 @@ class MissingToolError(RuntimeError):
     """Java, Maven or the jars cannot be had; the message says which and what to do."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Service:
+class Service(NamedTuple):
     """One process of the cluster, and where it listens once it is up."""
 
     command: tuple[str, ...]
     address: tuple[str, int]
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    environment: dict[str, str]
 
 
 class Cluster:
@@ -70,21 +69,26 @@ class Cluster:
     """
 
     def __init__(self, engine: Engine, folder: pathlib.Path) -> None:
-        self.folder, jars = folder, classpath(engine)
+        self.folder = folder
         for made in ("tmp", "tmp_workers"):
             (folder / made).mkdir(parents=True, exist_ok=True)
-        names = ("manager", "web", "job_server", "pool", "node_1", "node_2")
+        names = ("manager", "rpc", "job_server", "pool", "node_1", "node_2")
         ports = dict(zip(names, free_ports(len(names)), strict=True))
-        described = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
-        self._services = {**_pools(ports["pool"]), **described}
+        self._services = _services(engine, folder, ports)
         self._processes: dict[str, subprocess.Popen] = {}
         self.beam = Beam(
             engine,
             job_endpoint=f"localhost:{ports['job_server']}",
-            flink_master=f"127.0.0.1:{ports['web']}" if engine == "flink" else "",
+            flink_master=f"127.0.0.1:{ports['manager']}" if engine == "flink" else "",
             worker_pool=f"worker-pool:{ports['pool']}",
             workers=len(NODES) if engine == "flink" else 0,
         )
+        self.flags = [
+            word
+            for name, value in dataclasses.asdict(self.beam).items()
+            if value != getattr(Beam, name)
+            for word in (f"--beam.{name.replace('_', '-')}", str(value))
+        ]
 
     def __enter__(self) -> Cluster:
         try:
@@ -190,39 +194,41 @@ def pool_host(node: int) -> str:
     return f"127.0.0.{node + 1}"
 
 
-def _pools(port: int) -> dict[str, Service]:
-    return {
+def _services(engine: Engine, folder: pathlib.Path, ports: dict[str, int]) -> dict[str, Service]:
+    """All processes, in the order of their start."""
+    jars, pool = classpath(engine), ports["pool"]
+    described, environment = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
+    listens = (f"--job-port={ports['job_server']}", "--artifact-port=0", "--expansion-port=-1")
+    described["job_server"] += ("--job-host=localhost", *listens, f"--artifacts-dir={folder}/artifacts")
+    services = {
         f"pool_{node}": Service(
-            (sys.executable, "-m", "pipeline.worker_pool", f"{pool_host(node)}:{port}"), (pool_host(node), port)
+            (sys.executable, "-m", "pipeline.worker_pool", f"{pool_host(node)}:{pool}"), (pool_host(node), pool), {}
         )
         for node in NODES
     }
+    for name, arguments in described.items():
+        java = ("java", *_JAVA, "-cp", jars, *arguments)
+        services[name] = Service(java, ("127.0.0.1", ports[name]), dict(environment))
+    for node in NODES:
+        # A node, and every JVM that it starts, finds its own pool.
+        hosts = folder / f"hosts_{node}"
+        hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{pool_host(node)} worker-pool\n")
+        services[f"node_{node}"].environment["JDK_JAVA_OPTIONS"] = f"-Djdk.net.hosts.file={hosts}"
+    return services
 
 
-def _java(jars: str, *arguments: str) -> tuple[str, ...]:
-    return ("java", *_JAVA, "-cp", jars, *arguments)
+Described = tuple[dict[str, tuple[str, ...]], dict[str, str]]
+"""What Java is told for the manager, the nodes and the job server, and the environment of all."""
 
 
-def _host_names(folder: pathlib.Path, node: int) -> dict[str, str]:
-    """The environment in which a node, and every JVM that it starts, finds its own pool."""
-    file = folder / f"hosts_{node}"
-    file.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{pool_host(node)} worker-pool\n")
-    return {"JDK_JAVA_OPTIONS": f"-Djdk.net.hosts.file={file}"}
-
-
-def _job_server(folder: pathlib.Path, port: int) -> tuple[str, ...]:
-    where = ("--job-host=localhost", f"--job-port={port}", "--artifact-port=0", "--expansion-port=-1")
-    return (*where, f"--artifacts-dir={folder}/artifacts")
-
-
-def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, Service]:
-    common = {
+def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Described:
+    settings = {
         "jobmanager.rpc.address": "127.0.0.1",
-        "jobmanager.rpc.port": ports["manager"],
+        "jobmanager.rpc.port": ports["rpc"],
         "jobmanager.bind-host": "127.0.0.1",
         "rest.address": "127.0.0.1",
         "rest.bind-address": "127.0.0.1",
-        "rest.port": ports["web"],
+        "rest.port": ports["manager"],
         "taskmanager.host": "127.0.0.1",
         "taskmanager.bind-host": "127.0.0.1",
         "taskmanager.cpu.cores": 1,
@@ -252,35 +258,21 @@ def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, 
         "restart-strategy.fixed-delay.attempts": 10,
         "restart-strategy.fixed-delay.delay": f"{WORKER_SECONDS + 10} s",
     }
-    for node in (0, *NODES):
-        (folder / f"conf_{node}").mkdir(exist_ok=True)
-        own = {"taskmanager.rpc.port": ports[f"node_{node}"]} if node else {}
-        lines = [f"{key}: {value}\n" for key, value in {**common, **own}.items()]
-        (folder / f"conf_{node}" / "config.yaml").write_text("".join(lines))
-    runtime, web = "org.apache.flink.runtime", ("127.0.0.1", ports["web"])
-    manager = f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint"
-    driver = ("org.apache.beam.runners.flink.FlinkJobServerDriver", f"--flink-master={web[0]}:{web[1]}")
+    (folder / "config.yaml").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    runtime, given = "org.apache.flink.runtime", ("--configDir", str(folder))
+    node = (f"{runtime}.taskexecutor.TaskManagerRunner", *given, "-D")
+    driver = "org.apache.beam.runners.flink.FlinkJobServerDriver"
     return {
-        "manager": Service(_java(jars, manager, "--configDir", f"{folder}/conf_0"), web),
-        **{
-            f"node_{node}": Service(
-                _java(jars, f"{runtime}.taskexecutor.TaskManagerRunner", "--configDir", f"{folder}/conf_{node}"),
-                ("127.0.0.1", ports[f"node_{node}"]),
-                _host_names(folder, node),
-            )
-            for node in NODES
-        },
-        "job_server": Service(
-            _java(jars, *driver, *_job_server(folder, ports["job_server"])), ("127.0.0.1", ports["job_server"])
-        ),
-    }
+        "manager": (f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", *given),
+        **{name: (*node, f"taskmanager.rpc.port={ports[name]}") for name in ("node_1", "node_2")},
+        "job_server": (driver, f"--flink-master=127.0.0.1:{ports['manager']}"),
+    }, {}
 
 
-def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, Service]:
+def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Described:
     # Executors are started by nodes, with the jars of a Spark installation.
-    (folder / "jars").mkdir(exist_ok=True)
+    (folder / "jars").mkdir()
     for jar in map(pathlib.Path, jars.split(os.pathsep)):
-        (folder / "jars" / jar.name).unlink(missing_ok=True)
         (folder / "jars" / jar.name).symlink_to(jar)
     home = {
         "SPARK_HOME": str(folder),
@@ -299,32 +291,13 @@ def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> dict[str, 
         # A task that failed goes to another executor: the worker of this one may be dead, and would be taken again.
         "spark.excludeOnFailure.enabled": "true",
     }
-    driver = ("org.apache.beam.runners.spark.SparkJobServerDriver", f"--spark-master-url={url}")
+    told = (f"-D{key}={value}" for key, value in settings.items())
+    size = ("--cores", "1", "--memory", "640m", "--work-dir")
     return {
-        "manager": Service(
-            _java(jars, f"{deploy}.master.Master", *at, str(ports["manager"])), ("127.0.0.1", ports["manager"]), home
-        ),
+        "manager": (f"{deploy}.master.Master", *at, str(ports["manager"])),
         **{
-            f"node_{node}": Service(
-                _java(
-                    jars,
-                    f"{deploy}.worker.Worker",
-                    *(*at, str(ports[f"node_{node}"]), "--cores", "1", "--memory", "640m"),
-                    *("--work-dir", f"{folder}/work_{node}", url),
-                ),
-                ("127.0.0.1", ports[f"node_{node}"]),
-                {**home, **_host_names(folder, node)},
-            )
-            for node in NODES
+            name: (f"{deploy}.worker.Worker", *at, str(ports[name]), *size, f"{folder}/work_{name}", url)
+            for name in ("node_1", "node_2")
         },
-        "job_server": Service(
-            _java(
-                jars,
-                *(f"-D{key}={value}" for key, value in settings.items()),
-                *driver,
-                *_job_server(folder, ports["job_server"]),
-            ),
-            ("127.0.0.1", ports["job_server"]),
-            home,
-        ),
-    }
+        "job_server": (*told, "org.apache.beam.runners.spark.SparkJobServerDriver", f"--spark-master-url={url}"),
+    }, home
