@@ -16,14 +16,12 @@ import dataclasses
 import itertools
 import json
 import math
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
 DATASET, VERSION = "oxford_iiit_pet", "4.0.0"
 SHARDS = 4
-SECONDS_BETWEEN_SAMPLES = 0.05
+SECONDS_BETWEEN_SAMPLES = 0.1
 TIME_BAR, MEMORY_BAR = 1.05, 1.3
 """Of time at N times the data over N times the time, and of memory over memory."""
 
@@ -128,21 +126,9 @@ def _write_shards(folder: pathlib.Path, split: str, records: list[bytes], factor
 def run_component(folder: pathlib.Path, component: str) -> None:
     """Runs one component in this process, for those before it are cached; prints its seconds, last."""
     from components.comparison import lineage
-    from pipeline import console, local
+    from engines import steps
 
-    class Done(Exception):
-        """Ends the run where what follows is not asked for."""
-
-    class Display(console.RunDisplay):
-        @contextlib.contextmanager
-        def component(self, name: str) -> Iterator[dict[str, str]]:
-            with super().component(name) as outcome:
-                yield outcome
-            if name == component:
-                raise Done
-
-    with open(os.devnull, "w") as nowhere, contextlib.suppress(Done):
-        local.run(_pipeline(folder), Display(console.Console(file=nowhere)))
+    steps.run_until(_pipeline(folder), component)
     with lineage.open_store(str(folder / "run" / "metadata.db")) as handle:
         print(lineage.component_seconds(handle)[component])
 
@@ -163,32 +149,35 @@ def _pipeline(folder: pathlib.Path) -> tfx.dsl.Pipeline:
     )
 
 
-def measure(folder: pathlib.Path, component: str) -> Cost:
-    """Runs one component in a process of its own; raises RuntimeError with the end of its log if it fails."""
-    command = [sys.executable, __file__, "--run", str(folder), "--component", component]
-    with (folder / f"{component}.log").open("w+") as log:
+def measure(command: list[str], log_file: pathlib.Path) -> Cost:
+    """Runs a command that prints its seconds, last; its memory is that of all processes that this one started.
+
+    Args:
+        command: to run.
+        log_file: for what it says of errors.
+
+    Raises:
+        RuntimeError: it failed; the message is the end of its log.
+    """
+    with log_file.open("w+") as log:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             assert process.stdout is not None
             peak = 0
             while process.poll() is None:
-                peak = max(peak, resident_bytes(process.pid))
+                peak = max(peak, sum(map(_resident_bytes, psutil.Process().children(recursive=True))))
                 time.sleep(SECONDS_BETWEEN_SAMPLES)
             output = process.stdout.read()
         if process.returncode:
             log.seek(0)
-            raise RuntimeError(f"{component} failed:\n{log.read()[-3000:]}")
+            raise RuntimeError(f"{log_file.stem} failed:\n{log.read()[-3000:]}")
     return Cost(float(output.split()[-1]), peak / 1e6)
 
 
-def resident_bytes(pid: int) -> int:
-    """Of a process and all that it started; one that ends meanwhile counts as nothing."""
-    total = 0
+def _resident_bytes(process: psutil.Process) -> int:
+    """One that has ended meanwhile counts as nothing."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += each.memory_info().rss
-    return total
+        return int(process.memory_info().rss)
+    return 0
 
 
 def main() -> None:
@@ -209,7 +198,14 @@ def main() -> None:
         for factor, folder in folders.items():
             write_data(source, folder / "data", flags.photos, factor)
         components = [each.id for each in _pipeline(folders[flags.factors[0]]).components]
-        costs = {each: {factor: measure(folder, each) for factor, folder in folders.items()} for each in components}
+        command = [sys.executable, __file__, "--run"]
+        costs = {
+            each: {
+                factor: measure([*command, str(folder), "--component", each], folder / f"{each}.log")
+                for factor, folder in folders.items()
+            }
+            for each in components
+        }
     print_table(costs, flags.factors)
 
 

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator
 from unittest import mock
 
-from rich.console import Console
 from tfx import v1 as tfx
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -52,8 +51,25 @@ def run(config: configs.Config, folder: pathlib.Path, data_dir: str, trained: pa
                 str(folder / "metadata.db")
             ),
         )
-    with contextlib.suppress(_Enough):
-        local.run(dag, _DisplayUntil(last or f"Evaluator_{list(config.contestants)[-1]}"))
+    run_until(dag, last or f"Evaluator_{list(config.contestants)[-1]}")
+
+
+def run_until(dag: tfx.dsl.Pipeline, last: str) -> None:
+    """Runs a pipeline up to a component, and shows nobody; raises ComponentError, see pipeline.local."""
+
+    class Enough(Exception):
+        """The last component of interest is done."""
+
+    class Display(console.RunDisplay):
+        @contextlib.contextmanager
+        def component(self, name: str) -> Iterator[dict[str, str]]:
+            with super().component(name) as outcome:
+                yield outcome
+            if name == last:
+                raise Enough
+
+    with contextlib.suppress(Enough):
+        local.run(dag, Display(console.Console(file=io.StringIO())))
 
 
 @component  # type: ignore[call-overload]
@@ -66,23 +82,3 @@ def CopiedTrainer(
     for artifact, key in ((model, "model"), (model_run, "model_run")):
         [trained] = pathlib.Path(str(source), key).iterdir()
         shutil.copytree(trained, artifact.uri, dirs_exist_ok=True)  # type: ignore[attr-defined]
-
-
-class _Enough(Exception):
-    """The last component of interest is done."""
-
-
-class _DisplayUntil(console.RunDisplay):
-    """Ends the run after one component."""
-
-    def __init__(self, last: str) -> None:
-        super().__init__(Console(file=io.StringIO()))
-        self._last, self._before = last, ""
-
-    @contextlib.contextmanager
-    def component(self, name: str) -> Iterator[dict[str, str]]:
-        if self._before == self._last:
-            raise _Enough
-        self._before = name
-        with super().component(name) as outcome:
-            yield outcome

@@ -11,22 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import psutil
 import pytest
-import tensorflow as tf
-import tensorflow_data_validation as tfdv
-import tensorflow_transform as tft
 from conftest import ROOT, Run
-from google.protobuf import json_format
 
-from components.metrics.results import Evaluation, read_evaluation
-from engines import steps
+from engines import artifacts, steps
 from engines.cluster import NODES, Cluster, MissingToolError
 from pipeline import cause, configs, local
 from pipeline.beam import WORKER_SECONDS, Beam
-from schema import record, spec_file
+from schema import spec_file
 
 SPEC = spec_file.shipped("synthetic_pets")
 
@@ -64,73 +58,12 @@ def engine_run(first_run: Run, cluster: Cluster, tmp_path_factory: pytest.TempPa
     return _run(first_run, cluster.beam, tmp_path_factory.mktemp("run"))
 
 
-def _records(artifacts: pathlib.Path, split: str) -> list[bytes]:
-    files = sorted(artifacts.glob(f"ExampleGen/examples/*/Split-{split}/*"))
-    return list(tf.data.TFRecordDataset([str(file) for file in files], "").as_numpy_iterator())
-
-
 def test_both_nodes_work(engine_run: pathlib.Path, cluster: Cluster) -> None:
     assert all(_served(cluster, node) for node in NODES)
 
 
-@pytest.mark.parametrize("split", record.SPLITS)
-def test_the_examples_are_those_of_the_direct_runner(engine_run: pathlib.Path, first_run: Run, split: str) -> None:
-    expected = _records(first_run.directory / "pipeline", split)
-    assert expected
-    assert sorted(_records(engine_run, split)) == sorted(expected)
-
-
-def _leaves(tree: Any, path: str = "") -> dict[str, Any]:
-    """The values of nested dicts, lists and tuples, by their paths."""
-    if not isinstance(tree, dict | list | tuple):
-        return {path: tree}
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
-    return {name: leaf for key, value in items for name, leaf in _leaves(value, f"{path}/{key}").items()}
-
-
-def _assert_same(here: dict[str, Any], there: dict[str, Any], rel: float) -> None:
-    """Floats may differ by `rel`: a sum's last digits depend on the order of adding, so on the number of workers."""
-    assert here.keys() == there.keys() != set()
-    for path, value in there.items():
-        assert here[path] == (pytest.approx(value, rel=rel) if isinstance(value, float) else value), path
-
-
-def _statistics(artifacts: pathlib.Path, split: str) -> dict[str, Any]:
-    [file] = artifacts.glob(f"StatisticsGen/statistics/*/Split-{split}/FeatureStats.pb")
-    [dataset] = tfdv.load_stats_binary(str(file)).datasets
-    return _leaves({feature.path.step[0]: json_format.MessageToDict(feature) for feature in dataset.features})
-
-
-@pytest.mark.parametrize("split", record.SPLITS)
-def test_the_statistics_are_those_of_the_direct_runner(engine_run: pathlib.Path, first_run: Run, split: str) -> None:
-    _assert_same(_statistics(engine_run, split), _statistics(first_run.directory / "pipeline", split), rel=1e-9)
-
-
-def test_the_transform_graph_is_that_of_the_direct_runner(engine_run: pathlib.Path, first_run: Run) -> None:
-    records = tf.constant(_records(first_run.directory / "pipeline", record.TEST)[:4])
-    here, there = (_transformed(artifacts, records) for artifacts in (engine_run, first_run.directory / "pipeline"))
-    assert here.keys() == there.keys() != set()
-    for name in here:
-        tf.debugging.assert_equal(here[name], there[name])
-
-
-def _transformed(artifacts: pathlib.Path, records: tf.Tensor) -> dict[str, tf.Tensor]:
-    [graph] = artifacts.glob("Transform/transform_graph/*")
-    transform = tft.TFTransformOutput(str(graph))
-    return transform.transform_features_layer()(tf.io.parse_example(records, transform.raw_feature_spec()))
-
-
-@pytest.mark.parametrize("model", configs.debug().contestants)
-def test_the_metrics_are_those_of_the_direct_runner(engine_run: pathlib.Path, first_run: Run, model: str) -> None:
-    here, there = (
-        _plain(read_evaluation(str(next(artifacts.glob(f"Evaluator_{model}/evaluation/*"))), SPEC))
-        for artifacts in (engine_run, first_run.directory / "pipeline")
-    )
-    _assert_same(_leaves(here), _leaves(there), rel=1e-9)
-
-
-def _plain(evaluation: Evaluation) -> dict[str, Any]:
-    return {name: dataclasses.asdict(figures) for name, figures in evaluation.items()}
+def test_every_artifact_is_that_of_the_direct_runner(engine_run: pathlib.Path, first_run: Run) -> None:
+    assert artifacts.differences(engine_run, first_run.directory / "pipeline", SPEC) == []
 
 
 @contextlib.contextmanager
@@ -150,9 +83,8 @@ def _when_at_work(cluster: Cluster, act: Callable[[], None]) -> Iterator[None]:
     assert acted.is_set()
 
 
-def _assert_examples(artifacts: pathlib.Path, first_run: Run) -> None:
-    for split in record.SPLITS:
-        assert sorted(_records(artifacts, split)) == sorted(_records(first_run.directory / "pipeline", split))
+def _assert_examples(run: pathlib.Path, first_run: Run) -> None:
+    assert artifacts.examples(run) == artifacts.examples(first_run.directory / "pipeline")
 
 
 # What follows ends processes, and starts them again.
@@ -161,10 +93,10 @@ def _assert_examples(artifacts: pathlib.Path, first_run: Run) -> None:
 def test_the_loss_of_a_node_in_mid_run_is_survived(cluster: Cluster, first_run: Run, tmp_path: pathlib.Path) -> None:
     try:
         with _when_at_work(cluster, lambda: cluster.kill("node_1")):
-            artifacts = _run(first_run, cluster.beam, tmp_path, last="ExampleGen")
+            run = _run(first_run, cluster.beam, tmp_path, last="ExampleGen")
     finally:
         cluster.start("node_1")
-    _assert_examples(artifacts, first_run)
+    _assert_examples(run, first_run)
 
 
 def test_a_worker_pool_that_comes_back_costs_nothing(cluster: Cluster, first_run: Run, tmp_path: pathlib.Path) -> None:
@@ -173,8 +105,8 @@ def test_a_worker_pool_that_comes_back_costs_nothing(cluster: Cluster, first_run
         cluster.start("pool_1")
 
     with _when_at_work(cluster, restart):
-        artifacts = _run(first_run, cluster.beam, tmp_path, last="ExampleGen")
-    _assert_examples(artifacts, first_run)
+        run = _run(first_run, cluster.beam, tmp_path, last="ExampleGen")
+    _assert_examples(run, first_run)
 
 
 def test_the_loss_of_the_job_server_fails_the_step_and_a_rerun_goes_on(
@@ -194,12 +126,8 @@ def test_the_loss_of_the_job_server_fails_the_step_and_a_rerun_goes_on(
 
 
 def test_an_interrupted_step_leaves_nothing_running(cluster: Cluster, first_run: Run, tmp_path: pathlib.Path) -> None:
-    beam = cluster.beam
-    engine = ("--beam.runner", beam.runner, "--beam.job-endpoint", beam.job_endpoint)
-    pools = ("--beam.worker-pool", beam.worker_pool)
-    flink = ("--beam.flink-master", beam.flink_master, "--beam.workers", str(beam.workers)) if beam.workers else ()
     folders = ("--data-dir", str(first_run.directory.parent / "data"), "--run-dir", str(tmp_path / "run"))
-    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *engine, *flink, *pools, *folders]
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "debug", *cluster.flags, *folders]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with process, _when_at_work(cluster, lambda: process.send_signal(signal.SIGTERM)):
         console, _ = process.communicate()
