@@ -41,7 +41,6 @@ def main() -> int:
 def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) -> int:
     with screen.status("starting (TensorFlow and TFX take some seconds to import) …"):
         logging.basicConfig(level=logging.INFO)
-        from tfx import v1 as tfx
 
         from components import pusher, serving_folder
         from components.comparison import lineage
@@ -51,16 +50,7 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
     beam.check_folder(config.beam, "run_dir", str(folder))
     serving = str(folder / "serving")
     serving_folder.remove_leftovers(serving)
-    dag = pipeline.create_pipeline(
-        config,
-        pipeline_root=str(folder / history.PIPELINE_DIR),
-        serving_dir=serving,
-        data_dir=config.data_path(),
-        serving_model=serving_model.last_blessed,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(folder / history.METADATA_FILE)
-        ),
-    )
+    dag = local.create(config, folder, serving_model.last_blessed)
     for line in history.put_right(folder):
         screen.print(line)
     executions = local.run(dag, console.RunDisplay(screen), pipeline.uncached(config, dag.components))

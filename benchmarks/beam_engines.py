@@ -37,7 +37,7 @@ def run_steps(config: configs.Config, folder: pathlib.Path, trained: pathlib.Pat
     from engines import steps
 
     data = dataclasses.replace(config.data, source=scale.DATASET, drawings=0)
-    steps.run(dataclasses.replace(config, data=data), folder, str(folder.parent / "data"), trained)
+    steps.run(dataclasses.replace(config, data=data, data_dir=str(folder.parent / "data")), folder, trained)
     with lineage.open_store(str(folder / "metadata.db")) as handle:
         seconds = lineage.component_seconds(handle)
     evaluators = (f"Evaluator_{name}" for name in config.contestants)

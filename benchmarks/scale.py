@@ -22,16 +22,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
 from pipeline import configs
 from schema import spec_file
 from trainer_module.config import Phase, Recipe
-
-if TYPE_CHECKING:
-    from tfx import v1 as tfx
 
 DATASET, VERSION = "oxford_iiit_pet", "4.0.0"
 SHARDS = 4
@@ -56,7 +53,6 @@ def config(folder: pathlib.Path) -> configs.Config:
         name="scale",
         data=dataclasses.replace(configs.pets().data, image_size=128),
         data_dir=str(folder / "data"),
-        run_dir=str(folder / "run"),
         contestants={
             "dcnn": Recipe("dcnn", 64, (Phase(1, 1e-3),), width=0.5),
             "mobilenet_v3_small": Recipe("mobilenet_v3_small", 64, (frozen, thawed), width=0.75, probe_passes=1),
@@ -127,26 +123,13 @@ def run_component(folder: pathlib.Path, component: str) -> None:
     """Runs one component in this process, for those before it are cached; prints its seconds, last."""
     from components.comparison import lineage
     from engines import steps
+    from pipeline import local
 
-    steps.run_until(_pipeline(folder), component)
-    with lineage.open_store(str(folder / "run" / "metadata.db")) as handle:
-        print(lineage.component_seconds(handle)[component])
-
-
-def _pipeline(folder: pathlib.Path) -> tfx.dsl.Pipeline:
-    from tfx import v1 as tfx
-
-    from pipeline import pipeline
-
-    run, connect = folder / "run", tfx.orchestration.metadata.sqlite_metadata_connection_config
+    run = folder / "run"
     run.mkdir(exist_ok=True)
-    return pipeline.create_pipeline(
-        config(folder),
-        pipeline_root=str(run / "pipeline"),
-        serving_dir=str(run / "serving"),
-        data_dir=str(folder / "data"),
-        metadata_connection_config=connect(str(run / "metadata.db")),
-    )
+    steps.run_until(local.create(config(folder), run), component)
+    with lineage.open_store(str(run / "metadata.db")) as handle:
+        print(lineage.component_seconds(handle)[component])
 
 
 def measure(command: list[str], log_file: pathlib.Path) -> Cost:
@@ -191,13 +174,15 @@ def main() -> None:
     if flags.component:
         run_component(flags.run, flags.component)
         return
+    from pipeline import local
+
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
         source = prepared(root, flags.data_dir, flags.photos)
         folders = {factor: root / str(factor) for factor in flags.factors}
         for factor, folder in folders.items():
             write_data(source, folder / "data", flags.photos, factor)
-        components = [each.id for each in _pipeline(folders[flags.factors[0]]).components]
+        components = [each.id for each in local.create(config(folders[flags.factors[0]]), root).components]
         command = [sys.executable, __file__, "--run"]
         costs = {
             each: {

@@ -19,13 +19,12 @@ from pipeline import configs, console, local, pipeline
 from trainer_module.config import TrainerConfig
 
 
-def run(config: configs.Config, folder: pathlib.Path, data_dir: str, trained: pathlib.Path, last: str = "") -> None:
+def run(config: configs.Config, folder: pathlib.Path, trained: pathlib.Path, last: str = "") -> None:
     """Runs the pipeline up to the component `last`, by default the last Evaluator.
 
     Args:
-        config: its `beam` names the engine.
+        config: its `beam` names the engine, its `data_dir` the prepared data set.
         folder: gets metadata.db, and below pipeline/ the artifacts.
-        data_dir: with the prepared data set.
         trained: the folder of another run's artifacts, whose models are taken.
 
     Raises:
@@ -42,15 +41,7 @@ def run(config: configs.Config, folder: pathlib.Path, data_dir: str, trained: pa
         return trainer
 
     with mock.patch.object(pipeline, "_trainer", copied):
-        dag = pipeline.create_pipeline(
-            config,
-            pipeline_root=str(folder / "pipeline"),
-            serving_dir=str(folder / "serving"),
-            data_dir=data_dir,
-            metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                str(folder / "metadata.db")
-            ),
-        )
+        dag = local.create(config, folder)
     run_until(dag, last or f"Evaluator_{list(config.contestants)[-1]}")
 
 

@@ -19,13 +19,38 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import cache_utils, launcher, runtime_parameter_utils
 
 from pipeline import history
+from pipeline.configs import Config
 from pipeline.console import RunDisplay
+from pipeline.pipeline import ServingModel, create_pipeline
 
 _RESOLVER = f"{tfx.dsl.Resolver.__module__}.{tfx.dsl.Resolver.__qualname__}"
 
 
 class ComponentError(RuntimeError):
     """A component failed; its name is the message, the error it raised the cause."""
+
+
+def create(config: Config, folder: pathlib.Path, serving_model: ServingModel | None = None) -> tfx.dsl.Pipeline:
+    """The pipeline of a run in `folder`, which gets its metadata, artifacts and pushed versions.
+
+    Args:
+        config: what to run; it says where the data lies.
+        folder: the run's own; it exists.
+        serving_model: see `create_pipeline`.
+
+    Raises:
+        ValueError: see `create_pipeline`.
+    """
+    return create_pipeline(
+        config,
+        pipeline_root=str(folder / history.PIPELINE_DIR),
+        serving_dir=str(folder / "serving"),
+        data_dir=config.data_path(),
+        serving_model=serving_model,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+            str(folder / history.METADATA_FILE)
+        ),
+    )
 
 
 def run(pipeline: tfx.dsl.Pipeline, display: RunDisplay, uncached: Collection[str] = ()) -> dict[str, int]:

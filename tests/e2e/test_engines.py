@@ -42,9 +42,8 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def _run(first_run: Run, beam: Beam, folder: pathlib.Path, last: str = "") -> pathlib.Path:
     """Runs the debug config's Beam steps on the first run's data and models; returns the folder of the artifacts."""
-    config = dataclasses.replace(configs.debug(), beam=beam)
-    data_dir = str(first_run.directory.parent / "data")
-    steps.run(config, folder, data_dir, first_run.directory / "pipeline", last)
+    config = dataclasses.replace(configs.debug(), data_dir=str(first_run.directory.parent / "data"), beam=beam)
+    steps.run(config, folder, first_run.directory / "pipeline", last)
     return folder / "pipeline"
 
 

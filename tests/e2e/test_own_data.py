@@ -13,9 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tfx import v1 as tfx
 
-from pipeline import configs, console, local, pipeline
+from pipeline import configs, console, local
 from pipeline.configs import Config, Data
 from schema import spec_file
 from schema.dataset_spec import DatasetSpec, Label, Mask, Splits
@@ -156,15 +155,7 @@ def run(data: Data, data_dir: pathlib.Path, folder: pathlib.Path, **changes: Any
         weights="none",
         **changes,
     )
-    dag = pipeline.create_pipeline(
-        config,
-        pipeline_root=str(folder / "pipeline"),
-        serving_dir=str(folder / "serving"),
-        data_dir=config.data_path(),
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(folder / "metadata.db")
-        ),
-    )
+    dag = local.create(config, folder)
     screen = console.Console(file=io.StringIO(), width=100)
     executions = local.run(dag, console.RunDisplay(screen), set())
     report = pathlib.Path(local.output_uri(dag.metadata_connection_config, executions["ModelComparison"], "report"))
