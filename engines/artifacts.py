@@ -19,26 +19,32 @@ from schema import record
 from schema.dataset_spec import DatasetSpec
 
 SUMS = 1e-9
-"""So far floats may differ, as a share: a sum's last digits depend on the order of adding, so on the workers."""
+"""So far floats may differ, as a share or at all: a sum's last digits depend on the order of adding, so on the workers."""
 
-OF_PROBABILITIES, PROBABILITIES = ("log_loss", "calibration_error"), 1e-4
-"""Figures that may differ more, and how far: with the batch that a photo is in, the probabilities that a network gives
-it changed by up to 3e-5 (both networks of config pets, 1 and 32 photos a batch), and each engine has other batches."""
+_OF_PROBABILITIES = ("log_loss", "calibration_error")
 
 
-def differences(here: pathlib.Path, there: pathlib.Path, spec: DatasetSpec) -> list[str]:
+def differences(
+    here: pathlib.Path, there: pathlib.Path, spec: DatasetSpec, of_probabilities: float = SUMS
+) -> list[str]:
     """Where two runs' artifacts differ, such as `/StatisticsGen/test/breed/stringStats/unique`; none if they are equal.
 
     Args:
         here: the folder pipeline/ of one run.
         there: that of the other.
         spec: of the data of both.
+        of_probabilities: so far log loss and calibration error may differ.
 
     Raises:
         ValueError: a component wrote nothing, or more than once.
     """
     one, other = (dict(_leaves(_contents(artifacts, spec))) for artifacts in (here, there))
-    return [path for path in sorted({*one, *other}) if not _same(path, one.get(path, ...), other.get(path, ...))]
+
+    def same(path: str) -> bool:
+        bar = of_probabilities if any(f"/{name}/" in path for name in _OF_PROBABILITIES) else SUMS
+        return _same(one.get(path, ...), other.get(path, ...), bar)
+
+    return [path for path in sorted({*one, *other}) if not same(path)]
 
 
 def examples(artifacts: pathlib.Path) -> dict[str, list[str]]:
@@ -104,9 +110,7 @@ def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(value, f"{path}/{key}")
 
 
-def _same(path: str, here: Any, there: Any) -> bool:
+def _same(here: Any, there: Any, bar: float) -> bool:
     if not (isinstance(here, float) and isinstance(there, float)):
         return bool(here == there)
-    if any(f"/{name}/" in path for name in OF_PROBABILITIES):
-        return math.isclose(here, there, rel_tol=PROBABILITIES, abs_tol=PROBABILITIES)
-    return math.isclose(here, there, rel_tol=SUMS, abs_tol=1e-12)
+    return math.isclose(here, there, rel_tol=bar, abs_tol=bar)
