@@ -200,7 +200,8 @@ _SERVER = "localhost:8500"
 BENCHES = {
     "parity.py": (
         ["--run-dir", "."],
-        r"\nmodel\.tflite +0\.\d+ .*\npredict: the best class is another one for 0 photos",
+        r"\nmodel\.tflite +0\.\d+ .*\npredict by SavedModel: the best class is another one for 0 photos.*"
+        r"\npredict by TFLite: the best class is another one for 0 photos",
     ),
     "promotion.py": (["--predictions=report/predictions-dcnn.npz", "--trials=1"], r"another seed +0 of 1 refused"),
 }
