@@ -1,7 +1,7 @@
 """TensorFlow's two ways to resize, in NumPy and to the last bit: an engine's figures are then the SavedModel's.
 
 They compute in float32 in the order of TensorFlow's own kernels. Pillow rounds otherwise, and between the two axes; a
-level more or less in every fifth pixel moved a probability of the trained pets by up to 0.04.
+level more or less in every fifth pixel moved a trained network's probability by up to 0.04.
 """
 
 from __future__ import annotations
