@@ -19,7 +19,7 @@ from schema import record
 from schema.dataset_spec import DatasetSpec
 
 SUMS = 1e-9
-"""So far floats may differ, as a share or at all: a sum's last digits depend on the order of adding, so on the workers."""
+"""So far floats may differ, as a share or at all: a sum's last digits depend on the order of adding, on the workers."""
 
 _OF_PROBABILITIES = ("log_loss", "calibration_error")
 
