@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -23,6 +24,11 @@ class Run:
     directory: pathlib.Path
     console: str
     status: int
+
+    @property
+    def states(self) -> dict[str, str]:
+        """How each component ended by the console: done, cached or failed."""
+        return dict(re.findall(r"^(\w+) +(done|cached|failed) ", self.console, re.MULTILINE))
 
 
 def start_locally(directory: pathlib.Path, *flags: str) -> subprocess.Popen[str]:
