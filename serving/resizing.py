@@ -30,27 +30,42 @@ def network_input(photo: NDArray[np.uint8], image_size: int, input_size: int) ->
 
 def antialiased(values: NDArray, size: int) -> Floats:
     """`tf.image.resize(values, [size, size], antialias=True)` of [h, w, c], where the triangle grows as they shrink."""
+    values = values.astype(_F)
     for _ in "yx":
-        sources, weights = _triangles(values.shape[0], size)
-        taps = (values[sources[:, k]] * weights[:, k, None, None] for k in range(weights.shape[1]))
-        resized = next(taps)
-        for tap in taps:
-            resized += tap
-        values = np.ascontiguousarray(resized.swapaxes(0, 1))
+        if len(values) != size:  # else each is made of itself
+            sources, weights = _triangles(len(values), size)
+            resized = np.zeros((size, *values.shape[1:]), _F)
+            tap = np.empty_like(resized)
+            for source, weight in zip(sources.T, weights.T, strict=True):
+                values.take(source, 0, out=tap, mode="clip")  # the mode that copies straight into `out`
+                tap *= weight[:, None, None]
+                resized += tap
+            values = resized
+        values = _turned(values)
     return values
 
 
 def bilinear(values: NDArray, size: tuple[int, int]) -> Floats:
     """`tf.image.resize(values, size)` of [h, w, c] to (height, width), between the four nearest pixels."""
-    for axis in (1, 0):
-        count = values.shape[axis]
-        at = (np.arange(size[axis], dtype=_F) + _F(0.5)) * (_F(count) / _F(size[axis])) - _F(0.5)
+    values = _turned(values.astype(_F))
+    for wanted in (size[1], size[0]):
+        count = len(values)
+        at = (np.arange(wanted, dtype=_F) + _F(0.5)) * (_F(count) / _F(wanted)) - _F(0.5)
         before = np.floor(at)
-        share = (at - before)[:, None, None] if axis == 0 else (at - before)[:, None]
-        low = values.take(np.maximum(before.astype(int), 0), axis).astype(_F)
-        high = values.take(np.minimum(np.ceil(at).astype(int), count - 1), axis)
-        values = low + (high - low) * share
-    return values
+        low = values[np.maximum(before.astype(int), 0)]
+        step = values[np.minimum(np.ceil(at).astype(int), count - 1)]
+        step -= low
+        step *= (at - before)[:, None, None]
+        low += step
+        values = _turned(low)
+    return _turned(values)
+
+
+def _turned(values: Floats) -> Floats:
+    """Rows for columns [w, h, c], laid out anew, pixel by pixel: whole rows are then read at once."""
+    height, width, channels = values.shape
+    pixels = values.view(f"V{values.itemsize * channels}")[..., 0]
+    return np.ascontiguousarray(pixels.T).view(_F).reshape(width, height, channels)
 
 
 def _triangles(count: int, size: int) -> tuple[NDArray[np.int64], Floats]:
@@ -68,4 +83,5 @@ def _triangles(count: int, size: int) -> tuple[NDArray[np.int64], Floats]:
 
 
 def _levels(values: Floats) -> NDArray[np.uint8]:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    # In place: what a photo needs of memory takes longer to get than to fill.
+    return np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8)
