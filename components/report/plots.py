@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator
 
 from components.comparison.results import Curves
 from components.metrics.results import Interval
+from components.report import fonts
 from components.report.wording import titled
 
 Array = npt.NDArray[Any]
@@ -30,7 +31,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 GREY = "#6b6b6b"
 
 STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titleweight": "bold",
@@ -49,6 +49,8 @@ STYLE: dict[Any, Any] = {
     "ytick.labelcolor": "#222222",
     "legend.frameon": False,
     "lines.linewidth": 1.6,
+    # A class may be called "$5".
+    "text.parse_math": False,
     # The same figures from the same numbers, byte for byte.
     "svg.hashsalt": "report",
     "svg.fonttype": "path",
@@ -64,9 +66,9 @@ CURVES = {
 
 
 @contextlib.contextmanager
-def _figure(path: str, size: tuple[float, float]) -> Iterator[Figure]:
-    """A figure of `size` inches that is written to `path` + .png and .svg when its block ends."""
-    with mpl.rc_context(STYLE):
+def _figure(path: str, size: tuple[float, float], names: Iterable[str] = ()) -> Iterator[Figure]:
+    """A figure of `size` inches with the user's `names`, written to `path` + .png and .svg when its block ends."""
+    with mpl.rc_context({**STYLE, "font.family": fonts.families(names)}):
         figure = Figure(figsize=size)
         figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
         FigureCanvasAgg(figure)
@@ -144,7 +146,7 @@ def confusion(counts: Array, classes: Sequence[str], path: str) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(classes) > 10
     side = 1.6 + (0.23 if many else 0.9) * len(classes)
-    with _figure(path, (side + 0.9, side)) as figure:
+    with _figure(path, (side + 0.9, side), classes) as figure:
         axes = figure.subplots()
         axes.grid(visible=False)
         # A square root spreads the small rates, where the confusions are.
@@ -182,7 +184,8 @@ def intervals(rows: Mapping[str, Mapping[str, Interval]], title: str, path: str)
     """
     models = list(dict.fromkeys(model for row in rows.values() for model in row))
     height = 0.34 if len(models) < 4 else 0.11 * len(models)
-    with _figure(path, (4.6, 0.9 + 0.16 * (len(models) > 2) * (len(models) // 2) + height * len(rows))) as figure:
+    size = 4.6, 0.9 + 0.16 * (len(models) > 2) * (len(models) // 2) + height * len(rows)
+    with _figure(path, size, [*rows, title]) as figure:
         axes = figure.subplots()
         for number, (colour, model) in enumerate(zip(itertools.cycle(COLOURS), models, strict=False)):
             shift = min(0.12, 0.4 / len(models)) * (2 * number - len(models) + 1)
@@ -193,9 +196,9 @@ def intervals(rows: Mapping[str, Mapping[str, Interval]], title: str, path: str)
                     continue
                 if shown.lower is not None and shown.upper is not None:
                     axes.plot(np.clip([shown.lower, shown.upper], 0, 1), [row + shift] * 2, color=colour, linewidth=1.2)
-                size = 4.5 if len(models) < 4 else 3
+                dot = 4.5 if len(models) < 4 else 3
                 label = None if labelled else model
-                axes.plot(shown.value, row + shift, "o", color=colour, markersize=size, label=label)
+                axes.plot(shown.value, row + shift, "o", color=colour, markersize=dot, label=label)
                 labelled = True
         axes.set_yticks(range(len(rows)), list(rows))
         axes.invert_yaxis()

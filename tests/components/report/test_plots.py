@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import logging
+import os
+import pathlib
+import warnings
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import font_manager
+
+from components.report import fonts, plots
+
+_STIX = os.path.join(mpl.get_data_path(), "fonts", "ttf", "STIXGeneral.ttf")
+_OF_STIX = "\u231a"  # a watch, which the default font lacks
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has one font."""
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [_STIX])
+    fonts._others.cache_clear()
+
+
+def _confusion(name: str, folder: pathlib.Path) -> str:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        plots.confusion(np.eye(2, dtype=int), [name, "other"], str(folder / "confusion"))
+    assert (folder / "confusion.png").exists()
+    return " ".join(str(warning.message) for warning in caught)
+
+
+def test_characters_that_the_default_font_lacks_are_drawn_by_one_that_has_them(tmp_path: pathlib.Path) -> None:
+    assert "missing" not in _confusion(f"class {_OF_STIX}", tmp_path)
+
+
+def test_characters_of_no_font_are_named_once(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="progress"):
+        for _ in range(2):
+            assert "missing" in _confusion("猫", tmp_path)
+    assert caplog.text.count("no font of this machine has 猫") == 1
+
+
+def test_a_name_is_no_formula(tmp_path: pathlib.Path) -> None:
+    _confusion(r"$\frac$ of $5", tmp_path)
+
+
+def test_other_names_need_no_other_font() -> None:
+    assert fonts.families(["Größe (1)", "кошка", "plain"]) == ["sans-serif"]
