@@ -2,10 +2,11 @@
 
 The backbone's two deepest feature maps, averaged over the picture, are nearly normally distributed over the training
 data; the Mahalanobis distance from their mean tells what is none of it (Lee et al. 2018, A simple unified framework for
-detecting out-of-distribution samples; there by class). Chosen by measurement, on MobileNetV3Small with ImageNet's
-weights, the benchmark's photos against noise, textures, text pages, plain colours, scikit-image's samples and tiles,
-and tiles against the rest: the area under the ROC curve for the worst of these kinds is 0.99; with the deepest map
-alone 0.98, with means by class no better, and of the class head's energy (Liu et al. 2020) 0.78, on tiles below 0.1.
+detecting out-of-distribution samples; there by class). Where there is a mask head, its doubt counts as much: the mask
+of a picture without such an object is faint, or unsure of all that it covers.
+
+Chosen by measurement, the area under the ROC curve of photos against noise, textures, text pages, plain colours,
+scikit-image's samples and another data set: docs/training.md.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _DIRECTIONS = 32
 """The largest variances are kept one by one, the others share their mean: that costs no matrix of F x F."""
 _STEEPNESS = 4
 _FAR = 20.0
-"""Times the usual distance; beyond, a power might overflow a small float."""
+"""Times the usual strangeness; beyond, a power might overflow a small float."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,38 +48,54 @@ class Likeness:
     """[K]: one by variance, beyond what `rest` gives each direction."""
     rest: float
     """One by the mean variance of the other directions."""
-    usual: float
+    usual_distance: float
     """The squared distance within which `KEPT_SHARE` of split eval lies."""
+    usual_doubt: float
+    """The same of the mask's doubt."""
+    usual: float
+    """The same of `strangeness`."""
 
     @classmethod
-    def fit(cls, train: Array, evaluation: Array) -> Likeness:
-        """Fits to features [N, F] of both splits."""
-        values = train.astype(np.float64)
+    def fit(cls, train: Array, evaluation: Array, doubts: int = 0) -> Likeness:
+        """Fits to what the network makes of both splits: [N, F + doubts], features and, if `doubts` is 1, the doubt."""
+        size = train.shape[1] - doubts
+        values = train[:, :size].astype(np.float64)
         mean, scale = values.mean(axis=0), values.std(axis=0) + 1e-6
         covariance, _ = ledoit_wolf((values - mean) / scale)
-        size = len(covariance)
         kept = max(1, min(_DIRECTIONS, size - 1, len(values) - 1))
         variances, directions = linalg.eigh(covariance, subset_by_index=[size - kept, size - 1])
         rest = (np.trace(covariance) - variances.sum()) / max(size - kept, 1)
         rest = 1.0 / max(rest, 1e-6)
         arrays = {"mean": mean, "scale": scale, "directions": directions, "weights": 1.0 / variances - rest}
         single = {name: array.astype(np.float32) for name, array in arrays.items()}
-        fitted = cls(**single, rest=float(rest), usual=1.0)
-        distances = fitted.distances(tf.constant(evaluation)).numpy()
-        return dataclasses.replace(fitted, usual=float(np.quantile(distances, KEPT_SHARE)))
+        fitted = cls(**single, rest=float(rest), usual_distance=1.0, usual_doubt=1.0, usual=1.0)
+        usual_distance, usual_doubt = (
+            float(np.quantile(values, KEPT_SHARE)) or 1.0 for values in fitted.distance_and_doubt(evaluation)
+        )
+        fitted = dataclasses.replace(fitted, usual_distance=usual_distance, usual_doubt=usual_doubt)
+        return dataclasses.replace(fitted, usual=float(np.quantile(fitted.strangeness(evaluation), KEPT_SHARE)))
 
-    def distances(self, features: tf.Tensor) -> tf.Tensor:
-        """Squared Mahalanobis distances of features [B, F] from the training data, divided by F: float32 [B]."""
+    def distance_and_doubt(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of [B, F or F + 1]: the squared Mahalanobis distance from the training data by F, and the doubt, or 0.
+
+        Both float32 [B].
+        """
+        features, doubt = features[:, : len(self.mean)], features[:, len(self.mean) :]
         standardised = (features - self.mean) / self.scale
         along = tf.matmul(standardised, self.directions)
         distance = tf.reduce_sum(along * along * self.weights, axis=1)
         distance += self.rest * tf.reduce_sum(standardised * standardised, axis=1)
-        return distance / float(len(self.mean))
+        return distance / float(len(self.mean)), tf.reduce_sum(doubt, axis=1)
+
+    def strangeness(self, features: tf.Tensor) -> tf.Tensor:
+        """The distance and the doubt of [B, F or F + 1], each as a share of the usual, together: float32 [B]."""
+        distance, doubt = self.distance_and_doubt(features)
+        return distance / self.usual_distance + doubt / self.usual_doubt
 
     def known(self, features: tf.Tensor) -> tf.Tensor:
-        """How much features [B, F] are like those of the training data: float32 [B] in (0, 1].
+        """How much [B, F or F + 1] are like the training data: float32 [B] in (0, 1].
 
-        0.5 at the distance within which `KEPT_SHARE` of split eval lies.
+        0.5 at the strangeness within which `KEPT_SHARE` of split eval lies.
         """
-        ratio = tf.minimum(self.distances(features) / self.usual, _FAR)
+        ratio = tf.minimum(self.strangeness(features) / self.usual, _FAR)
         return 1.0 / (1.0 + ratio**_STEEPNESS)

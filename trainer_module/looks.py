@@ -24,7 +24,7 @@ from trainer_module.models import build_model
 Answer = dict[str, tf.Tensor]
 
 GEOMETRY = "closer_look"
-"""In the names of all operations on places, which eight bits are too few for."""
+"""In the names of all operations on places and sums over a mask, which eight bits are too few for."""
 
 _DEVIATIONS = 2.0
 """Half a box's side, in standard deviations of the object's pixels: of a filled box they reach 1.7."""
@@ -48,7 +48,7 @@ class Looks:
         """
         self.model = model
         self._mirror, self._closer = config.second_look == "mirror", config.second_look == "closer"
-        self.first = _traced(lambda image: model(image, training=False), model.input_shape[1])
+        self.first = _traced(lambda image: _with_doubt(model(image, training=False)), model.input_shape[1])
         """One look: pictures float32 [B, S, S, 3] to what the network says."""
         if self._closer:
             # Another graph over the same weights: a network of Keras is of one size.
@@ -67,7 +67,7 @@ class Looks:
         Returns:
             The label's name -> logits float32 [B, C], of two looks those of the mean probabilities; `mask` -> logits
             float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of two looks their mean where both see;
-            `FEATURES` of the first look, if the network has them.
+            `FEATURES` of the first look, if the network has them, and after them its mask's `doubt`.
         """
         answer = self.first(image)
         if self._mirror:
@@ -93,10 +93,23 @@ def object_box(mask: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [B, 4]: top, left, height and width, as shares of the picture's side and within it.
     """
-    foreground = tf.sigmoid(mask[..., 0]) if mask.shape[-1] == 1 else 1.0 - tf.nn.softmax(mask)[..., 0]
-    foreground += _FAINT
+    foreground = _foreground(mask) + _FAINT
     spans = [_span(tf.reduce_sum(foreground, axis=axis)) for axis in (2, 1)]
     return tf.stack([start for start, _ in spans] + [length for _, length in spans], axis=1)
+
+
+def doubt(mask: tf.Tensor) -> tf.Tensor:
+    """How unsure a mask is of what it covers.
+
+    Args:
+        mask: logits float32 [B, S, S, 1] or [B, S, S, K + 1], as in `object_box`.
+
+    Returns:
+        float32 [B, 1] in [0, 1]: the variance of its pixels, p (1 - p) of each, as a share of the pixels covered, p.
+    """
+    foreground = _foreground(mask)
+    variance = tf.reduce_mean(foreground * (1.0 - foreground), axis=[1, 2])
+    return (variance / (tf.reduce_mean(foreground, axis=[1, 2]) + _FAINT))[:, None]
 
 
 def magnified(image: tf.Tensor, box: tf.Tensor, size: int) -> tf.Tensor:
@@ -112,6 +125,18 @@ def put_back(mask: tf.Tensor, closer: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     other = _read(closer, y, 1.0 - x)
     share = 0.5 * _inside(y)[:, :, None, None] * _inside(x)[:, None, :, None]
     return mask + (other - mask) * share
+
+
+def _foreground(mask: tf.Tensor) -> tf.Tensor:
+    """The foreground's probability, float32 [B, S, S]."""
+    return tf.sigmoid(mask[..., 0]) if mask.shape[-1] == 1 else 1.0 - tf.nn.softmax(mask)[..., 0]
+
+
+def _with_doubt(answer: Answer) -> Answer:
+    if FEATURES in answer and record.MASK in answer:
+        with tf.name_scope(GEOMETRY):
+            answer[FEATURES] = tf.concat([answer[FEATURES], doubt(answer[record.MASK])], axis=1)
+    return answer
 
 
 def _traced(network: Callable[[tf.Tensor], Answer], size: int) -> Callable[[tf.Tensor], Answer]:

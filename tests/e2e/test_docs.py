@@ -59,6 +59,7 @@ PARSED = {
     "benchmarks/multi_task.py": "trains for an hour; tests/benchmarks/test_multi_task.py has its tables",
     "benchmarks/pushed_model.py": "takes minutes; tests/serving has what it times",
     "benchmarks/second_look.py": "takes minutes; tests/trainer_module/test_looks.py has what it times",
+    "benchmarks/known.py": "needs a trained network; tests/trainer_module/test_likeness.py has its parts",
     "benchmarks/beam_engines.py": "takes an hour; tests/e2e/test_engines.py has what it runs and compares",
     "benchmarks/kills.py": "takes an hour; tests/e2e runs it at the hard moments",
     "engines": "serves until it is stopped; tests/e2e/test_engines.py runs what it starts",

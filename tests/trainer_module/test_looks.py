@@ -12,6 +12,7 @@ import tensorflow as tf
 from tests.trainer_module.conftest import small_config
 from trainer_module import looks
 from trainer_module.config import Phase, TrainerConfig
+from trainer_module.likeness import FEATURES
 from trainer_module.looks import Looks
 from trainer_module.models import build_model
 
@@ -65,6 +66,17 @@ def test_of_several_classes_all_that_is_not_background_is_the_object() -> None:
     np.testing.assert_allclose(boxes, looks.object_box(of_one), atol=1e-4)
 
 
+def test_a_mask_that_is_sure_of_its_object_is_in_no_doubt_and_one_that_is_not_in_doubt_by_its_pixels() -> None:
+    [[sure]] = looks.doubt(logits((20, 8, 60, 50))).numpy()
+    assert sure == pytest.approx(0.0, abs=1e-6)
+    # Everywhere p: of p (1 - p) to p the share 1 - p is left, so that a faint mask is in more doubt than a strong one.
+    for probability in (0.5, 0.05):
+        everywhere = tf.fill([1, 64, 64, 1], float(np.log(probability / (1 - probability))))
+        assert looks.doubt(everywhere).numpy() == pytest.approx(1 - probability, abs=0.02)
+        of_two = tf.concat([tf.zeros_like(everywhere), everywhere - np.log(2.0), everywhere - np.log(2.0)], axis=-1)
+        np.testing.assert_allclose(looks.doubt(of_two), looks.doubt(everywhere), atol=1e-5)
+
+
 def test_what_is_magnified_is_what_opencv_magnifies_and_mirrors() -> None:
     image, box = picture(), np.array([[0.1, 0.3, 0.5, 0.6], [0.0, 0.25, 0.75, 0.75]], np.float32)
     found = looks.magnified(tf.constant(image), tf.constant(box), 48).numpy()
@@ -113,6 +125,19 @@ def test_a_closer_answer_is_the_mean_of_the_picture_and_of_its_object_mirrored_a
     of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, again)]
     np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
     np.testing.assert_allclose(both["mask"], looks.put_back(alone["mask"], again["mask"], box), atol=1e-5)
+
+
+@pytest.mark.parametrize("second_look", ["none", "mirror", "closer"])
+@pytest.mark.parametrize(("task", "doubts"), [("both", 1), ("segmentation", 1), ("classification", 0)])
+def test_features_are_of_the_first_look_with_the_doubt_of_its_mask(second_look: str, task: str, doubts: int) -> None:
+    settings = config(second_look, task=task)
+    model, image = build_model(settings, with_features=True), tf.constant(picture())
+    alone, found = model(image), Looks(model, settings)(image)[FEATURES]
+    size = alone[FEATURES].shape[1]
+    np.testing.assert_allclose(found[:, :size], alone[FEATURES], atol=1e-6)
+    assert found.shape[1] == size + doubts
+    if doubts:
+        np.testing.assert_allclose(found[:, size:], looks.doubt(alone["mask"]), atol=1e-6)
 
 
 def test_both_looks_are_by_the_same_weights() -> None:
