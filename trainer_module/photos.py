@@ -49,22 +49,15 @@ def decode_photos(encoded: tf.Tensor, image_size: int, network_size: int) -> Pho
         )
         .ignore_errors()
     )
-    # `get_single_element` needs one at least.
-    beyond = (count, *_unusable(network_size, ""))
-    found = decoded.concatenate(tf.data.Dataset.from_tensors(beyond)).batch(count + 1)
+    # The last one stands for all that failed; `get_single_element` needs one anyway.
+    failed = (count, *_unusable(network_size, _DAMAGED))
     options = tf.data.Options()
     options.autotune.enabled = False
-    index, pixels, sizes, errors = found.with_options(options).get_single_element()
-
-    def placed(values: tf.Tensor, default: tf.Tensor) -> tf.Tensor:
-        return tf.tensor_scatter_nd_update(default, index[:, None], values)[:-1]
-
-    rows = tf.cast(count, tf.int32) + 1
-    return Photos(
-        placed(pixels, tf.zeros([rows, network_size, network_size, 3], tf.uint8)),
-        placed(sizes, tf.zeros([rows, 2], tf.int32)),
-        placed(errors, tf.fill([rows], _DAMAGED)),
-    )
+    found = decoded.concatenate(tf.data.Dataset.from_tensors(failed)).batch(count + 1).with_options(options)
+    index, *values = found.get_single_element()
+    last = tf.size(index) - 1
+    places = tf.tensor_scatter_nd_update(tf.fill([count + 1], last), index[:, None], tf.range(last + 1))[:-1]
+    return Photos(*(tf.gather(value, places) for value in values))
 
 
 @tf.autograph.experimental.do_not_convert  # all of it is TensorFlow's own control flow already
