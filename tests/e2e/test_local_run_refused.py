@@ -11,6 +11,8 @@ import time
 import pytest
 from conftest import ROOT, Run, run_locally
 
+from tests.imports import heavy_imports
+
 
 def test_a_failure_names_component_cause_and_log(first_run: Run) -> None:
     failed = run_locally(first_run.directory.parents[1], "--dcnn.phases.0.learning-rate", "1e30")
@@ -45,18 +47,9 @@ def test_what_can_be_known_is_said_at_once(tmp_path: pathlib.Path, flags: list[s
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import runpy, sys\n"
-        "sys.argv = ['local_runner.py', '--help']\n"
-        "try:\n"
-        f"    runpy.run_path({str(ROOT / 'local_runner.py')!r}, run_name='__main__')\n"
-        "except SystemExit:\n"
-        "    pass\n"
-        "print(sorted({'tensorflow', 'tfx', 'apache_beam', 'keras', 'numpy'} & set(sys.modules)))\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == "[]"
-    assert "--data-dir" in result.stdout
+    shown, imported = heavy_imports(ROOT / "local_runner.py", "--help")
+    assert imported == []
+    assert "--data-dir" in shown
 
 
 def test_an_unknown_config_is_refused_with_the_known_ones(tmp_path: pathlib.Path) -> None:

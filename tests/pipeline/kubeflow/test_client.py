@@ -18,6 +18,7 @@ from rich.console import Console
 from pipeline import console
 from pipeline.kubeflow import client
 from pipeline.kubeflow.commands import Schedule, Server, Submit
+from tests.imports import heavy_imports
 
 RUNNER = pathlib.Path(__file__).parents[3] / "kubeflow_runner.py"
 
@@ -286,15 +287,6 @@ def test_an_error_is_one_sentence_without_a_traceback(server: Server) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["compile", "--help"], ["submit", "--help"]])
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
-    code = (
-        "import runpy, sys\n"
-        f"sys.argv = ['kubeflow_runner.py', *{arguments!r}]\n"
-        "try:\n"
-        f"    runpy.run_path({str(RUNNER)!r}, run_name='__main__')\n"
-        "except SystemExit:\n"
-        "    pass\n"
-        "print(sorted({'tensorflow', 'tfx', 'apache_beam', 'keras', 'numpy', 'kfp'} & set(sys.modules)))\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == "[]"
-    assert "usage: kubeflow_runner.py" in result.stdout
+    shown, imported = heavy_imports(RUNNER, *arguments)
+    assert imported == []
+    assert "usage: kubeflow_runner.py" in shown
