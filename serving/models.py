@@ -5,11 +5,13 @@ What a model answers is told by its `model.json`; docs/serving.md has the contra
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import queue
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -101,15 +103,22 @@ class SavedModel:
 
 
 class TFLite:
-    """A `model.tflite` and the `model.json` beside it, without TensorFlow: Pillow reads photos to the same pixels."""
+    """A `model.tflite` and the `model.json` beside it, without TensorFlow: Pillow reads photos to the same pixels.
+
+    Each core has an engine of its own and photos of its own: cores that share a photo wait for each other.
+    """
 
     def __init__(self, file: pathlib.Path) -> None:
         self.description = _description(file.with_name("model.json"))
+        cores = os.cpu_count() or 1
         with _quiet():
             from ai_edge_litert.interpreter import Interpreter
 
-            self._interpreter = Interpreter(str(file), num_threads=os.cpu_count())
-            self._serve = self._interpreter.get_signature_runner("serving_pixels")
+            self._interpreters = [Interpreter(str(file), num_threads=1) for _ in range(cores)]
+        self._idle = queue.LifoQueue[Any]()  # an engine takes memory once it was asked
+        for interpreter in self._interpreters:
+            self._idle.put(interpreter.get_signature_runner("serving_pixels"))
+        self._threads = concurrent.futures.ThreadPoolExecutor(cores)
 
     def prepare(self, data: bytes) -> Prepared:
         """The pixels uint8 [S, S, 3], and the photo's (width, height).
@@ -122,11 +131,16 @@ class TFLite:
         return resizing.network_input(np.asarray(photo), *sizes), photo.size
 
     def answer(self, photos: Sequence[Prepared]) -> list[Answer]:
-        found = self._serve(pixels=np.stack([pixels for pixels, _ in photos]))
-        return [
-            from_pixels(self.description, {name: value[number] for name, value in found.items()}, size)
-            for number, (_, size) in enumerate(photos)
-        ]
+        return list(self._threads.map(self._one, photos))
+
+    def _one(self, photo: Prepared) -> Answer:
+        pixels, size = photo
+        engine = self._idle.get()
+        try:
+            found = {name: value[0] for name, value in engine(pixels=pixels[None]).items()}
+            return from_pixels(self.description, found, size)  # what was found is the engine's until its next call
+        finally:
+            self._idle.put(engine)
 
 
 Model = SavedModel | TFLite

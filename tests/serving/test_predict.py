@@ -107,6 +107,15 @@ def test_tflite_answers_as_the_saved_model_does(out: pathlib.Path, version: path
             assert float(one[figure]) == pytest.approx(float(other[figure]), abs=1e-4)
 
 
+def test_engines_side_by_side_give_each_photo_its_own_answer(
+    version: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    model = models.open_model(str(version / "edge" / "model.tflite"))
+    photos = [model.prepare(png((red, 250 - red, 0))) for red in range(250)]
+    assert model.answer(photos) == [model.answer([one])[0] for one in photos]
+
+
 def test_the_overlay_colours_the_photo_where_the_mask_is(
     out: pathlib.Path, version: pathlib.Path, photo: Write
 ) -> None:
