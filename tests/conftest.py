@@ -1,17 +1,26 @@
-"""Which tests run in one process of `pytest -n 2` (`make test`)."""
+"""Which tests run in one process of `pytest -n 2` (`make test`), and where their temporary files lie."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-import pipeline  # noqa: F401 - all tests compute as the runners do, whichever file comes first and reads TensorFlow's settings
+# Imported before everything else: all tests compute as the runners do, whichever file comes first.
+from pipeline import run_dir
 
 _EXPENSIVE = "first_run"
 """A fixture that is made once for all files that use it, and that some of them change."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What Beam and Transform leave when a test asks them alone, without a runner that removes it, goes in the end."""
+    with run_dir.temporary_files(tmp_path_factory.mktemp("temporary")):
+        yield
 
 
 class _Scheduling(LoadFileScheduling):
