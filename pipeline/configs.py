@@ -281,7 +281,7 @@ def own() -> Config:
             "mobilenet_v3_small": Recipe(
                 "mobilenet_v3_small",
                 256,
-                (Phase(1, 3e-3, backbone_rate=0.0, steps=100), Phase(1, 1.5e-3, backbone_rate=0.3, steps=700)),
+                (Phase(1, 3e-3, backbone_rate=0.0, steps=100), Phase(1, 1.5e-3, backbone_rate=0.3, steps=1000)),
                 width=0.75,
                 probe_passes=2,
                 weight_decay=0.01,
