@@ -115,9 +115,10 @@ class TFLite:
             from ai_edge_litert.interpreter import Interpreter
 
             self._interpreters = [Interpreter(str(file), num_threads=1) for _ in range(cores)]
-        self._idle = queue.LifoQueue[Any]()  # an engine takes memory once it was asked
-        for interpreter in self._interpreters:
-            self._idle.put(interpreter.get_signature_runner("serving_pixels"))
+            self._interpreters[-1].allocate_tensors()  # the first one to do so says by what it computes
+            self._idle = queue.LifoQueue[Any]()  # an engine takes memory once it was asked
+            for interpreter in self._interpreters:
+                self._idle.put(interpreter.get_signature_runner("serving_pixels"))
         self._threads = concurrent.futures.ThreadPoolExecutor(cores)
 
     def prepare(self, data: bytes) -> Prepared:

@@ -107,6 +107,14 @@ def test_tflite_answers_as_the_saved_model_does(out: pathlib.Path, version: path
             assert float(one[figure]) == pytest.approx(float(other[figure]), abs=1e-4)
 
 
+def test_a_models_libraries_print_nothing(out: pathlib.Path, version: pathlib.Path, photo: Write) -> None:
+    command = [sys.executable, "-m", "serving.predict", str(photo("one.png", RED)), "--out", str(out), "--model"]
+    model = str(version / "edge" / "model.tflite")
+    told = subprocess.run([*command, model], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert told.stdout == ""
+    assert told.stderr.splitlines() == [f"Model    {model}", f"Answered 1 of 1 photos in {out}"]
+
+
 def test_engines_side_by_side_give_each_photo_its_own_answer(
     version: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
