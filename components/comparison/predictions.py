@@ -75,7 +75,11 @@ class Predictions:
 
 
 def predict(
-    models: Mapping[str, Signatures], records: Iterable[tf.Tensor], spec: DatasetSpec, heads: Heads
+    models: Mapping[str, Signatures],
+    records: Iterable[tf.Tensor],
+    spec: DatasetSpec,
+    heads: Heads,
+    one_mask: bool = False,
 ) -> tuple[Truth, dict[str, Predictions]]:
     """Runs every model's `serving_examples` over the records, batch by batch, and compares it with the truth.
 
@@ -87,6 +91,7 @@ def predict(
       records: Batches of serialized examples, string [B].
       spec: Of the data.
       heads: Of the models.
+      one_mask: The examples of a batch differ in their photos alone, so that their mask is prepared once.
 
     Raises:
       ValueError: A model lacks a head.
@@ -98,7 +103,7 @@ def predict(
     )
     predictions = {name: Predictions() for name in models}
     for number, serialized in enumerate(records):
-        masks = _add_truth(truth, transform, serialized, spec, heads)
+        masks = _add_truth(truth, transform, serialized, spec, heads, one_mask)
         for name, found in predictions.items():
             serve = models[name]["serving_examples"]
             if number == 0:
@@ -127,7 +132,7 @@ def answers(truth: Truth, predictions: Predictions, heads: Heads) -> Answers:
 
 
 def _add_truth(
-    truth: Truth, transform: Signature, serialized: tf.Tensor, spec: DatasetSpec, heads: Heads
+    truth: Truth, transform: Signature, serialized: tf.Tensor, spec: DatasetSpec, heads: Heads, one_mask: bool
 ) -> Array | None:
     names = [record.FILE_NAME, *truth.labels, *map(record.slice_feature, truth.slices)]
     features = tf.io.parse_example(serialized, record.parsing_spec(*names, spec=spec))
@@ -138,7 +143,8 @@ def _add_truth(
         values += [value.decode() for value in features[record.slice_feature(name)].numpy()]
     if not heads.mask:
         return None
-    masks = _call(transform, serialized)[record.MASK].numpy()
+    masks = _call(transform, serialized[:1] if one_mask else serialized)[record.MASK].numpy()
+    masks = np.broadcast_to(masks, (len(serialized), *masks.shape[1:]))
     truth.masks.append_masks(np.where(masks < 0, record.MASK_IGNORED, masks)[..., 0].astype(np.uint8))
     return masks
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from components.comparison import corruptions
 from components.comparison.paired import Answers
-from components.comparison.predictions import BATCH, Signatures, answers, batches, predict
+from components.comparison.predictions import Signatures, answers, batches, predict
 from components.comparison.results import Curves, Robustness
 from components.metrics import results
 from schema import record
@@ -24,7 +24,6 @@ progress = logging.getLogger("progress")
 
 _STATES = [("", 0), *itertools.product(corruptions.KINDS, corruptions.STRENGTHS)]
 """Of each photo: kind and strength, first as it is."""
-_PNG_COMPRESSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +76,8 @@ def judge(
       heads: Of the models.
     """
     chosen = {number * examples // photos for number in range(photos)}
-    records = itertools.chain.from_iterable(map(_states, _numbered(files, chosen)))
-    truth, predictions = predict(models, _batched(records), spec, heads)
+    states = map(_states, _numbered(files, chosen))
+    truth, predictions = predict(models, states, spec, heads, one_mask=True)
     return {name: _robustness(len(chosen), answers(truth, found, heads)) for name, found in predictions.items()}
 
 
@@ -91,22 +90,19 @@ def _numbered(files: Sequence[str], numbers: Collection[int]) -> Iterator[bytes]
         yield serialized
 
 
-def _states(serialized: bytes) -> Iterator[bytes]:
-    """The example in each of `_STATES`: with another photo, all else is as it was."""
+def _states(serialized: bytes) -> tf.Tensor:
+    """The example in each of `_STATES`: with another photo, all else is as it was. String [states]."""
     example = tf.train.Example.FromString(serialized)
     name = example.features.feature[record.FILE_NAME].bytes_list.value[0].decode()
     encoded = example.features.feature[record.IMAGE].bytes_list.value
     photo = corruptions.shrunk(preprocessing.decode(encoded[0]).numpy())
+    states = []
     for kind, strength in _STATES:
         seen = corruptions.corrupt(photo, kind, strength, name) if strength else photo
-        # Without loss, or every kind would be JPEG too.
-        encoded[0] = cv2.imencode(".png", seen[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])[1].tobytes()
-        yield example.SerializeToString()
-
-
-def _batched(records: Iterator[bytes]) -> Iterator[tf.Tensor]:
-    while batch := list(itertools.islice(records, BATCH)):
-        yield tf.constant(batch)
+        # Without loss, or every kind would be JPEG too; PNG takes longer than most corruptions.
+        encoded[0] = cv2.imencode(".bmp", seen[..., ::-1])[1].tobytes()
+        states.append(example.SerializeToString())
+    return tf.constant(states)
 
 
 def _robustness(photos: int, said: Answers) -> Robustness:

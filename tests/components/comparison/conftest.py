@@ -90,7 +90,7 @@ class ColourModel(tf.Module):
 
     def _images(self, encoded: tf.Tensor) -> tf.Tensor:
         def decode(jpeg: tf.Tensor) -> tf.Tensor:
-            return tf.image.resize(tf.io.decode_jpeg(jpeg, 3), [SIDE, SIDE])
+            return tf.image.resize(tf.io.decode_image(jpeg, 3, expand_animations=False), [SIDE, SIDE])
 
         return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([SIDE, SIDE, 3], tf.float32))
 

@@ -112,21 +112,14 @@ def test_without_any_known_class_there_is_no_accuracy_and_a_demand_of_it_fails(w
     assert Demand(1, accuracy=0.1).failures(found, HEADS) == ("lamp accuracy under corruption was not measured",)
 
 
-def test_photos_are_evenly_spread_and_batches_of_one_size(write, model) -> None:
+def test_photos_are_evenly_spread_and_the_mask_of_each_is_prepared_once(write, model) -> None:
     files = write([example(str(number)) for number in range(20)])
     robustness.judge({"lamp": model}, files, 20, 8, SPEC, HEADS)
-    asked = model["transform_features"].asked
-    assert [len(batch) for batch in asked] == [32] * 9
-    assert list(dict.fromkeys(name for batch in asked for name in batch)) == [
-        "0",
-        "2",
-        "5",
-        "7",
-        "10",
-        "12",
-        "15",
-        "17",
-    ]
+    photos = [[name] for name in ("0", "2", "5", "7", "10", "12", "15", "17")]
+    assert model["transform_features"].asked == photos
+    first, *asked = model["serving_examples"].asked  # the first batch, for its tracing, twice
+    assert asked == [photo * 36 for photo in photos]
+    assert first == asked[0]
 
 
 def test_of_fewer_photos_than_are_asked_for_all_are_taken(write, model) -> None:
