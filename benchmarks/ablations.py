@@ -17,7 +17,7 @@ import json
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
@@ -47,6 +47,8 @@ class Variant:
     """Where the choice is the network's, so that no field of the recipe says it."""
     retrain: bool = True
     """False: only served otherwise."""
+    taught: Callable[[keras.Model], contextlib.AbstractContextManager] | None = None
+    """How it learns from the network as it is, trained before."""
 
 
 def _with(**changes: Any) -> Callable[[Recipe], Recipe]:
@@ -197,16 +199,18 @@ def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, i
     }
 
 
-def results(flags: argparse.Namespace, known: set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
+def results(
+    flags: argparse.Namespace, known: set[tuple[str, int]], of_network: Mapping[str, Variant]
+) -> Iterator[dict[str, Any]]:
     """What is not known yet, one result at a time."""
     base = dataclasses.replace(pets_config(), weights=flags.weights)
     examples = pathlib.Path(flags.examples)
     splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (record.TRAIN, record.EVAL)]
-    variants = {name: VARIANTS[flags.model][name] for name in flags.only or VARIANTS[flags.model]}
+    variants = {name: of_network[name] for name in flags.only or of_network}
     for seed in flags.seeds:
         model, seconds = None, 0.0
         for name, variant in variants.items():
-            if (name, seed) in known or (not variant.retrain and model is None):
+            if (name, seed) in known or ((not variant.retrain or variant.taught) and model is None):
                 continue
             config = dataclasses.replace(base.trainer(flags.model, SPEC), seed=seed)
             whole = shrunk(config.recipe, flags.epochs, flags.largest_size)
@@ -214,7 +218,8 @@ def results(flags: argparse.Namespace, known: set[tuple[str, int]]) -> Iterator[
             if not variant.retrain and recipe == whole:  # shrunk, it is served at the training size anyway
                 continue
             config = dataclasses.replace(config, recipe=recipe)
-            with tempfile.TemporaryDirectory() as folder, variant.patch():
+            taught = variant.taught(model) if variant.taught else contextlib.nullcontext()
+            with tempfile.TemporaryDirectory() as folder, variant.patch(), taught:
                 start = time.monotonic()
                 trained = train(config, splits, base.data.image_size, folder) if variant.retrain else model
                 seconds = time.monotonic() - start if variant.retrain else seconds
@@ -244,8 +249,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(variants: Mapping[str, Mapping[str, Variant]], description: str | None) -> None:
+    """Trains and judges the `variants` of one network, as flags say."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", required=True, help="output of ExampleGen: has Split-train and Split-eval")
     parser.add_argument("--model", choices=sorted(pets_config().contestants), default="dcnn")
     parser.add_argument("--weights", default="none", help="as the config's field")
@@ -256,7 +262,7 @@ def main() -> None:
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("ablations.jsonl"))
     flags = parser.parse_args()
     rows = [json.loads(line) for line in flags.results.read_text().splitlines()] if flags.results.exists() else []
-    for row in results(flags, {(row["variant"], row["seed"]) for row in rows}):
+    for row in results(flags, {(row["variant"], row["seed"]) for row in rows}, variants[flags.model]):
         rows.append(row)
         with flags.results.open("a") as file:
             print(json.dumps(row), file=file)
@@ -266,4 +272,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(VARIANTS, __doc__)
