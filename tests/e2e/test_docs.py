@@ -56,6 +56,7 @@ PARSED = {
     "benchmarks/parity.py": "is run below",
     "benchmarks/promotion.py": "is run below",
     "benchmarks/planted_faults.py": "needs a run that has learned something; tests/components/comparison has its parts",
+    "benchmarks/ideas.py": "trains for half an hour; tests/benchmarks/test_ideas.py has its parts",
     "benchmarks/multi_task.py": "trains for an hour; tests/benchmarks/test_multi_task.py has its tables",
     "benchmarks/pushed_model.py": "takes minutes; tests/serving has what it times",
     "benchmarks/second_look.py": "takes minutes; tests/trainer_module/test_looks.py has what it times",

@@ -77,6 +77,18 @@ def test_a_phone_scrolls_the_page_in_one_direction_only(browser, show, report_di
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
 
 
+def test_on_a_phone_a_models_name_breaks_between_its_words(browser, show, report_dir):
+    show(report_dir / "index.html", 390)
+    browser.execute_script("document.querySelector('#summary thead th:last-child').style.width = '7rem'")
+    assert browser.execute_script("""
+        const words = document.querySelector('#summary thead th:last-child').childNodes;
+        return [...words].filter(node => node.nodeType === Node.TEXT_NODE).map(node => {
+            const range = document.createRange();
+            range.selectNode(node);
+            return range.getClientRects().length;
+        })""") == [1, 1, 1]
+
+
 def test_the_class_table_sorts_by_a_column_and_back(browser, show, report_dir, metrics):
     show(report_dir / "index.html", 1280)
     recall = metrics["models"][MODELS[0]]["metrics"]["overall"]["classification"]["class_recall"]
