@@ -89,8 +89,8 @@ class ColourModel(tf.Module):
         self._parameters = tf.Variable(tf.zeros(int(1000 * blue)))
 
     def _images(self, encoded: tf.Tensor) -> tf.Tensor:
-        def decode(jpeg: tf.Tensor) -> tf.Tensor:
-            return tf.image.resize(tf.io.decode_image(jpeg, 3, expand_animations=False), [SIDE, SIDE])
+        def decode(photo: tf.Tensor) -> tf.Tensor:
+            return tf.image.resize(tf.io.decode_image(photo, 3, expand_animations=False), [SIDE, SIDE])
 
         return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec([SIDE, SIDE, 3], tf.float32))
 

@@ -16,6 +16,7 @@ from components.comparison.results import Curves, Robustness
 from components.comparison.robustness import Demand
 from schema import record
 from schema.dataset_spec import DatasetSpec, Label, Mask
+from trainer_module import preprocessing
 
 SPEC = DatasetSpec(
     "lamps",
@@ -120,6 +121,23 @@ def test_photos_are_evenly_spread_and_the_mask_of_each_is_prepared_once(write, m
     first, *asked = model["serving_examples"].asked  # the first batch, for its tracing, twice
     assert asked == [photo * 36 for photo in photos]
     assert first == asked[0]
+
+
+def test_a_model_sees_each_state_to_the_pixel(write, model) -> None:
+    """In colours and with an odd width, which a lossy or a padded format would change."""
+    photo = np.random.default_rng(20).integers(0, 256, (SIDE, SIDE + 1, 3), np.uint8)
+    png, mask = (cv2.imencode(".png", pixels)[1].tobytes() for pixels in (photo[..., ::-1], np.ones((SIDE, SIDE))))
+    seen: list[np.ndarray] = []
+
+    def look(of) -> dict[str, np.ndarray]:
+        seen.append(preprocessing.decode(of[record.IMAGE].bytes_list.value[0]).numpy())
+        return _lamp(of)
+
+    files = write([record.encode(SPEC, "a", png, {"lamp": 0}, mask, 1.0).SerializeToString()])
+    robustness.judge({"lamp": {**model, "serving_examples": Signature(look)}}, files, 1, 1, SPEC, HEADS)
+    states = [(kind, strength) for kind in corruptions.KINDS for strength in corruptions.STRENGTHS]
+    expected = [photo, *(corruptions.corrupt(photo, kind, strength, "a") for kind, strength in states)]
+    np.testing.assert_array_equal(seen[-len(expected) :], expected)
 
 
 def test_of_fewer_photos_than_are_asked_for_all_are_taken(write, model) -> None:
