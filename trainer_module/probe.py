@@ -46,12 +46,14 @@ def fit_class_head(model: keras.Model, label: str, train_data: tf.data.Dataset, 
 def _pooled_features(
     model: keras.Model, label: str, train_data: tf.data.Dataset, passes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the class head pools, float32 [N, F], and the class indices [N], over all passes."""
+    """What the class head pools, float32 [N, F], and the class indices [N], of photos whose class is known, over all
+    passes."""
     pooled = keras.Model(model.input, model.get_layer(f"{label}_pool").output)
     compute = tf.function(lambda image: pooled(image, training=False))
     batches = [(compute(image).numpy(), targets[label].numpy()) for _ in range(passes) for image, targets in train_data]
-    features, shares = zip(*batches, strict=True)
-    return np.concatenate(features), np.concatenate(shares).argmax(axis=1)
+    features, shares = map(np.concatenate, zip(*batches, strict=True))
+    known = shares.any(axis=1)
+    return features[known], shares[known].argmax(axis=1)
 
 
 def _dense_weights(regression: LogisticRegression, classes: int) -> list[np.ndarray]:

@@ -36,6 +36,19 @@ def test_the_head_separates_classes_whatever_the_features_scale(classes: int) ->
     assert np.mean(_predicted(model, _data(classes)) == np.arange(240) % classes) > 0.97
 
 
+def test_photos_of_unknown_class_have_no_say() -> None:
+    """Their targets are all zero, and their features would draw any class to them."""
+
+    def without_class(features: tf.Tensor, targets: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return features[:, ::-1], {"breed": tf.zeros_like(targets["breed"])}
+
+    of_known, of_all = _model(3), _model(3)
+    fit_class_head(of_known, "breed", _data(3), passes=1)
+    fit_class_head(of_all, "breed", _data(3).concatenate(_data(3).map(without_class)), passes=1)
+    for expected, actual in zip(of_known.get_weights(), of_all.get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
 def test_a_class_without_examples_is_not_predicted() -> None:
     model = _model(classes=5)
     fit_class_head(model, "breed", _data(classes=3), passes=2)
