@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 from typing import NamedTuple
 
 import numpy as np
@@ -32,12 +33,14 @@ class Engine:
     """A process that answers pixels by one file, until the `with` block ends."""
 
     def __init__(self, file: pathlib.Path) -> None:
+        # A pipe that nobody reads would fill, and stop an engine that warns a lot.
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         # By its path: the process needs nothing of this one's packages.
         self._process = subprocess.Popen(
             [sys.executable, engine.__file__, str(file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._printed,
         )
 
     def __enter__(self) -> Engine:
@@ -46,6 +49,7 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
+        self._printed.close()
 
     def run(self, pixels: NDArray[np.uint8]) -> Timed:
         """Answers pixels [B, S, S, 3].
@@ -64,9 +68,10 @@ class Engine:
 
     def _end(self) -> str:
         self._process.kill()
-        _, printed = self._process.communicate()
+        self._process.communicate()
         status = self._process.returncode
-        lines = printed.decode(errors="replace").strip().splitlines()
+        self._printed.seek(0)
+        lines = self._printed.read().decode(errors="replace").strip().splitlines()
         if status < 0 and status != -signal.SIGKILL:
             return f"its engine crashed ({signal.Signals(-status).name})"
         return f"its engine failed: {lines[-1] if lines else f'status {status}'}"

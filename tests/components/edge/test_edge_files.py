@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import threading
 
 import numpy as np
 import pytest
@@ -129,6 +130,27 @@ def test_an_engine_that_crashes_costs_its_file_the_blessing_and_nothing_else(
     assert crashed.reason == "its engine crashed (SIGABRT)"
     assert crashed.figures is None
     assert whole.blessed
+
+
+def test_an_engine_may_print_more_than_a_pipe_holds(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "engine.py"
+    noisy = """
+def _onnx(file):
+    def run(pixels):
+        os.write(1, b"W" * 100_000)
+        return {"mask": pixels}
+    return run
+
+
+if __name__"""
+    script.write_text(pathlib.Path(engine.__file__).read_text().replace("\nif __name__", noisy))
+    monkeypatch.setattr(engine, "__file__", str(script))
+    pixels = np.zeros((1, 2, 2, 3), np.uint8)
+    with isolation.Engine(tmp_path / "model.onnx") as process:
+        asked = threading.Thread(target=process.run, args=(pixels,), daemon=True)
+        asked.start()
+        asked.join(timeout=60)
+        assert not asked.is_alive()
 
 
 def test_a_file_that_is_no_model_is_told(examples: pathlib.Path, tmp_path: pathlib.Path) -> None:
