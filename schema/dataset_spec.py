@@ -53,7 +53,7 @@ class Mask:
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Shares of the examples that are held out where the data itself gives no such split, each in [0, 1)."""
+    """Shares of the examples that are held out where the data itself gives no such split, below 1 in all."""
 
     eval: float = 0.1
     test: float = 0.2
@@ -109,6 +109,8 @@ class DatasetSpec:
         for field, share in dataclasses.asdict(self.splits).items():
             if not 0 <= share < 1:
                 raise ValueError(f"splits.{field} is {share}: a share of the examples lies in [0, 1)")
+        if self.splits.eval + self.splits.test >= 1:
+            raise ValueError(f"splits hold out {self.splits.eval:g} and {self.splits.test:g}: nothing is left to train")
 
     @property
     def task(self) -> Task:

@@ -26,9 +26,10 @@ Importing this module does not import YAML.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schema.dataset_spec import DatasetSpec, Label, Mask, Splits
@@ -101,18 +102,43 @@ def _of_file(content: Mapping[str, Any]) -> DatasetSpec:
     plain = {key: content[key] for key in ("example", "about", "licence") if key in content}
     finer: dict[str, Sequence[str]] = {}
     labels = []
-    for name, value in (content.get("labels") or {}).items():
+    for name, value in _mapping(content.get("labels") or {}, "labels").items():
         labels.append(_label_of_file(str(name), value, finer))
         finer[str(name)] = labels[-1].classes
     return DatasetSpec(
         name=content["name"],
         title=content["title"],
         labels=tuple(labels),
-        mask=_mask_of_file(content["mask"]) if content.get("mask") else None,
-        slices=tuple(tuple(features) for features in content.get("slices") or ()),
-        splits=Splits(**(content.get("splits") or {})),
+        mask=_mask_of_file(_mapping(content["mask"], "mask")) if content.get("mask") else None,
+        slices=tuple(tuple(_list(names, "slices")) for names in _list(content.get("slices") or [], "slices")),
+        splits=_splits_of_file(_mapping(content.get("splits") or {}, "splits")),
         **plain,
     )
+
+
+def _mapping(value: Any, field: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{field} is {value!r}: it must hold `name: value` pairs")
+    return value
+
+
+def _list(value: Any, field: str) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{field} has {value!r} where a list should be: write [{value}]")
+    return value
+
+
+def _flag(value: Any, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{field} is {value!r}: write true or false")
+    return value
+
+
+def _splits_of_file(value: Mapping[str, Any]) -> Splits:
+    for field, share in value.items():
+        if isinstance(share, bool) or not isinstance(share, int | float):
+            raise ValueError(f"splits.{field} is {share!r}: write a share of the examples, such as 0.1")
+    return Splits(**value)
 
 
 def _label_of_file(name: str, value: Any, finer: Mapping[str, Sequence[str]]) -> Label:
@@ -120,21 +146,23 @@ def _label_of_file(name: str, value: Any, finer: Mapping[str, Sequence[str]]) ->
         return Label(name, _class_names(name, value))
     if set(value) - {"of", "classes", "optional"}:
         raise ValueError(f"labels.{name} may hold `classes`, `of` and `optional`, not {', '.join(sorted(value))}")
-    optional = value.get("optional", False)
+    optional = _flag(value.get("optional", False), f"labels.{name}.optional")
     if "of" not in value:
         return Label(name, _class_names(name, value["classes"]), optional=optional)
-    of, members = value["of"], value["classes"]
+    of, members = value["of"], _mapping(value["classes"], f"labels.{name}.classes")
     if of not in finer:
         raise ValueError(f"labels.{name}.of is {of!r}: name a label that stands above it")
-    index = {str(one): number for number, names in enumerate(members.values()) for one in names}
-    wrong = set(index) ^ set(finer[of])
+    parents = [(one, number) for number, names in enumerate(members.values()) for one in _class_names(name, names)]
+    held = collections.Counter(one for one, _ in parents)
+    wrong = [one for one in sorted({*held, *finer[of]}) if held[one] != 1 or one not in finer[of]]
     if wrong:
-        raise ValueError(f"labels.{name}.classes must hold each class of {of} once; look at {', '.join(sorted(wrong))}")
-    return Label(name, _class_names(name, members), of, tuple(index[one] for one in finer[of]), optional)
+        raise ValueError(f"labels.{name}.classes must hold each class of {of} once; look at {', '.join(wrong)}")
+    index = dict(parents)
+    return Label(name, _class_names(name, list(members)), of, tuple(index[one] for one in finer[of]), optional)
 
 
-def _class_names(label: str, names: Iterable[Any]) -> tuple[str, ...]:
-    for name in names:
+def _class_names(label: str, names: Any) -> tuple[str, ...]:
+    for name in _list(names, f"labels.{label}"):
         if isinstance(name, bool) or name is None:
             raise ValueError(f"labels.{label} has the class {name}: YAML reads yes, no and null so; put it in quotes")
     return tuple(map(str, names))
@@ -144,11 +172,12 @@ def _mask_of_file(value: Mapping[str, Any]) -> Mask:
     known = {"classes", "background", "ignored", "between", "optional"}
     if set(value) - known:
         raise ValueError(f"mask.{sorted(set(value) - known)[0]} is no field; known are {', '.join(sorted(known))}")
+    classes = _mapping(value["classes"], "mask.classes")
     return Mask(
-        classes=tuple(map(str, value["classes"])),
-        values=tuple(tuple(values) for values in value["classes"].values()),
-        background=tuple(value.get("background", (0,))),
-        ignored=tuple(value.get("ignored", ())),
+        classes=tuple(map(str, classes)),
+        values=tuple(tuple(_list(values, f"mask.classes.{name}")) for name, values in classes.items()),
+        background=tuple(_list(value.get("background", [0]), "mask.background")),
+        ignored=tuple(_list(value.get("ignored", []), "mask.ignored")),
         between=value.get("between", "refuse"),
-        optional=value.get("optional", False),
+        optional=_flag(value.get("optional", False), "mask.optional"),
     )
