@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +42,7 @@ def decide(
     of_models = {name: answers(truth, found, inputs.heads) for name, found in predictions.items()}
     of_champion = of_models.pop(chosen.name)
     everything = {results.OVERALL: np.arange(len(truth.file_names))}
-    slices = everything | _slices(truth, inputs.spec)
+    slices = everything | slices_of(truth, inputs.spec)
     against_serving: tuple[Difference, ...] = ()
     if inputs.serving:
         _check_comparable(inputs.serving, inputs.models[chosen.name].saved_model)
@@ -71,19 +70,14 @@ def decide(
 def _check_comparable(serving: str, model: str) -> None:
     its, ours = (contract.description(folder) for folder in (serving, model))
     for key, is_ours in ours.items():
-        if key in ("label", "classes", "mask") and _names(its.get(key)) != _names(is_ours):
+        if key in ("label", "classes", "mask") and its.get(key) != is_ours:
             raise ValueError(
                 f"the serving model {serving} cannot be compared with the champion: its {key} is {its.get(key)}, "
                 f"the champion's {is_ours}; give a model with the same classes, or none"
             )
 
 
-def _names(described: Any) -> Any:
-    """Of a head: a mask's threshold may differ from model to model."""
-    return described["classes"] if isinstance(described, dict) else described
-
-
-def _slices(truth: Truth, spec: DatasetSpec) -> dict[str, npt.NDArray[np.int64]]:
+def slices_of(truth: Truth, spec: DatasetSpec) -> dict[str, npt.NDArray[np.int64]]:
     """Indices of the examples of each slice, by its name."""
     members: dict[str, list[int]] = {}
     for names in spec.slices:

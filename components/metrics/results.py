@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -88,7 +88,8 @@ class SliceFigures:
 
 
 Evaluation = dict[str, SliceFigures]
-"""By the slice's name: `overall`, `kind: crack`, `crack, small`; in the order of the spec's slices and classes."""
+"""By the slice's name: `overall`, `kind: crack`, `kind: crack, size: small`; in the order of the spec's slices and
+classes."""
 
 Figures = TypeVar("Figures", ClassFigures, MaskFigures)
 
@@ -96,8 +97,8 @@ Figures = TypeVar("Figures", ClassFigures, MaskFigures)
 def read_evaluation(evaluation_uri: str, spec: DatasetSpec) -> Evaluation:
     """The candidate model's figures; a slice without examples is absent.
 
-    Arrays over classes are kept of all examples alone: a slice's own confusion matrix is the rows of its classes, and
-    so many copies would be most of `metrics.json`.
+    Arrays of the class head are kept of all examples alone: a slice's own confusion matrix is the rows of its classes,
+    and so many copies would be most of `metrics.json`.
 
     Args:
         evaluation_uri: The Evaluator's `evaluation` artifact.
@@ -164,15 +165,9 @@ def _place(slice_key: metrics_for_slice_pb2.SliceKey, spec: DatasetSpec) -> tupl
 
 
 def slice_name(by: Mapping[str, str]) -> str:
-    """A slice's, from what its examples have in common.
-
-    Of one value with its label, since two labels may have classes of one name; several explain each other.
-    """
-    if not by:
-        return OVERALL
-    if len(by) == 1:
-        return next(f"{name}: {value}" for name, value in by.items())
-    return ", ".join(by.values())
+    """A slice's, from what its examples have in common: values with their labels, since two labels may have classes of
+    one name."""
+    return ", ".join(f"{name}: {value}" for name, value in by.items()) or OVERALL
 
 
 def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -> SliceFigures:
@@ -186,11 +181,8 @@ def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -
             continue
         head = heads.setdefault("mask" if key.output_name == record.MASK else "class", {})
         head[key.name] = _result(measured)
-    if by:
-        for figures in heads.values():
-            per_class = [key for key, value in figures.items() if isinstance(value, tuple)]
-            for key in per_class if figures is heads.get("class") else ():
-                del figures[key]
+    if by and "class" in heads:
+        heads["class"] = {name: value for name, value in heads["class"].items() if not isinstance(value, tuple)}
     return SliceFigures(
         by,
         examples,
@@ -227,8 +219,7 @@ def _number(value: metrics_for_slice_pb2.MetricValue) -> float | None:
 
 
 def _slice_words(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
-    values: Iterable[str] = (single.bytes_value.decode() for single in slice_key.single_slice_keys)
-    joined = ", ".join(values)
+    joined = ", ".join(single.bytes_value.decode() for single in slice_key.single_slice_keys)
     return f" of {joined}" if joined else ""
 
 

@@ -9,9 +9,11 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from components.comparison import paired
+from components.comparison import decision, paired
+from components.comparison.predictions import Truth
 from components.comparison.results import Difference
 from components.metrics.results import OVERALL
+from schema.dataset_spec import SIZE, DatasetSpec, Label, Mask
 
 PHOTOS, CLASSES = 500, 10
 SLICES = {OVERALL: np.arange(PHOTOS)} | {f"kind: {n}": np.arange(n, PHOTOS, CLASSES) for n in range(CLASSES)}
@@ -95,6 +97,23 @@ def test_what_is_unknown_takes_no_part() -> None:
     assert [(one.figure, one.examples) for one in found] == [("accuracy", 3), ("mask F1", 3)]
     unknown = paired.Answers(np.full(4, np.nan), np.zeros_like(pixels))
     assert paired.compare(unknown, unknown, _all(4), 0.0) == ()
+
+
+def test_slices_whose_classes_have_one_name_are_two() -> None:
+    """As where each side of a part may be cracked."""
+    front, back = (Label(name, ("sound", "cracked")) for name in ("front", "back"))
+    spec = DatasetSpec(
+        "parts", "Parts", (front, back), Mask(("flaw",), ((1,),)), slices=(("front", SIZE), ("back", SIZE))
+    )
+    truth = Truth(["a", "b"], {"front": [1, 0], "back": [0, 1]})
+    truth.slices = {"front": ["cracked", "sound"], "back": ["sound", "cracked"], SIZE: ["small", "small"]}
+    members = {name: list(found) for name, found in decision.slices_of(truth, spec).items()}
+    assert members == {
+        "front: cracked, size: small": [0],
+        "front: sound, size: small": [1],
+        "back: sound, size: small": [0],
+        "back: cracked, size: small": [1],
+    }
 
 
 def test_holm_corrects_the_slices_and_not_all_examples() -> None:
