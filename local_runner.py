@@ -47,13 +47,20 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
         from components.report.publishing import publish
         from pipeline import beam, history, local, pipeline, serving_model
 
-    beam.check_folder(config.beam, "run_dir", str(folder))
+    try:
+        beam.check_folder(config.beam, "run_dir", str(folder))
+        dag = local.create(config, folder, serving_model.last_blessed)
+        uncached = pipeline.uncached(config, dag.components)
+        former = history.put_right(folder)
+    except (ValueError, OSError) as error:
+        traceback.print_exc()  # to the log
+        screen.print(f"local_runner.py: {error}")
+        return 2
+    for line in former:
+        screen.print(line)
     serving = str(folder / "serving")
     serving_folder.remove_leftovers(serving)
-    dag = local.create(config, folder, serving_model.last_blessed)
-    for line in history.put_right(folder):
-        screen.print(line)
-    executions = local.run(dag, console.RunDisplay(screen), pipeline.uncached(config, dag.components))
+    executions = local.run(dag, console.RunDisplay(screen), uncached)
     report = local.output_uri(dag.metadata_connection_config, executions["ModelComparison"], "report")
     with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
         seconds, edge = lineage.component_seconds(handle), lineage.edge_of_last_comparison(handle)

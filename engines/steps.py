@@ -28,7 +28,7 @@ def run(config: configs.Config, folder: pathlib.Path, trained: pathlib.Path, las
         trained: the folder of another run's artifacts, whose models are taken.
 
     Raises:
-        ComponentError: see pipeline.local.
+        cause.ComponentError: see pipeline.local.
     """
     folder.mkdir(exist_ok=True)
 

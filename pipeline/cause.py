@@ -30,6 +30,10 @@ _LONGEST = 1000
 """Characters of a sentence: some libraries put whole files into one."""
 
 
+class ComponentError(RuntimeError):
+    """A component failed; its name is the message, the error it raised the cause."""
+
+
 class _Error(NamedTuple):
     name: str
     text: str

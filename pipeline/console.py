@@ -84,7 +84,7 @@ class RunDisplay(logging.Handler):
 
     @contextlib.contextmanager
     def component(self, name: str) -> Iterator[dict[str, str]]:
-        """Shows `name` as running; the block sets `outcome["state"]` to complete or cached."""
+        """Shows `name` as running; the block sets `outcome["state"]` to another of `_MARKS` than failed."""
         outcome = {"state": "failed"}
         started = time.monotonic()
         self._title = name
@@ -143,9 +143,10 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
 
 def print_failure(console: Console, error: Exception, log: pathlib.Path) -> None:
     """Prints the component, where the error is one's, why it failed, and where the log is."""
-    of_component = isinstance(error.__cause__, Exception)
+    of_component = isinstance(error, cause.ComponentError)
     console.print(f"\n{error}: " if of_component else "\n", style="red", end="")
-    console.print(f"{cause.sentence(error.__cause__ or error)}\nThe log has more: {log}")
+    reason = error.__cause__ if of_component and error.__cause__ else error
+    console.print(f"{cause.sentence(reason)}\nThe log has more: {log}")
 
 
 def _figure(overall: Mapping[str, Any], head: str, metric: str) -> str:

@@ -15,6 +15,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
 from components.comparison import lineage
+from pipeline.run_dir import Unusable
 
 PIPELINE_DIR = "pipeline"
 """In a run's directory: where its artifacts lie, as COMPONENT/KEY/EXECUTION, a value as a file `value` in that."""
@@ -22,7 +23,7 @@ PIPELINE_DIR = "pipeline"
 METADATA_FILE = "metadata.db"
 
 _ARTIFACT = re.compile(rf"(?P<run_dir>.*)/{PIPELINE_DIR}/(?P<node>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)(/value)?")
-_ENDED = (metadata_store_pb2.Execution.NEW, metadata_store_pb2.Execution.RUNNING)
+_UNFINISHED = (metadata_store_pb2.Execution.NEW, metadata_store_pb2.Execution.RUNNING)
 
 
 def put_right(run_dir: pathlib.Path) -> list[str]:
@@ -30,10 +31,20 @@ def put_right(run_dir: pathlib.Path) -> list[str]:
 
     Returns:
         What a person should know of it, in lines.
+
+    Raises:
+        Unusable: the metadata are damaged.
     """
     if not (run_dir / METADATA_FILE).exists():
         return []
-    former = relocate(run_dir)
+    try:
+        former = relocate(run_dir)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):  # such as a full disk
+            raise
+        raise Unusable(
+            f"{run_dir / METADATA_FILE} is damaged ({error}): move it away, and all steps run anew; pushed models stay"
+        ) from error
     lines = [f"moved: what was made in {former} is taken from here"] if former else []
     with lineage.open_store(str(run_dir / METADATA_FILE)) as handle:
         return lines + forget_vanished(handle, run_dir)
@@ -88,7 +99,7 @@ def forget_vanished(handle: metadata.Metadata, run_dir: pathlib.Path) -> list[st
 def remove_halves(handle: metadata.Metadata, run_dir: pathlib.Path) -> None:
     """Removes what executions left that never ended, for a kill ended them. No other run may be at work here."""
     for execution in handle.store.get_executions():
-        if execution.last_known_state in _ENDED:
+        if execution.last_known_state in _UNFINISHED:
             node = run_dir / PIPELINE_DIR / lineage.component_of(handle.store, execution.id)
             for half in [*node.glob(f"*/{execution.id}"), node / ".system" / "executor_execution" / str(execution.id)]:
                 shutil.rmtree(half, ignore_errors=True)

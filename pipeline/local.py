@@ -19,15 +19,12 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import cache_utils, launcher, runtime_parameter_utils
 
 from pipeline import history
+from pipeline.cause import ComponentError
 from pipeline.configs import Config
 from pipeline.console import RunDisplay
 from pipeline.pipeline import ServingModel, create_pipeline
 
 _RESOLVER = f"{tfx.dsl.Resolver.__module__}.{tfx.dsl.Resolver.__qualname__}"
-
-
-class ComponentError(RuntimeError):
-    """A component failed; its name is the message, the error it raised the cause."""
 
 
 def create(config: Config, folder: pathlib.Path, serving_model: ServingModel | None = None) -> tfx.dsl.Pipeline:

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import webbrowser
 
+from pipeline import console
+
 
 def main() -> None:
     """Compares the run's models anew and writes RUN_DIR/report; nothing else of the run changes."""
@@ -17,9 +19,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     # After the flags: --help should not wait for TensorFlow.
-    from components.comparison import comparison, lineage
-    from components.report.publishing import publish
-    from pipeline import history, run_dir
+    with console.quiet():
+        from components.comparison import comparison, lineage
+        from components.report.publishing import publish
+        from pipeline import history, run_dir
 
     folder = arguments.run_dir.absolute()
     if not (folder / history.METADATA_FILE).exists():

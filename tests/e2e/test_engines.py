@@ -18,7 +18,7 @@ from conftest import ROOT, Run
 
 from engines import artifacts, steps
 from engines.cluster import NODES, Cluster, MissingToolError
-from pipeline import cause, configs, local
+from pipeline import cause, configs
 from pipeline.beam import WORKER_SECONDS, Beam
 from schema import spec_file
 
@@ -113,7 +113,7 @@ def test_the_loss_of_the_job_server_fails_the_step_and_a_rerun_goes_on(
 ) -> None:
     try:
         with (
-            pytest.raises(local.ComponentError, match=r"^ExampleGen$") as failure,
+            pytest.raises(cause.ComponentError, match=r"^ExampleGen$") as failure,
             _when_at_work(cluster, lambda: cluster.kill("job_server")),
         ):
             _run(first_run, cluster.beam, tmp_path, last="ExampleGen")

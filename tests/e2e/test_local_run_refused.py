@@ -46,6 +46,14 @@ def test_what_can_be_known_is_said_at_once(tmp_path: pathlib.Path, flags: list[s
     assert time.monotonic() - started < 10, "nothing heavy was imported"
 
 
+def test_what_is_known_once_the_pipeline_is_put_together_ends_it_before_anything_runs(tmp_path: pathlib.Path) -> None:
+    refused = run_locally(tmp_path, "--config", "own", "--weights", "none", "--data-dir", str(tmp_path / "nowhere"))
+    assert refused.status == 2
+    assert refused.states == {}
+    assert f"local_runner.py: there is no folder {tmp_path / 'nowhere'}: name one that holds photos" in refused.console
+    assert "Traceback" not in refused.console
+
+
 def test_help_imports_nothing_heavy() -> None:
     shown, imported = heavy_imports(ROOT / "local_runner.py", "--help")
     assert imported == []

@@ -130,6 +130,12 @@ def test_what_a_killed_component_left_is_gone_after_the_next_whole_run(folder: p
     assert states.count(metadata_store_pb2.Execution.CANCELED) == 1
 
 
+def test_damaged_metadata_are_named_with_what_to_do(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "metadata.db").write_bytes(bytes(range(256)) * 8)
+    with pytest.raises(run_dir.Unusable, match=r"metadata\.db is damaged \(file is not a database\): move it away"):
+        history.put_right(tmp_path)
+
+
 def test_a_run_directory_without_runs_has_nothing_to_put_right(tmp_path: pathlib.Path) -> None:
     with run_dir.occupied(tmp_path):
         assert history.put_right(tmp_path) == []
