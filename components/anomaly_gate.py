@@ -5,7 +5,7 @@
 import json
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
@@ -19,11 +19,14 @@ class AnomaliesFound(ValueError):
 def AnomalyGate(
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],  # type: ignore[type-arg]
     passed: OutputArtifact[standard_artifacts.String],  # type: ignore[type-arg]
+    code: Parameter[str],  # type: ignore[type-arg]
 ) -> None:
     """Lets the run go on if no split has an anomaly; nodes that must wait for it name it with `add_upstream_node`.
 
-    `passed` lists, as JSON, the features that each split was held against: {"train": ["kind", ...], ...}.
+    `passed` lists, as JSON, the features that each split was held against: {"train": ["kind", ...], ...}. `code` is the
+    fingerprint of what runs here, for the cache key.
     """
+    del code
     passed.value = json.dumps(check(anomalies.uri))  # type: ignore[attr-defined]
 
 

@@ -12,9 +12,10 @@ import traceback
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_PACKAGES = ("components", "pipeline", "schema", "trainer_module")
+PACKAGES = ("components", "pipeline", "schema", "serving", "trainer_module")
+"""Whose code runs in a pipeline."""
 
-_OWN_FILE = re.compile(rf"(?:^|(?<!/tests)/)(?:{'|'.join(_PACKAGES)})/(?:\w+/)*\w+\.py$")
+_OWN_FILE = re.compile(rf"(?:^|(?<!/tests)/)(?:{'|'.join(PACKAGES)})/(?:\w+/)*\w+\.py$")
 _FRAME = re.compile(r'  File "(.+)", line \d+, in ')
 _TRACEBACK = "Traceback (most recent call last):"
 _LINKS = (

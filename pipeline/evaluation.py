@@ -15,8 +15,6 @@ from pipeline.configs import Config, Thresholds
 from schema import record
 from schema.dataset_spec import SIZE, DatasetSpec
 
-_METRICS_CODE = (summed, classification, segmentation)
-
 _CLASS_FIGURES = {
     "accuracy": classification.ClassificationAccuracy,
     "macro_f1": classification.MacroF1,
@@ -167,6 +165,6 @@ def _at_least(lowest: float) -> tfma.MetricThreshold:
 
 
 def _metric(metric: type[summed.SummedMetric]) -> tfma.MetricConfig:
-    code = fingerprint.of_code(*(module.__name__ for module in _METRICS_CODE))
+    code = fingerprint.of_code(metric.__module__, "components.evaluator")
     parameters = {"interval": True, "code": code}
     return tfma.MetricConfig(class_name=metric.__name__, module=metric.__module__, config=json.dumps(parameters))

@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import pathlib
+from collections.abc import Iterator
+
+from pipeline.cause import PACKAGES
 
 
-def of_code(*packages: str) -> str:
-    """Hash of the sources of installed packages, so that changed code never hits a stale cache.
+def of_code(*names: str) -> str:
+    """Hash of sources and of all that they import of this project, so that changed code never hits a stale cache.
 
     Args:
-        packages: names of packages or modules, dotted.
+        names: packages, with everything in them, or modules, dotted.
 
     Returns:
         16 hexadecimal digits.
     """
+    sources = {}
+    waiting = [module for name in names for module in _modules(name)]
+    while waiting:
+        name = waiting.pop()
+        if name not in sources and (file := _file(name)):
+            sources[name] = file.read_bytes()
+            sources |= {f"{name} {data.name}": data.read_bytes() for data in _read_at_run_time(file)}
+            waiting += _imports(sources[name])
     digest = hashlib.sha256()
-    for package in packages:
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            raise ValueError(f"{package} is no importable package with source files")
-        origin = pathlib.Path(spec.origin)
-        files = _sources(origin.parent) if spec.submodule_search_locations else [origin]
-        for file in files:
-            digest.update(str(file.relative_to(origin.parent)).encode())
-            digest.update(file.read_bytes())
+    for name, content in sorted(sources.items()):
+        digest.update(name.encode())
+        digest.update(content)
     return digest.hexdigest()[:16]
 
 
-def _sources(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Code and what it reads at run time, such as templates; not what Python compiles it to."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+def _modules(name: str) -> Iterator[str]:
+    """A module's own name, or those of all in a package."""
+    file = _file(name)
+    if file is None:
+        raise ValueError(f"{name} is no importable package with source files")
+    yield name
+    if file.name == "__init__.py":
+        for path in file.parent.rglob("*.py"):
+            yield ".".join([name, *path.relative_to(file.parent).with_suffix("").parts])
+
+
+def _file(name: str) -> pathlib.Path | None:
+    """A module's source; None where there is no such module."""
+    top, *below = name.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        return None
+    path = pathlib.Path(spec.origin).parent.joinpath(*below)
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
+
+
+def _read_at_run_time(source: pathlib.Path) -> list[pathlib.Path]:
+    """Templates and the like, which lie beside the code."""
+    return [path for path in source.parent.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc")]
+
+
+def _imports(source: bytes) -> Iterator[str]:
+    """What a module imports of this project, whether at its top or in a function; names in modules are among it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        yield from (name for name in names if name.partition(".")[0] in PACKAGES)
 
 
 def of_weights(weights: str) -> str:

@@ -74,12 +74,12 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=record.described_features(spec)),
     )
-    schema_gen = DatasetSchema(spec=spec.essence().to_json(), code=fingerprint.of_code("schema"))
+    schema_gen = DatasetSchema(spec=spec.essence().to_json(), code=fingerprint.of_code("components.dataset_schema"))
     validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
     # ExampleValidator only reports; this is what stops the run.
-    gate = AnomalyGate(anomalies=validator.outputs["anomalies"])
+    gate = AnomalyGate(anomalies=validator.outputs["anomalies"], code=fingerprint.of_code("components.anomaly_gate"))
     transform = tfx.components.Transform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
@@ -87,7 +87,7 @@ def create_pipeline(
         custom_config={
             "image_size": config.data.image_size,
             "labels": [label.name for label in spec.labels],
-            "code": fingerprint.of_code("trainer_module.preprocessing", "schema"),
+            "code": fingerprint.of_code("trainer_module.preprocessing"),
         },
         # Decoded images as floats take forty times the JPEG's space: nothing is written, Trainers run the functions.
         materialize=False,
@@ -130,13 +130,7 @@ def create_pipeline(
         audit=config.audit,
         max_suspects=max_suspects,
         config_json=config.to_json(),
-        fingerprint=fingerprint.of_code(
-            "components.comparison",
-            "components.datasets.duplicates",
-            "components.metrics",
-            "components.report",
-            "schema",
-        ),
+        fingerprint=fingerprint.of_code("components.comparison"),
     )
     nodes.append(comparison)
     pushed = comparison.outputs["champion"]
@@ -148,7 +142,7 @@ def create_pipeline(
             examples=example_gen.outputs["examples"],
             formats=config.edge,
             image_size=config.data.image_size,
-            fingerprint=fingerprint.of_code("components.edge", "trainer_module.preprocessing", "schema"),
+            fingerprint=fingerprint.of_code("components.edge"),
         )
         nodes.append(edge)
         pushed = edge.outputs["model"]
@@ -227,7 +221,7 @@ def _trainer(
         eval_args=tfx.proto.EvalArgs(splits=[record.EVAL]),
         custom_config={
             "config": config.to_json(),
-            "code": fingerprint.of_code("trainer_module", "schema"),
+            "code": fingerprint.of_code("trainer_module.trainer"),
             "weights": fingerprint.of_weights(config.weights),
         },
     ).with_id(f"Trainer_{config.model}")

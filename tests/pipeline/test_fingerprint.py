@@ -23,8 +23,23 @@ def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
 @pytest.mark.parametrize("name", ["__init__.py", "page.html.j2"])
 def test_changed_code_and_changed_templates_change_the_fingerprint(package: pathlib.Path, name: str) -> None:
     before = fingerprint.of_code("painted")
-    (package / name).write_text("something else")
+    (package / name).write_text("colour = 'blue'")
     assert fingerprint.of_code("painted") != before
+
+
+def test_changed_code_that_is_imported_changes_the_fingerprint(
+    package: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "PACKAGES", ("painted",))
+    (package / "house.py").write_text("def paint():\n    from painted import brush\n")
+    (package / "brush.py").write_text("import painted.bristle as bristle\n")
+    (package / "bristle.py").write_text("from painted.brush import paint\n")
+    (package / "unused.py").write_text("")
+    before = fingerprint.of_code("painted.house")
+    (package / "unused.py").write_text("other")
+    assert fingerprint.of_code("painted.house") == before
+    (package / "bristle.py").write_text("other")
+    assert fingerprint.of_code("painted.house") != before
 
 
 def test_compiled_bytecode_does_not_change_the_fingerprint(package: pathlib.Path) -> None:
