@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from components.datasets import derivation, layout, listing, storage
 from components.datasets import metadata as tables
@@ -79,30 +79,16 @@ class Folder:
             ValueError: these contradict themselves.
         """
         files = self._metadata_files()
-        label = self._folder_label()
         if not files:
-            yield from layout.examples(self.dir, self.masks, label)
+            yield from layout.examples(self.dir, self.masks, self._folder_label())
             return
         columns = self._columns()
-        lister = layout.caching_lister(self.dir)
+        find = layout.finder(self.dir, self.masks, "" if columns else self._folder_label())
         for path, split in files:
+            # A file that lies elsewhere names photos by their paths in the folder.
+            base = "" if posixpath.isabs(path) or storage.is_remote(path) else posixpath.dirname(path)
             for row in tables.rows(storage.join(self.dir, path)):
-                # A file that lies elsewhere names photos by their paths in the folder.
-                base = "" if posixpath.isabs(path) or storage.is_remote(path) else posixpath.dirname(path)
-                yield self._listed(row, base, split, columns, label, lister)
-
-    def _listed(
-        self, row: tables.Row, folder: str, split: str, columns: Sequence[str], label: str, lister: layout.Lister
-    ) -> Listed:
-        path = posixpath.normpath(posixpath.join(folder, row.file_name))
-        classes = tuple((tables.label_name(name), row.others[name]) for name in columns if name in row.others)
-        if not columns and label and "/" in row.file_name:
-            classes = ((label, row.file_name.split("/")[0]),)
-        if row.mask:
-            mask = posixpath.normpath(posixpath.join(folder, row.mask))
-        else:
-            mask = layout.mask_in(self.masks, path, lister) if self.masks else layout.mask_beside(path, lister)
-        return Listed(path, path, mask, classes, row.split or split, row.group, row.where)
+                yield _listed(row, base, split, columns, find)
 
     def metadata_files(self) -> list[str]:
         """Paths of the metadata files, from `dir` or absolute."""
@@ -126,3 +112,18 @@ class Folder:
     def _require_folder(self) -> None:
         if not storage.is_folder(self.dir):
             raise ValueError(f"there is no folder {self.dir}: name one that holds photos")
+
+
+def _listed(row: tables.Row, folder: str, split: str, columns: Sequence[str], find: Callable[[str], Listed]) -> Listed:
+    """What a row says of its photo, and where it says nothing, what the photo's place does."""
+    path = posixpath.normpath(posixpath.join(folder, row.file_name))
+    placed = find(path)
+    return placed._replace(
+        file_name=path,
+        mask=posixpath.normpath(posixpath.join(folder, row.mask)) if row.mask else placed.mask,
+        classes=placed.classes
+        + tuple((tables.label_name(name), row.others[name]) for name in columns if name in row.others),
+        split=row.split or split or placed.split,
+        group=row.group,
+        where=row.where,
+    )

@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import itertools
 import posixpath
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from components.datasets import storage
 from components.datasets.listing import Listed, printable
@@ -25,6 +25,8 @@ from components.datasets.metadata import SPLIT_NAMES
 _IMAGES = ("images", "imgs", "img", "photos", "jpegimages")
 _MASKS = ("segmentationclass", "masks", "mask", "labels", "annotations", "segmentationobject")
 _MARKS = ("_mask", "-mask")
+_REMEMBERED = 1024
+"""So many folders' photos are in memory where a table names them in any order."""
 
 Lister = Callable[[str], storage.Listing]
 
@@ -39,6 +41,8 @@ class _Place:
     """Its folders that are neither split nor role: the first is the class."""
     masks: str = ""
     """The folder in parallel that holds its photos' masks."""
+    fault: str = ""
+    """Why it can hold no photos unless a table says what they are; empty: it can."""
     above: frozenset[object] = frozenset()
 
 
@@ -56,19 +60,54 @@ def examples(root: str, masks: str, label: str) -> Iterator[Listed]:
     lister = caching_lister(root)
     listed = _voc_splits(root)
     for place, name, mask in _visit(_Place(masks=masks), root, masks, lister):
-        path = posixpath.join(place.path, name)
-        stem = posixpath.splitext(name)[0]
-        if listed and stem not in listed:
+        if listed and _stem(name) not in listed:
             continue
-        classes = ((label, printable(place.parts[0])),) if label and place.parts else ()
-        yield Listed(
-            file_name=printable(path),
-            image=path,
-            mask=mask,
-            classes=classes,
-            split=listed.get(stem, place.split),
-            where=storage.join(root, printable(place.path)),
-        )
+        yield _listed(place, name, mask, root, label, listed)
+
+
+def finder(root: str, masks: str, label: str) -> Callable[[str], Listed]:
+    """What the layout says of one photo, by its path from `root`: as `examples`, but that nothing is refused.
+
+    Photos in no split or no list are in none, and what lies outside of `root` has at most a mask beside it. The folders
+    asked for last are remembered, and no other is looked into.
+    """
+    lister = caching_lister(root)
+    listed = _voc_splits(root)
+
+    def place(path: str) -> _Place:
+        if not path:
+            return _Place(masks=masks)
+        above, name = posixpath.split(path)
+        outside = posixpath.isabs(path) or path.startswith("..")
+        return _Place(path) if outside else below(above).get(name, _Place(path))
+
+    @functools.lru_cache(_REMEMBERED)
+    def below(path: str) -> dict[str, _Place]:
+        return _below(place(path), root, masks, lister)
+
+    @functools.lru_cache(_REMEMBERED)
+    def photos(folder: str) -> tuple[_Place, dict[str, str]]:
+        here = place(folder)
+        return here, dict(_photos(here, masks, lister))
+
+    def find(path: str) -> Listed:
+        folder, name = posixpath.split(path)
+        here, masks_of = photos(folder)
+        return _listed(here, name, masks_of.get(name, ""), root, label, listed)
+
+    return find
+
+
+def _listed(place: _Place, name: str, mask: str, root: str, label: str, splits: Mapping[str, str]) -> Listed:
+    path = posixpath.join(place.path, name)
+    return Listed(
+        file_name=printable(path),
+        image=path,
+        mask=mask,
+        classes=((label, printable(place.parts[0])),) if label and place.parts else (),
+        split=splits.get(_stem(name), place.split),
+        where=storage.join(root, printable(place.path)),
+    )
 
 
 def caching_lister(root: str) -> Lister:
@@ -85,35 +124,43 @@ def _listing(root: str, path: str) -> storage.Listing:
 
 def _visit(place: _Place, root: str, explicit: str, lister: Lister) -> Iterator[tuple[_Place, str, str]]:
     """(where, photo's name, mask's path) of every photo at and below a place."""
-    here = lister(place.path)
-    yield from ((place, name, mask) for name, mask in _photos(place, here.files, explicit, lister))
+    for name, mask in _photos(place, explicit, lister):
+        if place.fault:
+            raise ValueError(place.fault)
+        yield place, name, mask
     identity = storage.identity(storage.join(root, place.path))
     if identity in place.above:
         return  # A link to a folder above.
-    images, parallel = _roles(here.folders)
+    for below in _below(place, root, explicit, lister).values():
+        yield from _visit(dataclasses.replace(below, above=place.above | {identity}), root, explicit, lister)
+
+
+def _below(place: _Place, root: str, explicit: str, lister: Lister) -> dict[str, _Place]:
+    """The folders in a place, those of masks left out, by name."""
+    names = lister(place.path).folders
+    images, parallel = _roles(names)
     explicit_path = posixpath.normpath(explicit) if explicit else ""
     folders = [
         name
-        for name in here.folders
+        for name in names
         if not (images and name.lower() in _MASKS) and posixpath.join(place.path, name) != explicit_path
     ]
-    split_level = not place.split and not place.parts and _is_split_level(place.path, folders, root, lister)
+    splits = [] if place.split or place.parts or place.fault else _splits(folders)
+    found = {}
     for name in folders:
-        path = posixpath.join(place.path, name)
-        role = name in images or (name.lower() in _IMAGES and folders == [name])
-        below = dataclasses.replace(place, path=path, above=place.above | {identity})
-        if role:
-            found = posixpath.join(place.path, parallel) if parallel and not explicit else place.masks
-            below = dataclasses.replace(below, masks=found)
+        below = dataclasses.replace(place, path=posixpath.join(place.path, name))
+        if name in images or (name.lower() in _IMAGES and folders == [name]):
+            masks = posixpath.join(place.path, parallel) if parallel and not explicit else place.masks
+            found[name] = dataclasses.replace(below, masks=masks)
+            continue
+        if name in splits:
+            below = dataclasses.replace(below, split=SPLIT_NAMES[name.lower()])
+        elif splits:
+            below = dataclasses.replace(below, fault=_beside_splits(storage.join(root, place.path), splits, name))
         else:
-            if split_level and name.lower() not in SPLIT_NAMES:
-                continue  # It holds no pictures.
-            if split_level:
-                below = dataclasses.replace(below, split=SPLIT_NAMES[name.lower()])
-            else:
-                below = dataclasses.replace(below, parts=(*place.parts, name))
-            below = dataclasses.replace(below, masks=posixpath.join(place.masks, name) if place.masks else "")
-        yield from _visit(below, root, explicit, lister)
+            below = dataclasses.replace(below, parts=(*place.parts, name))
+        found[name] = dataclasses.replace(below, masks=posixpath.join(place.masks, name) if place.masks else "")
+    return found
 
 
 def _roles(folders: Sequence[str]) -> tuple[list[str], str]:
@@ -123,30 +170,22 @@ def _roles(folders: Sequence[str]) -> tuple[list[str], str]:
     return (images, masks[0]) if images and masks else ([], "")
 
 
-def _is_split_level(path: str, folders: Sequence[str], root: str, lister: Lister) -> bool:
-    """Whether the folders are splits. One that is called so among others is a class: trains beside planes."""
+def _splits(folders: Sequence[str]) -> list[str]:
+    """The folders that are splits. A single one that is called so among others is a class: trains beside planes."""
     splits = [name for name in folders if name.lower() in SPLIT_NAMES]
-    if len(splits) < 2:
-        return bool(splits) and len(folders) == 1
-    others = [name for name in folders if name not in splits and _has_pictures(posixpath.join(path, name), lister)]
-    if others:
-        raise ValueError(
-            f"{storage.join(root, path)} holds the splits {', '.join(splits)} and beside them the folder "
-            f"{printable(others[0])!r} with pictures: move it away, or into a split"
-        )
-    return True
+    return splits if len(splits) > 1 or len(folders) == 1 else []
 
 
-def _has_pictures(path: str, lister: Lister) -> bool:
-    here = lister(path)
-    return any(map(storage.is_picture, here.files)) or any(
-        _has_pictures(posixpath.join(path, name), lister) for name in here.folders
+def _beside_splits(folder: str, splits: Sequence[str], name: str) -> str:
+    return (
+        f"{folder} holds the splits {', '.join(splits)} and beside them the folder {printable(name)!r} with pictures: "
+        "move it away, or into a split"
     )
 
 
-def _photos(place: _Place, files: Sequence[str], explicit: str, lister: Lister) -> Iterator[tuple[str, str]]:
+def _photos(place: _Place, explicit: str, lister: Lister) -> Iterator[tuple[str, str]]:
     """The photos among a folder's files, each with its mask's path or an empty one."""
-    pictures = [name for name in files if storage.is_picture(name)]
+    pictures = [name for name in lister(place.path).files if storage.is_picture(name)]
     if not pictures:
         return
     if place.masks:
@@ -160,32 +199,18 @@ def _photos(place: _Place, files: Sequence[str], explicit: str, lister: Lister) 
     masks = frozenset(itertools.chain.from_iterable(_beside(stem, names, by_stem) for stem, names in by_stem.items()))
     for name in pictures:
         if name not in masks:
-            stem = posixpath.splitext(name)[0]
-            mask = next(iter(_beside(stem, by_stem[stem], by_stem)), "")
+            mask = next(iter(_beside(_stem(name), by_stem[_stem(name)], by_stem)), "")
             yield name, posixpath.join(place.path, mask) if mask else ""
 
 
-def mask_in(tree: str, path: str, lister: Lister) -> str:
-    """The path of the mask, in a tree of masks, of the photo that has this path in the tree of photos; empty: none."""
-    folder, name = posixpath.split(path)
-    folder = storage.join(tree, folder)
-    mask = _first(_by_stem(filter(storage.is_picture, lister(folder).files)), name)
-    return storage.join(folder, mask) if mask else ""
-
-
-def mask_beside(path: str, lister: Lister) -> str:
-    """The path of the mask that lies beside the photo of this path; empty: there is none."""
-    folder, name = posixpath.split(path)
-    by_stem = _by_stem(filter(storage.is_picture, lister(folder).files))
-    stem = posixpath.splitext(name)[0]
-    mask = next((mask for mask in _beside(stem, by_stem.get(stem, ()), by_stem) if mask != name), "")
-    return posixpath.join(folder, mask) if mask else ""
+def _stem(name: str) -> str:
+    return posixpath.splitext(name)[0]
 
 
 def _by_stem(names: Iterator[str] | Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(posixpath.splitext(name)[0], []).append(name)
+        found.setdefault(_stem(name), []).append(name)
     return found
 
 
@@ -199,7 +224,7 @@ def _beside(stem: str, names: Collection[str], by_stem: dict[str, list[str]]) ->
 
 def _first(masks: dict[str, list[str]], photo: str) -> str:
     """The mask of a photo in a parallel tree: `x.png`, `x_mask.png`, `x.jpg.png`."""
-    stem = posixpath.splitext(photo)[0]
+    stem = _stem(photo)
     for name in (stem, *(stem + mark for mark in _MARKS), photo):
         if name in masks:
             return masks[name][0]

@@ -136,6 +136,25 @@ def test_groups_keep_copies_together(run, leaves, tmp_path):
     assert "groups.csv exists: name another file in --groups, or give --overwrite" in printed
 
 
+def test_groups_keep_given_splits_classes_and_masks(run, tree, tmp_path):
+    files = {
+        f"{split}/images/{kind}/{n}.jpg": photo(100 * len(split + kind) + n)
+        for split in ("train", "val")
+        for kind in ("cat", "horse")
+        for n in range(3)
+    }
+    values = np.zeros((120, 160))
+    values[10:30, 10:30] = 255
+    files |= {name.replace("images", "masks").replace("jpg", "png"): mask(values) for name in files}
+    root = tree(files)
+    before = records_of(Folder(str(root)))
+    code, printed = run(root, "--groups", "groups.csv")
+    assert (code, "Wrote groups.csv" in printed) == (0, True)
+    after = Folder(str(root), metadata=str(tmp_path / "groups.csv"))
+    assert {name: record._replace(group="") for name, record in records_of(after).items()} == before
+    assert after.spec() == Folder(str(root)).spec()
+
+
 def test_partial_labels_are_counted(run, tree):
     files = {"a/1.jpg": photo(1), "b/1.jpg": photo(2), "b/1.png": mask(np.zeros((120, 160))), "c.jpg": photo(3)}
     values = np.zeros((120, 160))

@@ -70,6 +70,55 @@ def test_groups_alone_leave_the_classes_to_the_folders_and_the_masks_to_their_pl
     assert all(record.mask for record in found.values())
 
 
+def test_without_label_columns_the_folders_give_split_class_and_mask_where_the_row_does_not(tree):
+    files = {f"{split}/{kind}/1.jpg": 1 for split in ("train", "val") for kind in ("cat", "dog")}
+    table = "file_name,split,group\n" + "".join(f"{name},,{name[:7]}\n" for name in files)
+    source = Folder(str(tree(files | {"metadata.csv": table.replace("val/dog/1.jpg,,", "val/dog/1.jpg,test,")})))
+    assert source.spec().labels[0].classes == ("cat", "dog")
+    found = records_of(source)
+    assert [record.split for record in found.values()] == ["train", "train", "eval", "test"]
+    assert [record.labels["kind"] for record in found.values()] == [0, 1, 0, 1]
+    assert [record.group for record in found.values()] == ["train/c", "train/d", "val/cat", "val/dog"]
+
+
+@pytest.mark.parametrize("masks", ["masks", "truth"])
+def test_a_table_of_groups_finds_masks_in_a_parallel_tree(tree, masks):
+    files = {"images/ash/1.jpg": 1, "images/oak/1.jpg": 2, "images/oak/2.jpg": 3}
+    files |= {f"{masks}/ash/1.png": square(), f"{masks}/oak/1_mask.png": square(0)}
+    table = "file_name,group\n" + "".join(f"{name},a\n" for name in files if name.startswith("images"))
+    root = str(tree(files | {"metadata.csv": table}))
+    source = Folder(root, masks="truth") if masks == "truth" else Folder(root)
+    assert source.spec().labels[0].classes == ("ash", "oak")
+    found = records_of(source)
+    assert {name: record.mask for name, record in found.items()} == {
+        "images/ash/1.jpg": mask(square()), "images/oak/1.jpg": mask(square(0)), "images/oak/2.jpg": None
+    }  # fmt: skip
+    assert [record.labels["kind"] for record in found.values()] == [0, 1, 1]
+
+
+def test_a_table_of_labels_leaves_splits_and_masks_to_the_folders(tree):
+    files = {"train/images/1.jpg": 1, "train/images/2.jpg": 2, "test/images/3.jpg": 3, "test/images/4.jpg": 4}
+    files |= {"train/masks/1.png": square(), "other/2.png": square(0), "test/masks/3.png": square()}
+    rows = ["1.jpg,a,", "2.jpg,b,other/2.png", "3.jpg,a,", "4.jpg,b,"]
+    places = ["train/images/", "train/images/", "test/images/", "test/images/"]
+    table = "\n".join(["file_name,kind,mask", *(place + row for place, row in zip(places, rows, strict=True))])
+    found = records_of(Folder(str(tree(files | {"metadata.csv": table}))))
+    assert [record.split for record in found.values()] == ["train", "train", "test", "test"]
+    assert [record.mask for record in found.values()] == [mask(square()), mask(square(0)), mask(square()), None]
+    assert [record.labels["kind"] for record in found.values()] == [0, 1, 0, 1]
+
+
+def test_photos_that_a_table_names_beside_splits_or_elsewhere_are_as_it_says(tree, tmp_path):
+    files = {"train/1.jpg": 1, "test/1.jpg": 2, "extra/1.jpg": 3, ".hidden/1.jpg": 4}
+    elsewhere = tree({"x/5.jpg": 5, "x/5.png": square()}, folder="elsewhere")
+    names = [*files, "../elsewhere/x/5.jpg", f"{elsewhere}/x/5.jpg"]
+    table = "file_name,kind,split\n" + "".join(f"{name},{'ab'[n % 2]},\n" for n, name in enumerate(names))
+    found = records_of(Folder(str(tree(files | {"metadata.csv": table}))))
+    assert [record.split for record in found.values()] == ["train", "test", "", "", "", ""]
+    assert [record.mask for record in found.values()] == [None] * 4 + [mask(square())] * 2
+    assert not any(record.fault for record in found.values())
+
+
 def test_the_labels_can_be_chosen(tree):
     table = "file_name,who,kind\n" + "".join(f"p/{n}.jpg,{'ab'[n % 2]},{'xy'[n // 4]}\n" for n in range(1, 7))
     root = tree(PHOTOS | {"metadata.csv": table})
