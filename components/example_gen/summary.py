@@ -1,6 +1,6 @@
 """What ingestion counted: `summary.json` beside the splits, the lines on the console, and when a run must stop.
 
-    {"dataset": "oxford_iiit_pet", "title": "Oxford-IIIT Pet",
+    {"dataset": "oxford_iiit_pet",
      "splits": {"train": {"read": 3313, "examples": 3312, "labels": {"kind": {"crack": 90, ...}, ...},
                           "sizes": {"small": 1200, ...}, "without_mask": 0, "empty_masks": 0, "between_pixels": 0,
                           "masks_with_specks": 310, "speck_pixels": {"defect": 5210}, "repaired": {"orientation": 4},
@@ -184,6 +184,6 @@ def check(
     empty = [split for split, of in summary["splits"].items() if not of["examples"]]
     if empty:
         raise ValueError(
-            f"{summary['title']} leaves split {empty[0]} empty: the data gives none, and its share in the data set's "
+            f"{summary['dataset']} leaves split {empty[0]} empty: the data gives none, and its share in the data set's "
             "description (splits) is 0 or there are too few examples of each class"
         )

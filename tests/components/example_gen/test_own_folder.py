@@ -96,3 +96,12 @@ def test_a_copy_in_another_given_split_is_put_aside_and_the_held_out_one_stays(t
     assert {(row["split"], row["what"]) for row in made.quarantined} == {("train", "duplicate"), ("eval", "duplicate")}
     assert all("test/oak/0.jpg in test" in row["reason"] for row in made.quarantined)
     assert [made.splits[split]["examples"] for split in record.SPLITS] == [6, 6, 6]
+
+
+def test_a_split_without_an_example_stops_the_run_and_is_named(tmp_path: pathlib.Path) -> None:
+    for number, label in enumerate(CLASSES[:2]):
+        (tmp_path / "in" / label).mkdir(parents=True)
+        (tmp_path / "in" / label / "0.jpg").write_bytes(hostile.encoded(hostile.photo(number), "JPEG"))
+    with pytest.raises(ValueError, match=r"^in leaves split eval empty: .* too few examples of each class") as raised:
+        run(tmp_path / "out", Folder(str(tmp_path / "in")))
+    assert "splits" in str(raised.value)
