@@ -51,7 +51,9 @@ class Folder:
         if self.description:
             return self.description
         self._require_folder()
-        return derivation.spec_of(self.dir, self.examples(), self.read_file, self._columns())
+        return derivation.spec_of(
+            self.dir, self.examples(), self.read_file, tuple(map(tables.label_name, self._columns()))
+        )
 
     def key(self) -> str:
         self._require_folder()
@@ -122,7 +124,7 @@ def _listed(row: tables.Row, folder: str, split: str, columns: Sequence[str], fi
         file_name=path,
         mask=posixpath.normpath(posixpath.join(folder, row.mask)) if row.mask else placed.mask,
         classes=placed.classes
-        + tuple((tables.label_name(name), row.others[name]) for name in columns if name in row.others),
+        + tuple((tables.label_name(name), row.others[name]) for name in columns if row.others.get(name)),
         split=row.split or split or placed.split,
         group=row.group,
         where=row.where,

@@ -42,7 +42,7 @@ class Row(NamedTuple):
     split: str
     group: str
     others: dict[str, str]
-    """The other columns' cells, those that are empty left out."""
+    """The other columns' cells."""
 
 
 def files(root: str, folders: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[tuple[str, str]]:
@@ -81,10 +81,11 @@ def label_columns(paths: Sequence[str], labels: Sequence[str], spec: DatasetSpec
     cells: collections.Counter[str] = collections.Counter()
     for row in itertools.chain.from_iterable(map(rows, paths)):
         for column, value in row.others.items():
-            cells[column] += 1
             seen = values.setdefault(column, set())
-            if len(seen) <= _MOST_CLASSES:
+            cells[column] += bool(value)
+            if value and len(seen) <= _MOST_CLASSES:
                 seen.add(value)
+    values = {column: seen for column, seen in values.items() if seen}
     known = ", ".join(values) or "no column beside file_name, mask, split and group"
     for column in labels:
         if column not in values:
@@ -137,7 +138,7 @@ def rows(path: str) -> Iterator[Row]:
             raise ValueError(f"{where}: {name} stands already in line {seen[name]}: keep one of them")
         seen[name] = line
         mask = next((cells[column] for column in _MASK_COLUMNS if cells.get(column)), "").replace("\\", "/")
-        others = {column: cell for column, cell in cells.items() if cell and column not in _COLUMNS}
+        others = {column: cell for column, cell in cells.items() if column not in _COLUMNS}
         split = split_of(cells.get("split", ""), where)
         yield Row(where, name, mask.removeprefix("./"), split, cells.get("group", ""), others)
 

@@ -128,6 +128,20 @@ def test_the_labels_can_be_chosen(tree):
         Folder(str(root), labels=("sort",)).spec()
 
 
+def test_the_primary_label_is_the_first_column_whatever_it_is_called_and_whichever_cells_are_empty(tree):
+    leaves = [("abcd"[n % 4], "xy"[n % 4 // 2]) for n in range(24)]
+    files = {f"p/{number}.jpg": number for number in range(24)}
+    rows = [f"p/{number}.jpg,{kind},{family}" for number, (kind, family) in enumerate(leaves)]
+    kind, family = (
+        Folder(str(tree(files | {"metadata.csv": "\n".join(["file_name,class,family", *rows])}))).spec().labels
+    )
+    assert (kind.name, family.name, family.of) == ("kind", "family", "kind")
+    table = "\n".join(["file_name,main class,other", "p/0.jpg,,x", *rows[1:]])
+    root = str(tree(files | {"metadata.csv": table}, folder="named"))
+    for source in (Folder(root), Folder(root, labels=("main class", "other"))):
+        assert [label.name for label in source.spec().labels] == ["main_class", "other"]
+
+
 def test_a_spec_picks_its_columns(tree, tmp_path):
     root = tree(
         PHOTOS | {"metadata.csv": "file_name,a,b\n" + "".join(f"p/{n}.jpg,{n % 2},{n % 3}\n" for n in range(1, 7))}
