@@ -75,7 +75,7 @@ def label_columns(paths: Sequence[str], labels: Sequence[str], spec: DatasetSpec
     values up to half as many as there are cells, rounded up.
 
     Raises:
-        ValueError: a label has no column.
+        ValueError: a label has no column, or two.
     """
     values: dict[str, set[str]] = {}
     cells: collections.Counter[str] = collections.Counter()
@@ -91,14 +91,29 @@ def label_columns(paths: Sequence[str], labels: Sequence[str], spec: DatasetSpec
         if column not in values:
             raise ValueError(f"the label {column!r} is no column of {paths[0]}, which has {known}")
     if labels or not spec:
-        return tuple(labels) or tuple(
+        chosen = tuple(labels) or tuple(
             column for column, seen in values.items() if 2 <= len(seen) <= min((cells[column] + 1) // 2, _MOST_CLASSES)
         )
-    by_label = {label_name(column): column for column in values}
+        return tuple(_by_label(chosen, paths[0]).values())
+    named = {label.name for label in spec.labels}
+    by_label = _by_label([column for column in values if label_name(column) in named], paths[0])
     missing = [label.name for label in spec.labels if not label.of and label.name not in by_label]
-    if missing and (len(missing) > 1 or set(by_label) & {label.name for label in spec.labels}):
+    if missing and (len(missing) > 1 or by_label):
         raise ValueError(f"the spec's label {missing[0]!r} has no column in {paths[0]}, which has {known}")
     return tuple(by_label[label.name] for label in spec.labels if label.name in by_label)
+
+
+def _by_label(columns: Sequence[str], path: str) -> dict[str, str]:
+    """The column of each label."""
+    found: dict[str, str] = {}
+    for column in columns:
+        other = found.setdefault(label_name(column), column)
+        if other != column:
+            raise ValueError(
+                f"{path}: the columns {other!r} and {column!r} would both be the label {label_name(column)}: name one "
+                "of them otherwise, in Latin letters, or name in labels which columns are meant"
+            )
+    return found
 
 
 def label_name(column: str) -> str:

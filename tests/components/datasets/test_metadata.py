@@ -142,6 +142,23 @@ def test_the_primary_label_is_the_first_column_whatever_it_is_called_and_whichev
         assert [label.name for label in source.spec().labels] == ["main_class", "other"]
 
 
+@pytest.mark.parametrize(("one", "other", "label"), [("class", "kind", "kind"), ("类别", "颜色", "label_")])
+def test_two_columns_cannot_be_one_label(tree, tmp_path, one, other, label):
+    rows = [f"p/{n}.jpg,{'ab'[n % 2]},{'xy'[n // 4]}" for n in range(1, 7)]
+    root = str(tree(PHOTOS | {"metadata.csv": "\n".join([f"file_name,{one},{other}", *rows])}))
+    message = rf"metadata.csv: the columns '{one}' and '{other}' would both be the label {label}: name one of them"
+    with pytest.raises(ValueError, match=message):
+        Folder(root).spec()
+    chosen = Folder(root, labels=(other,))
+    assert [(one.name, one.classes) for one in chosen.spec().labels] == [(label, ("x", "y"))]
+    with pytest.raises(ValueError, match=message):
+        Folder(root, labels=(one, other)).key()
+    with pytest.raises(ValueError, match=message):
+        Folder(root, description=chosen.spec()).key()
+    found = records_of(Folder(root, labels=(other,), description=chosen.spec()))
+    assert [record.labels[label] for record in found.values()] == [0, 0, 0, 1, 1, 1]
+
+
 def test_a_spec_picks_its_columns(tree, tmp_path):
     root = tree(
         PHOTOS | {"metadata.csv": "file_name,a,b\n" + "".join(f"p/{n}.jpg,{n % 2},{n % 3}\n" for n in range(1, 7))}
