@@ -90,13 +90,14 @@ def spec_of(
     for example in examples:
         found.add(example)
     values = mask_values.Values()
+    fault = ""
     for path in found.masks:
         try:
             values.add(mask_values.pixels(read(path)))
-        except (OSError, ValueError):
-            continue  # The ExampleGen reports each mask that cannot be read.
+        except (OSError, ValueError) as error:  # The ExampleGen reports each mask that cannot be read.
+            fault = fault or f"{path}: {getattr(error, 'strerror', None) or error}"
     if found.masks and not values.pixels:
-        raise ValueError(f"{source}: none of the masks can be read, such as {found.masks[0]}")
+        raise ValueError(f"{source}: none of the masks can be read, such as {fault}")
     return described(source, found, values)
 
 

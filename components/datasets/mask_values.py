@@ -83,12 +83,17 @@ def derive(values: Values, optional: bool) -> Mask:
     """The description that the values suggest; the module's docstring states the rule.
 
     Raises:
-        ValueError: no few of them hold most of the foreground.
+        ValueError: there is one value, which is not 0, or no few of them hold most of the foreground.
     """
     found = sorted(values.pixels)
     background = 0 if 0 in found else max(found, key=lambda value: values.pixels[value])
     others = [value for value in found if value != background]
     inner = [value for value in others if value != 255]
+    if not others and background:
+        raise ValueError(
+            f"the masks hold the value {background} alone and so no background: write a description's file that says "
+            f"which value is which, such as `mask: {{classes: {{object: [{background}]}}, background: [0]}}`"
+        )
     if not others:
         return _mask([255], background, optional=optional)
     if inner and max(inner) < min(max(64, 2 * len(inner)), 192):

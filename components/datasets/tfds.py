@@ -206,11 +206,14 @@ class Tfds:
 
 def _derived_mask(name: str, feature: str, sample: list[RawRecord]) -> Mask:
     values = mask_values.Values()
+    fault = ""
     for record in sample:
-        with contextlib.suppress(ValueError):  # The ExampleGen reports each that cannot be read.
+        try:
             values.add(mask_values.pixels(record.mask or b""))
+        except ValueError as error:  # The ExampleGen reports each that cannot be read.
+            fault = fault or f", such as {record.file_name}: {error}"
     if not values.pixels:
-        raise ValueError(f"{name}: none of the first masks in feature {feature} can be read")
+        raise ValueError(f"{name}: none of the first masks in feature {feature} can be read{fault}")
     return mask_values.derive(values, optional=False)
 
 

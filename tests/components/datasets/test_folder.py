@@ -220,7 +220,19 @@ def test_a_spec_names_the_label_and_the_order_of_its_classes(tree, tmp_path):
         ({"notes.txt": "x"}, "photos holds no photos: its files have none of the endings of pictures"),
         ({"1.jpg": 1, "2.jpg": 2}, "holds 2 photos without classes and no masks: a label needs two classes"),
         ({"ash/1.jpg": 1}, "holds 1 photos, all of the class ash, and no masks: a label needs two classes"),
-        ({"1.jpg": 1, "1.png": "broken"}, "none of the masks can be read, such as 1.png"),
+        (
+            {"1.jpg": 1, "1.png": "broken"},
+            "none of the masks can be read, such as 1.png: the mask cannot be read: cannot",
+        ),
+        (
+            {"images/1.jpg": 1, "masks/1.png": picture((255, 0, 0), kind="PNG")},
+            "none of the masks can be read, such as masks/1.png: the mask is a picture in colours: save it with one",
+        ),
+        (
+            {"images/1.jpg": 1, "masks/1.png": np.full((6, 8), 255)},
+            r"^the masks hold the value 255 alone and so no background: write a description's file that says which "
+            r"value is which, such as `mask: \{classes: \{object: \[255\]\}, background: \[0\]\}`",
+        ),
     ],
 )
 def test_a_folder_without_anything_to_learn_says_what_it_holds(tree, files, message):

@@ -80,6 +80,14 @@ def test_a_picture_in_the_place_of_a_mask_is_refused():
         derived(shades)
 
 
+@pytest.mark.parametrize("value", [255, 1])
+def test_masks_of_one_value_that_is_not_0_do_not_say_what_it_stands_for(value):
+    with pytest.raises(
+        ValueError, match=rf"the masks hold the value {value} alone and so no background: write a description"
+    ):
+        derived(blocks(value))
+
+
 def test_palettes_give_their_indices_and_one_bit_gives_255():
     values = blocks(0, 1, 15)
     assert (mask_values.pixels(mask(values, palette=True)) == values).all()

@@ -42,7 +42,7 @@ class Toys(tfds.core.GeneratorBasedBuilder):
             yield (
                 number,
                 {
-                    "image": np.full((6, 8, 3), 40 * number, np.uint8),
+                    "image": np.full((6, 8, 3), (40 * number, 100, 7), np.uint8),
                     "segmentation_mask": square(255)[..., None],
                     "big": number % 2,
                     "label": number // 3 if number < 5 else -1,
@@ -91,6 +91,13 @@ def test_features_are_mapped_by_flags(prepared):
     source = Tfds("toys", str(prepared), features=("size_of=big", "mask=segmentation_mask", "image=image"))
     assert [label.name for label in source.spec().labels] == ["size_of"]
     assert records_of(source)["train/toy 1"].labels == {"size_of": 1}
+
+
+def test_masks_that_cannot_be_read_are_refused_with_the_reason(prepared):
+    source = Tfds("toys", str(prepared), features=("mask=image", "image=segmentation_mask"))
+    message = r"none of the first masks in feature image can be read, such as train/toy \d+: the mask is a pict"
+    with pytest.raises(ValueError, match=message):
+        source.spec()
 
 
 @pytest.mark.parametrize(
