@@ -34,6 +34,8 @@ class Found:
     _step: int = 1
 
     def add(self, example: Listed) -> None:
+        if example.fault:  # It says nothing of those that can be used.
+            return
         self.examples += 1
         for label, name in example.classes:
             if label not in self.order:

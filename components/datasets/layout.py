@@ -16,15 +16,19 @@ import dataclasses
 import functools
 import itertools
 import posixpath
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from components.datasets import storage
 from components.datasets.listing import Listed, printable
-from components.datasets.metadata import SPLIT_NAMES
+from components.datasets.metadata import SPLIT_NAMES, decoded
 
 _IMAGES = ("images", "imgs", "img", "photos", "jpegimages")
 _MASKS = ("segmentationclass", "masks", "mask", "labels", "annotations", "segmentationobject")
 _MARKS = ("_mask", "-mask")
+_VOC_LISTS = "ImageSets/Segmentation"
+_VOC_CLASS = re.compile(r"( -|\s{2,}|\t)\d\s*$")
+"""What stands after a name in the lists of a class, by which all are in the split: `x -1`, `x  0`, `x  1`."""
 _REMEMBERED = 1024
 """So many folders' photos are in memory where a table names them in any order."""
 
@@ -47,7 +51,7 @@ class _Place:
 
 
 def examples(root: str, masks: str, label: str) -> Iterator[Listed]:
-    """The photos below a folder in the order of their paths, as a stream.
+    """The photos below a folder in the order of their paths, as a stream; then those that only a list names.
 
     Args:
         root: the folder.
@@ -59,10 +63,15 @@ def examples(root: str, masks: str, label: str) -> Iterator[Listed]:
     """
     lister = caching_lister(root)
     listed = _voc_splits(root)
+    missing = dict(listed)
     for place, name, mask in _visit(_Place(masks=masks), root, masks, lister):
         if listed and _stem(name) not in listed:
             continue
+        missing.pop(_stem(name), None)
         yield _listed(place, name, mask, root, label, listed)
+    for name, split in missing.items():
+        fault = f"a list in {_VOC_LISTS} names it, but there is no such photo"
+        yield Listed(name, name, split=split, where=storage.join(root, _VOC_LISTS), fault=fault)
 
 
 def finder(root: str, masks: str, label: str) -> Callable[[str], Listed]:
@@ -233,10 +242,10 @@ def _first(masks: dict[str, list[str]], photo: str) -> str:
 
 def _voc_splits(root: str) -> dict[str, str]:
     """Pascal VOC's lists: the split of each photo's name without ending; photos in no list are left out."""
-    folder = storage.join(root, "ImageSets", "Segmentation")
     found: dict[str, str] = {}
     for name, split in SPLIT_NAMES.items():
-        path = storage.join(folder, f"{name}.txt")
+        path = storage.join(root, _VOC_LISTS, f"{name}.txt")
         if storage.is_file(path):
-            found |= dict.fromkeys(storage.read(path).decode().split(), split)
+            lines = decoded(path, storage.read(path)).split("\n")
+            found |= dict.fromkeys((_VOC_CLASS.sub("", line).strip() for line in lines if line.strip()), split)
     return found

@@ -184,7 +184,7 @@ def file_name_of(cells: Mapping[str, str], where: str) -> str:
 
 
 def _table(path: str, data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    text = _decoded(path, data)
+    text = decoded(path, data)
     head = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True)
     header: Sequence[str] | None = None
@@ -215,7 +215,7 @@ def _header(path: str, columns: Sequence[str]) -> Sequence[str]:
 
 
 def _objects(path: str, data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, line in enumerate(_decoded(path, data).split("\n"), 1):
+    for number, line in enumerate(decoded(path, data).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -232,7 +232,12 @@ def _cell(value: object) -> str:
     return "" if value is None or isinstance(value, list | dict) else str(value).strip()
 
 
-def _decoded(path: str, data: bytes) -> str:
+def decoded(path: str, data: bytes) -> str:
+    """The text of a file in UTF-8, with a byte order mark or without.
+
+    Raises:
+        ValueError: it is none; with file and line.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -138,6 +138,35 @@ def test_pascal_voc_has_palette_masks_and_its_lists_are_the_splits(tree):
     }
 
 
+@pytest.mark.parametrize(
+    "lines", ["my photo 1\nmy photo 2\n", "\ufeffmy photo 1\r\nmy photo 2", "my photo 1 -1\n\nmy photo 2  1 \n"]
+)
+def test_a_line_of_vocs_lists_is_a_name_and_perhaps_a_number_of_its_class(tree, lines):
+    files = {
+        f"JPEGImages/{name}.jpg": number for number, name in enumerate(("my photo 1", "my photo 2", "my", "photo"))
+    }
+    files |= {f"SegmentationClass/my photo {number}.png": square() for number in (1, 2)}
+    source = Folder(str(tree(files | {"ImageSets/Segmentation/train.txt": lines})))
+    assert {name: record.split for name, record in records_of(source).items()} == {
+        "JPEGImages/my photo 1.jpg": "train",
+        "JPEGImages/my photo 2.jpg": "train",
+    }
+
+
+def test_a_photo_that_vocs_lists_name_and_nobody_finds_is_a_fault_and_no_part_of_the_description(tree):
+    files = {"JPEGImages/1.jpg": 1, "SegmentationClass/1.png": square(), "JPEGImages/2.jpg": 2}
+    files |= {"SegmentationClass/2.png": square(), "ImageSets/Segmentation/val.txt": "1\nno such\n2\n"}
+    source = Folder(str(tree(files)))
+    assert {(record.file_name, record.split, record.fault) for record in records_of(source).values()} == {
+        ("JPEGImages/1.jpg", "eval", ""),
+        ("JPEGImages/2.jpg", "eval", ""),
+        ("no such", "eval", "a list in ImageSets/Segmentation names it, but there is no such photo"),
+    }
+    assert not mask_of(source).optional
+    with pytest.raises(ValueError, match=r"Segmentation/train.txt, line 2: byte 0xe9 is not UTF-8: save"):
+        Folder(str(tree(files | {"ImageSets/Segmentation/train.txt": b"1\ncaf\xe9\n"}))).key()
+
+
 def test_three_mask_classes_are_three(tree):
     values = np.repeat(np.repeat(np.arange(4, dtype=np.uint8).reshape(2, 2), 4, 0), 4, 1)
     source = Folder(str(tree({"1.jpg": picture((1, 2, 3), (8, 8)), "1.png": values})))
