@@ -70,6 +70,7 @@ def _describe(arguments: Arguments, console: Console) -> None:
 
     source, flags = _source(arguments)
     source.prepare()
+    _check_groups(arguments, source)
     spec = source.spec()
     path = pathlib.Path(arguments.spec or f"{spec.name}.yaml")
     kept = path.exists() and not arguments.overwrite
@@ -128,14 +129,22 @@ def _used(source: Any) -> set[str]:
     return {storage.join(source.dir, path) for path in [*paths, *source.metadata_files()]}
 
 
+def _check_groups(arguments: Arguments, source: Any) -> None:
+    """Before anything is read: a table that the user has is not to be replaced by one without its labels."""
+    if not arguments.groups:
+        return
+    tables = [] if arguments.annotations or arguments.tfds else source.metadata_files()
+    if tables or arguments.annotations or arguments.tfds:
+        yours = " and ".join(os.path.join(arguments.dir, path) for path in tables) or "yours"
+        raise ValueError(
+            f"--groups writes a metadata file for a folder that has none: write the column group into {yours}"
+        )
+    if os.path.exists(arguments.groups) and not arguments.overwrite:
+        raise ValueError(f"{arguments.groups} exists: name another file in --groups, or give --overwrite")
+
+
 def _write_groups(arguments: Arguments, table: str, console: Console) -> None:
     path = pathlib.Path(arguments.groups)
-    if path.exists() and not arguments.overwrite:
-        raise ValueError(f"{path} exists: name another file in --groups, or give --overwrite")
-    if arguments.metadata or arguments.annotations or arguments.tfds:
-        raise ValueError(
-            "--groups writes a metadata file for a folder that has none: write the column group into yours"
-        )
     path.write_text(table, encoding="utf-8")
     console.print(Text(f"Wrote {os.fspath(path)}: the column group keeps photos together."), soft_wrap=True)
 

@@ -259,15 +259,12 @@ def _about_copies(spec: DatasetSpec, photos: Sequence[Photo], copies: Copies) ->
 
 
 def groups_table(photos: Sequence[Photo], copies: Copies) -> str:
-    """A metadata.csv that gives photos which are nearly the same one group; given groups stay and are joined."""
-    group = {index: photo.group for index, photo in enumerate(photos)}
-    for number, members in enumerate(copies.near, 1):
-        given = [photos[index].group for index in members if photos[index].group]
-        group |= dict.fromkeys(members, given[0] if given else f"alike {number}")
+    """A metadata.csv that gives photos which are nearly the same one group."""
+    group = {index: f"alike {number}" for number, members in enumerate(copies.near, 1) for index in members}
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["file_name", "split", "group"])
-    writer.writerows([photo.name, photo.split, group[index]] for index, photo in enumerate(photos))
+    writer.writerows([photo.name, photo.split, group.get(index, "")] for index, photo in enumerate(photos))
     return file.getvalue()
 
 

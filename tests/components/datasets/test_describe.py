@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 
 import describe
+from components.datasets import survey
 from components.datasets.coco import Coco
 from components.datasets.folder import Folder
 from schema import spec_file
@@ -153,6 +154,20 @@ def test_groups_keep_given_splits_classes_and_masks(run, tree, tmp_path):
     after = Folder(str(root), metadata=str(tmp_path / "groups.csv"))
     assert {name: record._replace(group="") for name, record in records_of(after).items()} == before
     assert after.spec() == Folder(str(root)).spec()
+
+
+def test_groups_are_not_written_beside_a_table_and_that_is_said_before_reading(run, tree, monkeypatch):
+    table = "file_name,class\n1.jpg,a\n2.jpg,b\n3.jpg,a\n4.jpg,b\n"
+    root = tree({f"{number}.jpg": photo(number) for number in (1, 2, 3, 4)} | {"metadata.csv": table})
+    monkeypatch.setattr(survey, "look", lambda *_: pytest.fail("photos were read"))
+    for flags in ([], ["--overwrite"]):
+        code, printed = run(root, "--groups", root / "metadata.csv", *flags)
+        assert code == 2
+        assert "--groups writes a metadata file for a folder that has none: write the column group into" in printed
+        assert f"{root}/metadata.csv" in printed
+    assert (root / "metadata.csv").read_text() == table
+    (root / "metadata.csv").rename(root / "other.csv")
+    assert run(root, "--groups", root / "other.csv")[0] == 2
 
 
 def test_partial_labels_are_counted(run, tree):
