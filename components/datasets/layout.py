@@ -3,7 +3,7 @@
     CLASS/…/x.jpg                 classes (Keras' image folder); folders below a class mean nothing
     SPLIT/CLASS/…/x.jpg           the same with splits (TFDS' image folder); see `metadata.SPLIT_NAMES`
     x.jpg  x.png                  a mask beside its photo: PNG, the same name
-    x.png  x_mask.png             or with `_mask` or `-mask` after it
+    x.png  x_mask.png             or with `_mask` or `-mask` after it; beside such pairs a y_mask.png alone is left out
     images/…/x.jpg  masks/…/x.png a parallel tree, the classes and splits below both or above both
     JPEGImages  SegmentationClass Pascal VOC, whose lists in ImageSets/Segmentation are the splits
 
@@ -206,10 +206,14 @@ def _photos(place: _Place, explicit: str, lister: Lister) -> Iterator[tuple[str,
             return
     by_stem = _by_stem(pictures)
     masks = frozenset(itertools.chain.from_iterable(_beside(stem, names, by_stem) for stem, names in by_stem.items()))
+    marked = any(_stem(name).endswith(_MARKS) for name in masks)
     for name in pictures:
-        if name not in masks:
-            mask = next(iter(_beside(_stem(name), by_stem[_stem(name)], by_stem)), "")
-            yield name, posixpath.join(place.path, mask) if mask else ""
+        if name in masks:
+            continue
+        mask = next(iter(_beside(_stem(name), by_stem[_stem(name)], by_stem)), "")
+        if marked and not mask and _stem(name).endswith(_MARKS):
+            continue  # A mask as those beside it are; its photo is gone.
+        yield name, posixpath.join(place.path, mask) if mask else ""
 
 
 def _stem(name: str) -> str:

@@ -79,6 +79,21 @@ def test_a_name_ending_in_mask_without_its_photo_is_a_photo(tree):
     assert set(records_of(source)) == {"with/1_mask.jpg", "without/1.jpg"}
 
 
+def test_a_mask_whose_photo_is_gone_is_no_photo(tree):
+    files = {f"{kind}/{number}.jpg": number for kind in ("ash", "oak") for number in (1, 2)}
+    files |= {f"{kind}/{number}_mask.png": square() for kind in ("ash", "oak") for number in (1, 2, 3)}
+    files |= {
+        "images/oak/4-mask.jpg": 4,
+        "oak/deep/5_mask.jpg": 5,
+        "oak/6_mask.jpg": 6,
+        "oak/6_mask_mask.png": square(),
+    }
+    assert set(records_of(Folder(str(tree(files))))) == {
+        "ash/1.jpg", "ash/2.jpg", "oak/1.jpg", "oak/2.jpg", "images/oak/4-mask.jpg", "oak/deep/5_mask.jpg",
+        "oak/6_mask.jpg",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("photo", "its_mask"),
     [
