@@ -2,9 +2,10 @@
 
 How objects become a class and a mask:
 
-- Mask: each category is a class, and the value of its pixels is its place among the categories in the order of their
-  ids, from 1. Of two objects that overlap the smaller one is on top. Crowd regions (`iscrowd`), and the box of an
-  object without an outline, are unknown (value 255). A photo without objects is all background.
+- Mask: each category with outlines is a class, drawn with the value that the description gives to the class of that
+  name; a derived one counts them by name, from 1. Ids mean nothing: the next export may have others. Of two objects
+  that overlap the smaller one is on top. Crowd regions (`iscrowd`), and the box of an object without an outline, are
+  unknown (value 255). A photo without objects is all background.
 - Class: the category that covers the largest area of the photo, crowds left out; a photo without objects has none.
   Where only one category is used there is no label, where no object has an outline no mask.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from components.datasets import coco_file, derivation, listing, storage
@@ -23,6 +24,9 @@ from components.datasets.listing import Listed, printable
 from components.datasets.metadata import split_of
 from components.datasets.source import RawRecord
 from schema.dataset_spec import DatasetSpec, Mask
+
+_IGNORED = 255
+"""Value of pixels whose category is unknown."""
 
 
 class CocoImage(NamedTuple):
@@ -39,6 +43,8 @@ class CocoShard(NamedTuple):
 
     listed: listing.Shard
     images: tuple[CocoImage, ...]
+    mask: Mask | None
+    """What they are drawn with; None: they are not."""
 
     def __str__(self) -> str:
         return str(self.listed)
@@ -86,22 +92,22 @@ class Coco:
         if self.description:
             return self.description
         files = self._files()
-        values = coco_file.categories(files)
-        return _derived(self.dir or _common([file.root("") for file in files]), values, list(self._images(files)))
+        return _derived(self.dir or _common([file.root("") for file in files]), list(self._images(files)))
 
     def key(self) -> str:
         return listing.key("", (_with_objects(image) for image in self._images(self._files())))
 
     def shards(self) -> Iterator[CocoShard]:
-        """As the protocol says; a category that the spec's label does not name is a ValueError too."""
-        images, again = itertools.tee(self._images(self._files()))
-        for chunk in listing.shards((image.listed for image in images), self.spec()):
-            yield CocoShard(chunk, tuple(itertools.islice(again, len(chunk.examples))))
+        """As the protocol says; a category that the spec's label or mask does not name is a ValueError too."""
+        spec = self.spec()
+        images, again = itertools.tee(_checked(self._images(self._files()), spec))
+        for chunk in listing.shards((image.listed for image in images), spec):
+            yield CocoShard(chunk, tuple(itertools.islice(again, len(chunk.examples))), spec.mask)
 
     def read(self, shard: CocoShard) -> Iterator[RawRecord]:
         for record, image in zip(listing.read("", shard.listed, has_mask=True), shard.images, strict=True):
             try:
-                mask, fault = coco_file.drawn(image.objects, image.size), ""
+                mask, fault = coco_file.drawn(image.objects, image.size, shard.mask) if shard.mask else None, ""
             except ValueError as error:
                 mask, fault = None, str(error)
             yield record._replace(mask=mask, fault=record.fault or fault)
@@ -110,8 +116,6 @@ class Coco:
         return [CocoFile(path, split) for split, _, path in (given.rpartition("=") for given in self.annotations)]
 
     def _images(self, files: Sequence[CocoFile]) -> Iterator[CocoImage]:
-        values = coco_file.categories(files)
-        names = dict(zip(values.values(), values, strict=True))
         roots = [file.root(self.dir) for file in files]
         top = _common(roots)
         label = self._label()
@@ -124,9 +128,9 @@ class Coco:
                 if name in seen:
                     raise ValueError(f"{where}: its file_name {name} stands already in {seen[name]}: keep one of them")
                 seen[name] = where
-                objects = file.objects(image["id"], values)
-                main = coco_file.main_value(objects)
-                classes = ((label, names[main]),) if label and main else ()
+                objects = file.objects(image["id"])
+                main = coco_file.main_category(objects)
+                classes = ((label, main),) if label and main else ()
                 size = int(image["height"]), int(image["width"])
                 yield CocoImage(Listed(name, path, "", classes, file.split, "", where), objects, size)
 
@@ -136,21 +140,32 @@ class Coco:
         return next((label.name for label in self.description.labels if not label.of), "")
 
 
-def _derived(source: str, values: dict[str, int], images: Sequence[CocoImage]) -> DatasetSpec:
+def _checked(images: Iterable[CocoImage], spec: DatasetSpec) -> Iterator[CocoImage]:
+    """The images, whose objects can be drawn as the description says."""
+    known = coco_file.values(spec.mask) if spec.mask else {}
+    for image in images:
+        for one in image.objects:
+            if spec.mask and one.drawn and one.category not in known:
+                raise ValueError(
+                    f"{image.listed.where}: the category {one.category!r} is not among mask.classes of the description "
+                    f"{spec.name!r}, which names {', '.join(known)}: call the class as the file calls the "
+                    "category; to rename or to merge categories, give them another name in the file"
+                )
+        yield image
+
+
+def _derived(source: str, images: Sequence[CocoImage]) -> DatasetSpec:
     """The description that the categories in use suggest."""
     found = derivation.Found([])
     for image in images:
         found.add(image.listed)
-    used = {one.value for image in images for one in image.objects}
-    outlined = any(one.segmentation for image in images for one in image.objects)
-    known = {name: value for name, value in values.items() if value in used}
     mask = None
-    if known and outlined:
+    if outlined := sorted({one.category for image in images for one in image.objects if one.drawn}):
         boxed = any(image.objects and not any(one.segmentation for one in image.objects) for image in images)
         mask = Mask(
-            classes=tuple(known),
-            values=tuple((value,) for value in known.values()),
-            ignored=(coco_file.IGNORED,),
+            classes=tuple(outlined),
+            values=tuple((value,) for value in range(1, len(outlined) + 1)),
+            ignored=(_IGNORED,),
             optional=boxed and bool(found.labels()),
         )
     if not mask and not found.labels():

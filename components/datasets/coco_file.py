@@ -14,10 +14,8 @@ import numpy as np
 import PIL.Image
 
 from components.datasets import storage
+from schema.dataset_spec import Mask
 
-IGNORED = 255
-"""Value of pixels whose category is unknown."""
-MOST_CATEGORIES = 253
 _LOOK = 20
 """So many images are looked for to find their folder."""
 
@@ -26,14 +24,19 @@ class Object(NamedTuple):
     """One annotation of an image."""
 
     id: Any
-    value: int
-    """Of its category's pixels in the mask: the category's place, from 1."""
+    category: str
+    """Its name: ids may be others in the next export."""
     area: float
     crowd: bool
     box: tuple[float, ...]
     """x, y, width, height in pixels; empty: the file does not say."""
     segmentation: Any
     """A list of polygons or an RLE, as in the file; empty: only the box is known."""
+
+    @property
+    def drawn(self) -> bool:
+        """Its pixels are its category's; else they are unknown."""
+        return bool(self.segmentation) and not self.crowd
 
 
 class CocoFile:
@@ -75,12 +78,8 @@ class CocoFile:
                 )
             self._annotations[image].append(annotation)
 
-    def objects(self, image: Any, values: Mapping[str, int]) -> tuple[Object, ...]:
-        """The objects of an image.
-
-        Args:
-            image: its id.
-            values: of the categories' pixels, by name.
+    def objects(self, image: Any) -> tuple[Object, ...]:
+        """The objects of the image of that id.
 
         Raises:
             ValueError: an annotation names a category that the file lacks.
@@ -95,9 +94,9 @@ class CocoFile:
                 )
             box = tuple(float(number) for number in one.get("bbox") or ())
             area = float(one.get("area") or (box[2] * box[3] if len(box) == 4 else 0))
-            value = values[self.categories[category]]
             crowd = bool(one.get("iscrowd"))
-            found.append(Object(one.get("id"), value, area, crowd, box, one.get("segmentation") or ()))
+            outline = one.get("segmentation") or ()
+            found.append(Object(one.get("id"), self.categories[category], area, crowd, box, outline))
         return tuple(found)
 
     def root(self, folder: str) -> str:
@@ -132,49 +131,44 @@ def file_name(image: Mapping[str, Any]) -> str:
     return str(image["file_name"]).replace("\\", "/").removeprefix("./")
 
 
-def categories(files: Sequence[CocoFile]) -> dict[str, int]:
-    """The value of each category's pixels: its place, from 1, in the order of the ids and of the files.
-
-    Raises:
-        ValueError: there are more than a mask can hold.
-    """
-    names = dict.fromkeys(
-        name for file in files for _, name in sorted(file.categories.items(), key=lambda item: item[0])
-    )
-    if len(names) > MOST_CATEGORIES:
-        raise ValueError(f"{files[0].path} has {len(names)} categories: a mask holds at most {MOST_CATEGORIES}")
-    return {name: place for place, name in enumerate(names, 1)}
-
-
-def main_value(objects: Sequence[Object]) -> int:
-    """The value of the category with the largest area; 0 without objects."""
-    areas: collections.Counter[int] = collections.Counter()
+def main_category(objects: Sequence[Object]) -> str:
+    """The category with the largest area; empty without objects."""
+    areas: collections.Counter[str] = collections.Counter()
     for one in objects:
         if not one.crowd:
-            areas[one.value] += max(one.area, 1e-9)  # type: ignore[assignment]
-    return min(areas, key=lambda value: (-areas[value], value), default=0)
+            areas[one.category] += max(one.area, 1e-9)  # type: ignore[assignment]
+    return min(areas, key=lambda name: (-areas[name], name), default="")
 
 
-def drawn(objects: Sequence[Object], size: tuple[int, int]) -> bytes | None:
+def values(mask: Mask) -> dict[str, int]:
+    """The value that a category's pixels are drawn with, by its name."""
+    return {name: group[0] for name, group in zip(mask.classes, mask.values, strict=True) if group}
+
+
+def drawn(objects: Sequence[Object], size: tuple[int, int], mask: Mask) -> bytes | None:
     """The mask of an image as PNG; None if none of its objects has an outline.
 
     Args:
-        objects: of the image.
+        objects: of the image; what is drawn of them is of the mask's classes.
         size: its height and width in pixels.
+        mask: the values to draw with.
 
     Raises:
-        ValueError: an outline is none; the message is the reason.
+        ValueError: an outline is none, or a value is missing; the message is the reason.
     """
     if objects and not any(one.segmentation for one in objects):
         return None
-    mask = np.zeros(size, np.uint8)
+    if not mask.ignored and not all(one.drawn for one in objects):
+        raise ValueError("its crowds and boxes are unknown pixels, but mask.ignored names no value: write [255] there")
+    of = values(mask)
+    pixels = np.full(size, next(iter(mask.background), 0), np.uint16)
     shapes = [(_shape(one, size), one) for one in objects]
     # Crowds below, then the larger objects, so that what lies on them stays visible.
-    shapes.sort(key=lambda pair: (not pair[1].crowd, -int(pair[0].sum()), pair[1].value))
+    shapes.sort(key=lambda pair: (not pair[1].crowd, -int(pair[0].sum()), pair[1].category))
     for shape, one in shapes:
-        mask[shape] = one.value if one.segmentation and not one.crowd else IGNORED
+        pixels[shape] = of[one.category] if one.drawn else mask.ignored[0]
     file = io.BytesIO()
-    PIL.Image.fromarray(mask).save(file, "PNG")
+    PIL.Image.fromarray(pixels if pixels.max() > 255 else pixels.astype(np.uint8)).save(file, "PNG")
     return file.getvalue()
 
 

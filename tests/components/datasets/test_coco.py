@@ -208,14 +208,60 @@ def test_an_image_that_stands_twice_is_refused(coco):
         coco([an_object()], names=("1.jpg", "1.jpg")).spec()
 
 
-def test_a_spec_may_merge_categories_in_the_mask(coco, tmp_path):
-    source = coco([an_object(), an_object(2, 7)])
+def described(source, tmp_path, mask, label="kind: [plate, cup]"):
+    """The source with a description that says so of its labels and its mask."""
     file = tmp_path / "spec.yaml"
-    file.write_text(
-        "name: x\ntitle: X\nlabels: {what: [plate, cup]}\nmask: {classes: {thing: [1, 2]}, ignored: [255]}\n"
-    )
-    found = records_of(Coco(source.annotations, description=spec_file.load(file)))
-    assert [record.labels for record in found.values()] == [{"what": 1}, {"what": 0}]
+    file.write_text(f"name: x\ntitle: X\nlabels: {{{label}}}\n" + (f"mask: {{{mask}}}\n" if mask else ""))
+    return Coco(source.annotations, description=spec_file.load(file))
+
+
+def test_a_description_may_call_the_label_otherwise_and_leave_the_mask_out(coco, tmp_path):
+    found = records_of(described(coco([an_object(), an_object(2, 7)]), tmp_path, "", "what: [plate, cup]"))
+    assert [(record.labels, record.mask) for record in found.values()] == [({"what": 1}, None), ({"what": 0}, None)]
+
+
+def test_ids_of_another_export_change_nothing(coco):
+    before = coco([an_object(1, 3), an_object(2, 7)])
+    spec, masks = before.spec(), {name: record.mask for name, record in records_of(before).items()}
+    after = coco([an_object(1, 2), an_object(2, 1)], categories=((1, "plate"), (2, "cup"), (3, "fork")))
+    assert after.spec() == spec
+    for source in (after, Coco(after.annotations, description=spec)):
+        assert {name: record.mask for name, record in records_of(source).items()} == masks
+
+
+def test_the_order_of_the_files_changes_nothing_but_the_order(tree):
+    files = {
+        "a.json": json.dumps(content([an_object(1, 1)], ("1.jpg",), [(1, "plate")])),
+        "b.json": json.dumps(content([an_object(1, 1)], ("2.jpg",), [(1, "cup")])),
+    }
+    root = tree(files | {"1.jpg": 9, "2.jpg": 9})
+    one, other = (Coco(names, dir=str(root)) for names in (("a.json", "b.json"), ("b.json", "a.json")))
+    assert one.spec() == other.spec()
+    assert records_of(one) == records_of(other)
+
+
+def test_a_description_says_the_values(coco, tmp_path):
+    """Above 255 too, and of what is no object; those of a derived one would have another meaning here."""
+    crowd = an_object(1, 7, [[5, 0, 8, 0, 8, 6, 5, 6]], 18, iscrowd=1)
+    source = coco([an_object(), crowd, an_object(2, 7)])
+    kept = described(source, tmp_path, "classes: {plate: [1, 5], cup: [300]}, background: [255], ignored: [0]")
+    first, second = map(values, records_of(kept).values())
+    assert first[:3, :6].tolist() == [[255] * 5 + [0], [255] + [300] * 4 + [0], [255] + [300] * 4 + [0]]
+    assert np.unique(second).tolist() == [1, 255]
+    unsaid = described(source, tmp_path, "classes: {plate: [1], cup: [255]}")
+    assert [record.fault for record in records_of(unsaid).values()] == [
+        "its crowds and boxes are unknown pixels, but mask.ignored names no value: write [255] there", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", ["cup: [1], saucer: [2]", "thing: [1, 2]", "cup: [1], plate: []"])
+def test_a_category_that_the_mask_does_not_name_is_refused(coco, tmp_path, classes):
+    source = described(coco([an_object(), an_object(2, 7)]), tmp_path, f"classes: {{{classes}}}, ignored: [255]")
+    with pytest.raises(
+        ValueError, match=r"set.json, image [12]: the category '\w+' is not among mask.classes of the"
+    ) as e:
+        records_of(source)
+    assert "to rename or to merge categories, give them another name in the file" in str(e.value)
 
 
 def test_the_key_follows_photos_and_objects_and_nothing_else(tree):
