@@ -122,17 +122,16 @@ class Coco:
         seen: dict[str, str] = {}
         for file, root in zip(files, roots, strict=True):
             for image in file.images:
-                path = storage.join(root, coco_file.file_name(image))
+                path = storage.join(root, image.file_name)
                 name = printable(path.removeprefix(f"{top}/"))
-                where = f"{file.path}, image {image['id']}"
+                where = f"{file.path}, image {image.id}"
                 if name in seen:
                     raise ValueError(f"{where}: its file_name {name} stands already in {seen[name]}: keep one of them")
                 seen[name] = where
-                objects = file.objects(image["id"])
-                main = coco_file.main_category(objects)
+                main = coco_file.main_category(image.objects)
                 classes = ((label, main),) if label and main else ()
-                size = int(image["height"]), int(image["width"])
-                yield CocoImage(Listed(name, path, "", classes, file.split, "", where), objects, size)
+                listed = Listed(name, path, "", classes, file.split, "", where)
+                yield CocoImage(listed, tuple(image.objects), image.size)
 
     def _label(self) -> str:
         if not self.description:

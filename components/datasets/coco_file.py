@@ -5,10 +5,11 @@ from __future__ import annotations
 import collections
 import io
 import json
+import math
 import posixpath
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -18,6 +19,7 @@ from schema.dataset_spec import Mask
 
 _LOOK = 20
 """So many images are looked for to find their folder."""
+_T = TypeVar("_T")
 
 
 class Object(NamedTuple):
@@ -39,6 +41,17 @@ class Object(NamedTuple):
         return bool(self.segmentation) and not self.crowd
 
 
+class Image(NamedTuple):
+    """One image of a file."""
+
+    id: Any
+    file_name: str
+    """Its path in its folder, with forward slashes."""
+    size: tuple[int, int]
+    """Height and width in pixels."""
+    objects: list[Object]
+
+
 class CocoFile:
     """One annotation file, in memory.
 
@@ -47,57 +60,26 @@ class CocoFile:
         split: `train`, `eval`, `test` or empty, for its images.
 
     Raises:
-        ValueError: it is no such file, or an annotation names an image that it lacks.
+        ValueError: it is no such file, or an entry lacks a field, contradicts another or holds what cannot be; the
+            message names file, entry and field.
     """
 
     def __init__(self, path: str, split: str) -> None:
         self.path, self.split = path, split
-        try:
-            content = json.loads(storage.read(path))
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
-        except ValueError as error:
-            raise ValueError(f"{path} is no JSON: {error}") from error
-        missing = (
-            [key for key in ("images", "annotations", "categories") if key not in content] if content else ["images"]
-        )
-        if missing or not isinstance(content, Mapping):
-            raise ValueError(f"{path} has no {missing[0]!r}: export the annotations as COCO instances")
-        self.images: Sequence[Mapping[str, Any]] = content["images"]
-        self.categories: dict[Any, str] = {one["id"]: str(one["name"]) for one in content["categories"]}
-        for image in self.images:
-            lacking = [key for key in ("id", "file_name", "width", "height") if key not in image]
-            if lacking:
-                raise ValueError(f"{path}, image {image.get('id', image.get('file_name'))}: it has no {lacking[0]!r}")
-        self._annotations: dict[Any, list[Mapping[str, Any]]] = {image["id"]: [] for image in self.images}
-        for annotation in content["annotations"]:
-            image = annotation["image_id"]
-            if image not in self._annotations:
-                raise ValueError(
-                    f"{path}, annotation {annotation.get('id')}: image_id {image!r} is no image of the file"
-                )
-            self._annotations[image].append(annotation)
-
-    def objects(self, image: Any) -> tuple[Object, ...]:
-        """The objects of the image of that id.
-
-        Raises:
-            ValueError: an annotation names a category that the file lacks.
-        """
-        found = []
-        for one in self._annotations[image]:
-            category = one.get("category_id")
-            if category not in self.categories:
-                raise ValueError(
-                    f"{self.path}, annotation {one.get('id')}: category_id {category!r} is no category of the file, "
-                    f"which has {', '.join(map(str, self.categories))}"
-                )
-            box = tuple(float(number) for number in one.get("bbox") or ())
-            area = float(one.get("area") or (box[2] * box[3] if len(box) == 4 else 0))
-            crowd = bool(one.get("iscrowd"))
-            outline = one.get("segmentation") or ()
-            found.append(Object(one.get("id"), self.categories[category], area, crowd, box, outline))
-        return tuple(found)
+        content = _content(path)
+        categories = _categories(content["categories"], path)
+        images: dict[Any, Image] = {}
+        for entry in _entries(content["images"], f"{path}, image"):
+            image = _image(entry)
+            if image.id in images:
+                raise ValueError(f"{entry.where}: its id stands there twice: number the images anew")
+            images[image.id] = image
+        for entry in _entries(content["annotations"], f"{path}, annotation"):
+            of = entry.field("image_id", _identity)
+            if of not in images:
+                raise ValueError(f"{entry.where}: image_id {of!r} is no image of the file")
+            images[of].objects.append(_object(entry, categories))
+        self.images = list(images.values())
 
     def root(self, folder: str) -> str:
         """The folder that the images' names start from.
@@ -116,19 +98,128 @@ class CocoFile:
         ]
         for place in places:
             for image in self.images[:_LOOK]:
-                if storage.is_file(storage.join(place, file_name(image))):
+                if storage.is_file(storage.join(place, image.file_name)):
                     return place
         raise ValueError(
-            f"none of the first images of {self.path}, such as {file_name(self.images[0])}, is in "
+            f"none of the first images of {self.path}, such as {self.images[0].file_name}, is in "
             f"{', '.join(dict.fromkeys(places))}: name their folder"
             if self.images
             else f"{self.path} lists no images"
         )
 
 
-def file_name(image: Mapping[str, Any]) -> str:
-    """The image's path in its folder, with forward slashes."""
-    return str(image["file_name"]).replace("\\", "/").removeprefix("./")
+class _Entry(NamedTuple):
+    """An element of one of the file's lists, and how errors call it."""
+
+    fields: Mapping[str, Any]
+    where: str
+
+    def field(self, name: str, read: Callable[[Any], _T]) -> _T:
+        """What a field says.
+
+        Raises:
+            ValueError: it is missing or holds what it cannot.
+        """
+        if name not in self.fields:
+            raise ValueError(f"{self.where}: it has no {name!r}")
+        try:
+            return read(self.fields[name])
+        except ValueError as error:
+            raise ValueError(f"{self.where}: {name} is {json.dumps(self.fields[name])}: write {error}") from error
+
+    def optional(self, name: str, read: Callable[[Any], _T], default: _T) -> _T:
+        """The same of a field that may be missing or null."""
+        return default if self.fields.get(name) is None else self.field(name, read)
+
+
+def _content(path: str) -> Mapping[str, list[Any]]:
+    try:
+        content = json.loads(storage.read(path))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content, Mapping) or not isinstance(content.get(key), list):
+            raise ValueError(f"{path} has no {key!r}: export the annotations as COCO instances")
+    return content
+
+
+def _entries(found: Sequence[Any], where: str) -> Iterator[_Entry]:
+    for number, one in enumerate(found, 1):
+        if not isinstance(one, Mapping):
+            raise ValueError(f"{where} number {number}: it is {json.dumps(one)}: write an object with its fields")
+        has_id = one.get("id") is not None
+        yield _Entry(one, f"{where} {one['id']}" if has_id else f"{where} number {number}")
+
+
+def _categories(found: Sequence[Any], path: str) -> dict[Any, str]:
+    """The categories' names, by id."""
+    names: dict[Any, str] = {}
+    for entry in _entries(found, f"{path}, category"):
+        number, name = entry.field("id", _identity), entry.field("name", _text)
+        if names.setdefault(number, name) != name:
+            raise ValueError(f"{entry.where}: its id is that of {names[number]!r} too: number the categories anew")
+    return names
+
+
+def _image(entry: _Entry) -> Image:
+    name = entry.field("file_name", _text).replace("\\", "/").removeprefix("./")
+    size = entry.field("height", _pixels), entry.field("width", _pixels)
+    return Image(entry.field("id", _identity), name, size, [])
+
+
+def _object(entry: _Entry, categories: Mapping[Any, str]) -> Object:
+    category = entry.field("category_id", _identity)
+    if category not in categories:
+        raise ValueError(
+            f"{entry.where}: category_id {category!r} is no category of the file, "
+            f"which has {', '.join(map(str, categories))}"
+        )
+    box: tuple[float, ...] = entry.optional("bbox", _box, ())
+    return Object(
+        id=entry.fields.get("id"),
+        category=categories[category],
+        area=entry.optional("area", _number, 0.0) or (box[2] * box[3] if len(box) == 4 else 0.0),
+        crowd=bool(entry.optional("iscrowd", _number, 0.0)),
+        box=box,
+        segmentation=entry.fields.get("segmentation") or (),
+    )
+
+
+def _identity(value: Any) -> Any:
+    if not isinstance(value, int | float | str):
+        raise ValueError("a number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if value in (None, "") or isinstance(value, list | Mapping):
+        raise ValueError("a text")
+    return str(value)
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("a number")
+    return number
+
+
+def _pixels(value: Any) -> int:
+    number = int(_number(value))
+    if number < 1:
+        raise ValueError("how many pixels it has")
+    return number
+
+
+def _box(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise ValueError("x, y, width and height")
+    return tuple(map(_number, value))
 
 
 def main_category(objects: Sequence[Object]) -> str:

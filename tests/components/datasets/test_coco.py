@@ -192,6 +192,60 @@ def test_a_file_of_another_kind_is_refused(tree, text, message):
         Coco((str(tree({"set.json": text}) / "set.json"),)).spec()
 
 
+def of(key, place, **changes):
+    """Changes an entry's fields; one that becomes `...` is taken out."""
+
+    def change(made):
+        made[key][place] = {name: one for name, one in (made[key][place] | changes).items() if one is not ...}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (of("images", 1, id=1), r"image 1: its id stands there twice: number the images anew"),
+        (of("images", 0, id=None), r"image number 1: id is null: write a number"),
+        (of("images", 0, width=None), r"image 1: width is null: write a number"),
+        (of("images", 0, height=0), r"image 1: height is 0: write how many pixels it has"),
+        (of("images", 0, file_name=None), r"image 1: file_name is null: write a text"),
+        (of("images", 0, file_name=...), r"image 1: it has no 'file_name'"),
+        (of("categories", 0, name=...), r"category 3: it has no 'name'"),
+        (of("categories", 0, name=None), r"category 3: name is null: write a text"),
+        (of("categories", 0, id=None), r"category number 1: id is null: write a number"),
+        (of("categories", 0, id=7), r"category 7: its id is that of 'cup' too: number the categories anew"),
+        (of("annotations", 1, image_id=...), r"annotation 101: it has no 'image_id'"),
+        (of("annotations", 1, image_id=[1]), r"annotation 101: image_id is \[1\]: write a number"),
+        (of("annotations", 1, category_id=...), r"annotation 101: it has no 'category_id'"),
+        (of("annotations", 1, bbox=[None] * 4), r"annotation 101: bbox is \[null, .* null\]: write a number"),
+        (of("annotations", 1, bbox="x"), r'annotation 101: bbox is "x": write x, y, width and height'),
+        (of("annotations", 1, area="x"), r'annotation 101: area is "x": write a number'),
+        (of("annotations", 1, area=float("nan")), r"annotation 101: area is NaN: write a number"),
+        (of("annotations", 1, iscrowd="no"), r'annotation 101: iscrowd is "no": write a number'),
+        (lambda made: made["annotations"].append(None), r"annotation number 3: it is null: write an object"),
+        (lambda made: made.update(annotations=None), r"has no 'annotations'"),
+        (lambda made: made.update(images={}), r"has no 'images'"),
+    ],
+)
+def test_an_odd_field_is_said_with_file_and_entry(tree, change, message):
+    made = content([an_object(), an_object(2, 7)])
+    change(made)
+    root = tree({"1.jpg": 9, "2.jpg": 9, "set.json": json.dumps(made)})
+    with pytest.raises(ValueError, match=rf"set\.json,? {message}"):
+        Coco((str(root / "set.json"),)).spec()
+
+
+def test_what_may_be_missing_may_be_null_and_numbers_may_be_texts(tree):
+    nothing = dict.fromkeys(("bbox", "area", "iscrowd", "segmentation", "id"))
+    made = content([an_object(), an_object(2, 7), nothing | {"image_id": 2, "category_id": 3}])
+    of("images", 0, width="8", height=6.0)(made)
+    of("annotations", 0, area="16", iscrowd="0", bbox=[])(made)
+    root = tree({"1.jpg": 9, "2.jpg": 9, "set.json": json.dumps(made)})
+    found = records_of(Coco((str(root / "set.json"),)))
+    assert [record.labels for record in found.values()] == [{"kind": 0}, {"kind": 1}]
+    assert np.bincount(values(found["1.jpg"]).ravel()).tolist() == [32, 16]
+
+
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match=r"annotations is empty: name COCO's JSON files"):
         Coco(())
