@@ -19,6 +19,8 @@ from schema.dataset_spec import Mask
 
 _LOOK = 20
 """So many images are looked for to find their folder."""
+_FARTHEST = 1e6
+"""No corner of a polygon lies so many pixels from the origin."""
 _T = TypeVar("_T")
 
 
@@ -273,7 +275,7 @@ def _shape(one: Object, size: tuple[int, int]) -> np.ndarray:
         return shape
     try:
         return _decoded(_rle(one.segmentation, *size))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise ValueError(f"the outline of annotation {one.id} is wrong: {error}") from error
 
 
@@ -286,6 +288,9 @@ def _rle(segmentation: Any, height: int, width: int) -> Any:
         polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
         if not polygons:
             raise ValueError("its polygons have fewer than three points")
+        # pycocotools walks every pixel of a line, and never arrives at NaN.
+        if not all((np.abs(np.asarray(polygon, float)) <= _FARTHEST).all() for polygon in polygons):
+            raise ValueError("its polygons hold coordinates that are no pixels")
         return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
     counts, (rows, columns) = segmentation["counts"], segmentation["size"]
     if (rows, columns) != (height, width):

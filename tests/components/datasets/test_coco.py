@@ -163,6 +163,21 @@ def test_a_missing_photo_and_a_wrong_outline_are_faults(coco):
 
 
 @pytest.mark.parametrize(
+    ("outline", "reason"),
+    [
+        ([[None] * 6], "its polygons hold coordinates that are no pixels"),
+        ([[1, 1, 5, 1, 5, 1e18]], "its polygons hold coordinates that are no pixels"),
+        ([[1, 1, 5, 1, 5, float("nan")]], "its polygons hold coordinates that are no pixels"),
+        ([["a"] * 6], "could not convert string to float: 'a'"),
+        ({"size": [6, 8], "counts": [-1, 49]}, "Python integer -1 out of bounds for uint32"),
+    ],
+)
+def test_an_outline_of_no_pixels_is_a_fault(coco, outline, reason):
+    record = records_of(coco([an_object(segmentation=outline), an_object(2)]))["1.jpg"]
+    assert record.fault == f"the outline of annotation 100 is wrong: {reason}"
+
+
+@pytest.mark.parametrize(
     ("annotations", "message"),
     [
         (
