@@ -81,9 +81,13 @@ def _describe(arguments: Arguments, console: Console) -> None:
         found = survey.look(source, lambda count: status.update(f"reading … {count:,} photos"))
         if not arguments.annotations and not arguments.tfds:
             survey.left_out(found, source.dir, _used(source))
+        if arguments.annotations:
+            objects = [one for image in source.images() for one in image.objects]
+            found.objects, found.crowds = len(objects), sum(one.crowd for one in objects)
         copies = describe.Copies.of(found.usable())
     if not kept and not arguments.annotations:
         spec = describe.corrected(spec, found)
+    describe.check(spec, found)
     describe.tell(console, arguments.dir, spec, found, copies)
     if kept:
         console.print(Text(f"\nDescribed as {path} says, which was kept; --overwrite derives it anew."), soft_wrap=True)

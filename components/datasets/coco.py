@@ -4,8 +4,8 @@ How objects become a class and a mask:
 
 - Mask: each category with outlines is a class, drawn with the value that the description gives to the class of that
   name; a derived one counts them by name, from 1. Ids mean nothing: the next export may have others. Of two objects
-  that overlap the smaller one is on top. Crowd regions (`iscrowd`), and the box of an object without an outline, are
-  unknown (value 255). A photo without objects is all background.
+  that overlap the smaller one is on top. Crowd regions (`iscrowd`, see `coco_file.with_crowds`), and the box of an
+  object without an outline, are unknown (value 255). A photo without objects is all background.
 - Class: the category that covers the largest area of the photo, crowds left out; a photo without objects has none.
   Where only one category is used there is no label, where no object has an outline no mask.
 """
@@ -95,12 +95,12 @@ class Coco:
         return _derived(self.dir or _common([file.root("") for file in files]), list(self._images(files)))
 
     def key(self) -> str:
-        return listing.key("", (_with_objects(image) for image in self._images(self._files())))
+        return listing.key("", map(_with_objects, self.images()))
 
     def shards(self) -> Iterator[CocoShard]:
         """As the protocol says; a category that the spec's label or mask does not name is a ValueError too."""
         spec = self.spec()
-        images, again = itertools.tee(_checked(self._images(self._files()), spec))
+        images, again = itertools.tee(_checked(self.images(), spec))
         for chunk in listing.shards((image.listed for image in images), spec):
             yield CocoShard(chunk, tuple(itertools.islice(again, len(chunk.examples))), spec.mask)
 
@@ -112,26 +112,33 @@ class Coco:
                 mask, fault = None, str(error)
             yield record._replace(mask=mask, fault=record.fault or fault)
 
+    def images(self) -> Iterator[CocoImage]:
+        """All images as the files say, in a fixed order.
+
+        Raises:
+            ValueError: the files contradict themselves.
+        """
+        return self._images(self._files())
+
     def _files(self) -> list[CocoFile]:
         return [CocoFile(path, split) for split, _, path in (given.rpartition("=") for given in self.annotations)]
 
     def _images(self, files: Sequence[CocoFile]) -> Iterator[CocoImage]:
-        roots = [file.root(self.dir) for file in files]
-        top = _common(roots)
+        roots = {file.path: file.root(self.dir) for file in files}
+        top = _common([*roots.values()])
         label = self._label()
         seen: dict[str, str] = {}
-        for file, root in zip(files, roots, strict=True):
-            for image in file.images:
-                path = storage.join(root, image.file_name)
-                name = printable(path.removeprefix(f"{top}/"))
-                where = f"{file.path}, image {image.id}"
-                if name in seen:
-                    raise ValueError(f"{where}: its file_name {name} stands already in {seen[name]}: keep one of them")
-                seen[name] = where
-                main = coco_file.main_category(image.objects)
-                classes = ((label, main),) if label and main else ()
-                listed = Listed(name, path, "", classes, file.split, "", where)
-                yield CocoImage(listed, tuple(image.objects), image.size)
+        for file, image in coco_file.with_crowds(files):
+            path = storage.join(roots[file.path], image.file_name)
+            name = printable(path.removeprefix(f"{top}/"))
+            where = f"{file.path}, image {image.id}"
+            if name in seen:
+                raise ValueError(f"{where}: its file_name {name} stands already in {seen[name]}: keep one of them")
+            seen[name] = where
+            main = coco_file.main_category(image.objects)
+            classes = ((label, main),) if label and main else ()
+            listed = Listed(name, path, "", classes, file.split, "", where)
+            yield CocoImage(listed, tuple(image.objects), image.size)
 
     def _label(self) -> str:
         if not self.description:

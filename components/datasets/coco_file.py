@@ -32,6 +32,7 @@ class Object(NamedTuple):
     """Its name: ids may be others in the next export."""
     area: float
     crowd: bool
+    """Several of a kind as one region, whose outline is rough."""
     box: tuple[float, ...]
     """x, y, width, height in pixels; empty: the file does not say."""
     segmentation: Any
@@ -222,6 +223,20 @@ def _box(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list):
         raise ValueError("x, y, width and height")
     return tuple(map(_number, value))
+
+
+def with_crowds(files: Sequence[CocoFile]) -> Iterator[tuple[CocoFile, Image]]:
+    """The files' images, `crowd` of an object true only of a category that has single objects somewhere.
+
+    Brush masks are exported with `iscrowd: 1` too, since COCO has RLE for crowds alone (CVAT, Datumaro): where a
+    category has nothing else, they are its objects.
+    """
+    objects = (one for file in files for image in file.images for one in image.objects)
+    single = {one.category for one in objects if not one.crowd}
+    for file in files:
+        for image in file.images:
+            found = [one._replace(crowd=one.crowd and one.category in single) for one in image.objects]
+            yield file, image._replace(objects=found)
 
 
 def main_category(objects: Sequence[Object]) -> str:

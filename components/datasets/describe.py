@@ -53,6 +53,22 @@ def corrected(spec: DatasetSpec, survey: Survey) -> DatasetSpec:
     return dataclasses.replace(spec, mask=mask_values.derive(survey.values, spec.mask.optional))
 
 
+def check(spec: DatasetSpec, survey: Survey) -> None:
+    """Looks whether there is anything to tell of.
+
+    Raises:
+        ValueError: nothing can be learned from the records; the message says why.
+    """
+    drawn = spec.mask and any(
+        photo.mask and mask_values.foreground_pixels(photo.mask, spec.mask) for photo in survey.usable()
+    )
+    if spec.mask and survey.objects and not drawn:
+        raise ValueError(
+            f"none of {_count(survey.objects, 'annotation')} has a pixel of {_names(spec.mask.classes)}: look whether "
+            "they have outlines (segmentation) in photos that can be used, and whether they are crowds (iscrowd)"
+        )
+
+
 def tell(console: Console, place: str, spec: DatasetSpec, survey: Survey, copies: Copies) -> None:
     """Prints everything but what to do next."""
     photos = survey.usable()
@@ -181,6 +197,11 @@ def _findings(
     yield from _about_labels(spec, photos, splits)
     if spec.mask:
         yield from _about_masks(spec, spec.mask, photos)
+    if survey.crowds:
+        yield (
+            f"{survey.crowds:,} of {_count(survey.objects, 'object')} are crowds (iscrowd: 1), unknown pixels and no "
+            "class of their photo; write iscrowd: 0 where they are single objects."
+        )
     yield from _about_copies(spec, photos, copies)
     turned = sum(photo.turned for photo in photos)
     if turned:

@@ -58,6 +58,10 @@ class Survey:
     left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """How many files below a folder are none of the data set's, by what they are."""
     left_out_pictures: list[str] = dataclasses.field(default_factory=list)
+    objects: int = 0
+    """How many objects COCO's files annotate."""
+    crowds: int = 0
+    """Those of them whose pixels are unknown since they are crowds."""
 
     def usable(self) -> list[Photo]:
         return [photo for photo in self.photos if not photo.fault]

@@ -95,6 +95,20 @@ def test_crowds_and_objects_without_outline_are_unknown_and_no_class(coco):
     assert values(found["2.jpg"])[:3, :3].tolist() == [[255, 255, 0], [255, 255, 1], [0, 1, 1]]
 
 
+def test_crowds_of_a_category_that_has_nothing_else_are_its_objects(tree):
+    """As CVAT exports brush masks; single objects in another file make crowds of them."""
+
+    def found(other):
+        made = content([an_object(iscrowd=1), an_object(2, 7)])
+        others = content([an_object(1, 1, **other)], ("3.jpg",), [(1, "cup")])
+        root = tree(dict.fromkeys(("1.jpg", "2.jpg", "3.jpg"), 9) | {"a.json": json.dumps(made)})
+        (root / "b.json").write_text(json.dumps(others))
+        return records_of(Coco(("a.json", "b.json"), dir=str(root)))["1.jpg"]
+
+    assert (found({"iscrowd": 1}).labels, values(found({"iscrowd": 1})).max()) == ({"kind": 0}, 1)
+    assert (found({}).labels, values(found({})).max()) == ({}, 255)
+
+
 def test_an_image_without_objects_is_all_background_and_has_no_class(coco):
     source = coco([an_object(1, 3), an_object(3, 7)], names=("1.jpg", "empty.jpg", "3.jpg"))
     record = records_of(source)["empty.jpg"]

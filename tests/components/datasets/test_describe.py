@@ -189,17 +189,40 @@ def test_partial_labels_are_counted(run, tree):
     assert "1 of 3 photos have no mask: they count for the classes alone." in printed
 
 
-def test_coco_is_described_by_its_categories(run, tree):
-    shapes = [[10, 10, 60, 10, 60, 60]]
+def instances(*changes, outline=((10, 10, 60, 10, 60, 60),)):
+    """COCO's JSON of two photos with an object each, a cup and a plate; then further objects of the first."""
+    fields = [{"image_id": n, "category_id": n} for n in (1, 2)]
+    fields += [{"image_id": 1, "category_id": 1, **change} for change in changes]
     made = {
         "images": [{"id": n, "file_name": f"{n}.jpg", "width": 160, "height": 120} for n in (1, 2)],
         "categories": [{"id": 1, "name": "cup"}, {"id": 2, "name": "plate"}],
         "annotations": [
-            {"id": n, "image_id": n, "category_id": n, "segmentation": shapes, "area": 1250, "iscrowd": 0}
-            for n in (1, 2)
+            {"id": n, "segmentation": outline, "area": 1250, "iscrowd": 0, **one} for n, one in enumerate(fields)
         ],
     }
-    root = tree({"1.jpg": photo(1), "2.jpg": photo(2), "set.json": json.dumps(made)})
+    return json.dumps(made)
+
+
+def test_crowds_of_coco_are_counted(run, tree):
+    root = tree({"1.jpg": photo(1), "2.jpg": photo(2), "set.json": instances({"iscrowd": 1}, {"iscrowd": 1})})
+    code, printed = run(root, "--annotations", "set.json")
+    assert code == 0
+    assert "2 of 4 objects are crowds (iscrowd: 1), unknown pixels and no class of their photo" in printed
+    (root / "set.json").write_text(instances({"category_id": 2}))
+    assert "are crowds" not in run(root, "--annotations", "set.json")[1]
+
+
+def test_coco_without_a_pixel_of_a_category_is_refused(run, tree, tmp_path):
+    nowhere = [[200, 200, 260, 200, 260, 260]]
+    root = tree({"1.jpg": photo(1), "2.jpg": photo(2), "set.json": instances(outline=nowhere)})
+    code, printed = run(root, "--annotations", "set.json")
+    assert code == 2
+    assert "none of 2 annotations has a pixel of cup, plate: look whether they have outlines" in printed
+    assert not (tmp_path / "photos.yaml").exists()
+
+
+def test_coco_is_described_by_its_categories(run, tree):
+    root = tree({"1.jpg": photo(1), "2.jpg": photo(2), "set.json": instances()})
     code, printed = run(root)
     assert code == 2
     assert "photos without classes and no masks" in printed
