@@ -65,8 +65,12 @@ def _hint(arguments: Arguments) -> str:
 
 
 def _describe(arguments: Arguments, console: Console) -> None:
-    from components.datasets import describe, survey
+    from pipeline.configs import Data
+    from pipeline.console import quiet
     from schema import spec_file
+
+    with quiet():  # TensorFlow and libjpeg, since photos are judged as ingestion judges them.
+        from components.datasets import describe, survey
 
     source, flags = _source(arguments)
     source.prepare()
@@ -77,8 +81,12 @@ def _describe(arguments: Arguments, console: Console) -> None:
     if kept:
         spec = spec_file.load(path)
         source = dataclasses.replace(source, description=spec)
-    with console.status("reading …") as status:
-        found = survey.look(source, lambda count: status.update(f"reading … {count:,} photos"))
+    with quiet(), console.status("reading …") as status:
+        found = survey.look(
+            source,
+            Data.max_megapixels * 1_000_000,
+            lambda count: status.update(f"reading … {count:,} photos"),
+        )
         if not arguments.annotations and not arguments.tfds:
             survey.left_out(found, source.dir, _used(source))
         if arguments.annotations:

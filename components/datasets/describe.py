@@ -6,6 +6,7 @@ import collections
 import csv
 import dataclasses
 import io
+import itertools
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -203,9 +204,14 @@ def _findings(
             "class of their photo; write iscrowd: 0 where they are single objects."
         )
     yield from _about_copies(spec, photos, copies)
-    turned = sum(photo.turned for photo in photos)
+    turned = sum(photo.orientation != 1 for photo in photos)
     if turned:
         yield f"{_count(turned, 'photo')} will be turned upright, as EXIF says."
+    repairs = [[repair for repair in photo.repairs if repair != "orientation"] for photo in photos]
+    if any(repairs):
+        counts = collections.Counter(itertools.chain.from_iterable(repairs))
+        what = ", ".join(f"{repair} ({count:,})" for repair, count in counts.most_common())
+        yield f"{_count(sum(map(bool, repairs)), 'photo')} will be mended: {what}."
     if survey.left_out:
         files = ", ".join(f"{count} {what}" for what, count in survey.left_out.most_common(8))
         shown = f": {_names(survey.left_out_pictures)}" if survey.left_out_pictures else ""

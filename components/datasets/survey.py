@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import io
 import itertools
@@ -17,11 +18,10 @@ import PIL.Image
 
 from components.datasets import duplicates, mask_values, storage
 from components.datasets.source import RawRecord, Source
+from components.example_gen import images
 
 _TOGETHER = 32
 """So many photos are in memory at once."""
-_ORIENTATION = 0x0112
-_SIDEWAYS = range(5, 9)
 _MODES = {"RGB": "", "L": " grey", "1": " black and white", "P": " palette", "LA": " grey, alpha", "RGBA": " alpha"}
 
 
@@ -39,8 +39,10 @@ class Photo(NamedTuple):
     """Such as `JPEG grey`."""
     size: tuple[int, int] = (0, 0)
     """Height and width in pixels, upright."""
-    turned: bool = False
-    """EXIF says that it is to be turned."""
+    orientation: int = 1
+    """EXIF's, by which it will be turned; 1: it lies upright."""
+    repairs: tuple[str, ...] = ()
+    """What ingestion will mend, as `images.check_photo` calls it."""
     look: tuple[int, bytes] = (0, b"")
     """As `duplicates.fingerprint` gives it."""
     mask: mask_values.Values | None = None
@@ -67,11 +69,12 @@ class Survey:
         return [photo for photo in self.photos if not photo.fault]
 
 
-def look(source: Source, progress: Callable[[int], None] = lambda count: None) -> Survey:
+def look(source: Source, max_pixels: int, progress: Callable[[int], None] = lambda count: None) -> Survey:
     """Reads all records of a source.
 
     Args:
         source: the data set.
+        max_pixels: as `images.check_photo` takes it.
         progress: is told how many photos were read so far.
 
     Raises:
@@ -82,7 +85,7 @@ def look(source: Source, progress: Callable[[int], None] = lambda count: None) -
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         records = itertools.chain.from_iterable(map(source.read, source.shards()))
         while some := list(itertools.islice(records, _TOGETHER)):
-            for photo in pool.map(_measured, some):
+            for photo in pool.map(functools.partial(_measured, max_pixels=max_pixels), some):
                 found.photos.append(photo)
                 if photo.mask:
                     found.values.merge(photo.mask)
@@ -90,7 +93,7 @@ def look(source: Source, progress: Callable[[int], None] = lambda count: None) -
     return found
 
 
-def _measured(record: RawRecord) -> Photo:
+def _measured(record: RawRecord, max_pixels: int) -> Photo:
     photo = Photo(
         name=record.file_name,
         split=record.split,
@@ -100,24 +103,26 @@ def _measured(record: RawRecord) -> Photo:
         digest=hashlib.sha256(record.image).digest(),
     )
     if not record.fault:
-        photo = _with_picture(photo, record.image)
+        photo = _with_picture(photo, record.image, max_pixels)
     if not photo.fault and record.mask is not None:
         photo = _with_mask(photo, record.mask)
     return photo
 
 
-def _with_picture(photo: Photo, data: bytes) -> Photo:
+def _with_picture(photo: Photo, data: bytes, max_pixels: int) -> Photo:
+    """What ingestion will make of the photo, by its own verdict."""
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
-            form = f"{picture.format}{_MODES.get(picture.mode, f' {picture.mode}')}"
-            orientation = picture.getexif().get(_ORIENTATION, 1)
-            look = duplicates.fingerprint(picture)
-    except Exception as error:  # Broken pictures make Pillow raise anything.
-        reason = "no picture that can be read" if isinstance(error, PIL.UnidentifiedImageError) else str(error)
-        return photo._replace(fault=f"its photo cannot be read: {reason}")
-    size = (width, height) if orientation in _SIDEWAYS else (height, width)
-    return photo._replace(form=form, size=size, turned=orientation in range(2, 9), look=look)
+        used = images.check_photo(data, photo.name, max_pixels)
+    except ValueError as error:
+        return photo._replace(fault=f"its photo cannot be used: {error}")
+    with PIL.Image.open(io.BytesIO(data)) as picture:
+        form = f"{picture.format}{_MODES.get(picture.mode, f' {picture.mode}')}"
+    try:
+        with PIL.Image.open(io.BytesIO(used.data)) as upright:
+            look = duplicates.fingerprint(upright)
+    except Exception:  # Pillow may raise anything of what TensorFlow decodes: it is compared by its bytes alone.
+        look = 0, bytes(duplicates.THUMBNAIL**2)
+    return photo._replace(form=form, size=used.size, orientation=used.orientation, repairs=used.repairs, look=look)
 
 
 def _with_mask(photo: Photo, data: bytes) -> Photo:
@@ -127,7 +132,8 @@ def _with_mask(photo: Photo, data: bytes) -> Photo:
         return photo._replace(fault=str(error))
     values = mask_values.Values()
     values.add(pixels)
-    fits = pixels.shape == photo.size or (photo.turned and pixels.shape == photo.size[::-1])
+    stored = photo.size[::-1] if photo.orientation >= 5 else photo.size
+    fits = pixels.shape in (photo.size, stored)
     return photo._replace(mask=values, mask_fits=fits)
 
 

@@ -72,7 +72,7 @@ def test_everything_is_counted_and_said(run, leaves, tmp_path):
         "0 background",
         "255 object",
         "the nearest of these",
-        "1 photo cannot be used: oak/cut.jpg: its photo cannot be read: image file is truncated",
+        "1 photo cannot be used: oak/cut.jpg: its photo cannot be used: its end is missing: ",
         "kind has classes of fewer than 5 photos, too few to learn or to judge: elm (3).",
         "kind is unbalanced: always saying ash is right in 81.0%",
         "9 masks of 60 are empty: 6 of oak, 3 of elm.",
@@ -178,6 +178,16 @@ def test_a_mask_without_its_photo_is_left_out_and_named(run, tree):
     printed = run(tree(files))[1]
     assert "Photos: 4 photos in" in printed
     assert "Files that are left out: 1 pictures: ash/3_mask.png." in printed
+
+
+def test_a_photo_is_judged_as_ingestion_judges_it(run, tree):
+    """A JPEG without its last bytes is mended, numbers without a scale are refused; Pillow alone says the contrary."""
+    numbers = io.BytesIO()
+    scene(4).convert("F").save(numbers, "TIFF")
+    files = {"a/cut.jpg": photo(2, size=(320, 400))[:-20], "b/2.jpg": photo(5)}
+    printed = run(tree(files | {"b/3.tif": numbers.getvalue()}))[1]
+    assert "1 photo cannot be used: b/3.tif: its photo cannot be used: its pixels are floating-point numbers" in printed
+    assert "1 photo will be mended: end of file (1)." in printed
 
 
 def test_partial_labels_are_counted(run, tree):
