@@ -96,7 +96,7 @@ def _describe(arguments: Arguments, console: Console) -> None:
     if not kept and not arguments.annotations:
         spec = describe.corrected(spec, found)
     describe.check(spec, found)
-    describe.tell(console, arguments.dir, spec, found, copies)
+    describe.tell(console, arguments.dir, spec, str(path), found, copies)
     if kept:
         console.print(Text(f"\nDescribed as {path} says, which was kept; --overwrite derives it anew."), soft_wrap=True)
     else:

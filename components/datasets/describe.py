@@ -17,7 +17,7 @@ from rich.text import Text
 
 from components.datasets import duplicates, mask_values
 from components.datasets.survey import Photo, Survey, median_size
-from schema.dataset_spec import DatasetSpec, Mask
+from schema.dataset_spec import DatasetSpec, Label, Mask
 
 _SPLITS = ("train", "eval", "test", "")
 _FEW = 5
@@ -60,9 +60,10 @@ def check(spec: DatasetSpec, survey: Survey) -> None:
     Raises:
         ValueError: nothing can be learned from the records; the message says why.
     """
-    drawn = spec.mask and any(
-        photo.mask and mask_values.foreground_pixels(photo.mask, spec.mask) for photo in survey.usable()
-    )
+    photos = survey.usable()
+    if not photos:
+        raise ValueError(f"none of the {_count(len(survey.photos), 'photo')} can be used: {_faults(survey.photos)}")
+    drawn = spec.mask and any(photo.mask and mask_values.foreground_pixels(photo.mask, spec.mask) for photo in photos)
     if spec.mask and survey.objects and not drawn:
         raise ValueError(
             f"none of {_count(survey.objects, 'annotation')} has a pixel of {_names(spec.mask.classes)}: look whether "
@@ -70,19 +71,18 @@ def check(spec: DatasetSpec, survey: Survey) -> None:
         )
 
 
-def tell(console: Console, place: str, spec: DatasetSpec, survey: Survey, copies: Copies) -> None:
-    """Prints everything but what to do next."""
+def tell(console: Console, place: str, spec: DatasetSpec, file: str, survey: Survey, copies: Copies) -> None:
+    """Prints everything but what to do next, of data in a place and its description in a file."""
     photos = survey.usable()
     splits = [split for split in _SPLITS if any(photo.split == split for photo in photos)]
     console.print(Text(f"{spec.title}: {_count(len(survey.photos), 'photo')} in {place}", style="bold"), soft_wrap=True)
     console.print(_kinds(spec, splits))
     for label in spec.labels:
         console.print(_classes(spec, label.name, photos, splits))
-    if photos:
-        console.print(_pictures(photos))
+    console.print(_pictures(photos))
     if spec.mask:
         console.print(_masks(spec, spec.mask, survey.values, photos))
-    for line in _findings(spec, survey, photos, copies, splits):
+    for line in _findings(spec, file, survey, photos, copies, splits):
         console.print(Text("! ", style="yellow").append(line, style="default"))
 
 
@@ -112,7 +112,8 @@ def _classes(spec: DatasetSpec, name: str, photos: Sequence[Photo], splits: Sequ
         table.add_column("of it masked", justify="right")
     members: dict[int, list[Photo]] = collections.defaultdict(list)
     for photo in photos:
-        members[photo.labels.get(name, -1)].append(photo)
+        index = _class_of(photo, label)
+        members[-1 if index is None else index].append(photo)
     order = sorted(range(len(label.classes)), key=lambda index: (-len(members[index]), label.classes[index]))
     shown = order if len(order) <= _MOST_ROWS else [*order[: _MOST_ROWS // 2], *order[-_MOST_ROWS // 2 :]]
     for place, index in enumerate([*shown, *([-1] if members[-1] else [])]):
@@ -188,16 +189,15 @@ def _value_row(
 
 
 def _findings(
-    spec: DatasetSpec, survey: Survey, photos: Sequence[Photo], copies: Copies, splits: Sequence[str]
+    spec: DatasetSpec, file: str, survey: Survey, photos: Sequence[Photo], copies: Copies, splits: Sequence[str]
 ) -> Iterator[str]:
     """What a user should look at, a sentence or two each."""
     faulty = [photo for photo in survey.photos if photo.fault]
     if faulty:
-        some = "; ".join(f"{photo.name}: {photo.fault}" for photo in faulty[:_EXAMPLES])
-        yield f"{_count(len(faulty), 'photo')} cannot be used: {some}{_more(faulty)}"
-    yield from _about_labels(spec, photos, splits)
+        yield f"{_count(len(faulty), 'photo')} cannot be used: {_faults(faulty)}"
+    yield from _about_labels(spec, file, photos, splits)
     if spec.mask:
-        yield from _about_masks(spec, spec.mask, photos)
+        yield from _about_masks(spec, file, spec.mask, photos)
     if survey.crowds:
         yield (
             f"{survey.crowds:,} of {_count(survey.objects, 'object')} are crowds (iscrowd: 1), unknown pixels and no "
@@ -218,16 +218,41 @@ def _findings(
         yield f"Files that are left out: {files}{shown}."
 
 
-def _about_labels(spec: DatasetSpec, photos: Sequence[Photo], splits: Sequence[str]) -> Iterator[str]:
+def _class_of(photo: Photo, label: Label) -> int | None:
+    """The photo's class; of a coarser label it may follow from the finer one."""
+    if label.of in photo.labels:
+        return label.parents[photo.labels[label.of]]
+    return photo.labels.get(label.name)
+
+
+def _lacking(counts: str, what: str, optional: bool, other: str, file: str) -> str:
+    """What becomes of photos that lack a label or a mask.
+
+    Args:
+        counts: how many of how many do.
+        what: they lack.
+        optional: the description allows it.
+        other: what they may count for; empty: there is nothing else.
+        file: holds the description.
+    """
+    said = f"{counts} photos have no {what}"
+    if optional:
+        return f"{said}: they count for {other} alone." if other else f"{said}: they count for nothing."
+    allow = f", or write {what}: {{classes: …, optional: true}} in {file}" if other else ""
+    return f"{said}: ingestion refuses them. Give them one, take them out{allow}."
+
+
+def _about_labels(spec: DatasetSpec, file: str, photos: Sequence[Photo], splits: Sequence[str]) -> Iterator[str]:
     for label in spec.labels:
-        counts = collections.Counter(photo.labels[label.name] for photo in photos if label.name in photo.labels)
+        counts = collections.Counter(index for photo in photos if (index := _class_of(photo, label)) is not None)
         by_name = {name: counts[index] for index, name in enumerate(label.classes)}
         few = [f"{name} ({count})" for name, count in by_name.items() if count < _FEW]
         if few:
             yield f"{label.name} has classes of fewer than {_FEW} photos, too few to learn or to judge: {_names(few)}."
         known = counts.total()
-        if known and known < len(photos):
-            yield f"{len(photos) - known} of {len(photos)} photos have no {label.name}: they count for the masks alone."
+        if known < len(photos):
+            other = "the masks" if spec.mask else "other labels" if sum(not one.of for one in spec.labels) > 1 else ""
+            yield _lacking(f"{len(photos) - known} of {len(photos)}", label.name, label.optional, other, file)
         most, least = max(by_name.values()), max(1, min(by_name.values()))
         if known and (most > _LOPSIDED * least or most > 0.8 * known) and len(by_name) > 1:
             name = max(by_name, key=by_name.__getitem__)
@@ -236,22 +261,22 @@ def _about_labels(spec: DatasetSpec, photos: Sequence[Photo], splits: Sequence[s
                 f"class has {most / least:.0f} times the photos of the rarest. Judge by macro F1."
             )
         for split in filter(None, splits):
-            there = {photo.labels.get(label.name) for photo in photos if photo.split == split}
+            there = {_class_of(photo, label) for photo in photos if photo.split == split}
             lacking = [name for index, name in enumerate(label.classes) if index not in there]
             if lacking:
                 yield f"Split {split} has no photo of {label.name} {_names(lacking)}."
 
 
-def _about_masks(spec: DatasetSpec, mask: Mask, photos: Sequence[Photo]) -> Iterator[str]:
+def _about_masks(spec: DatasetSpec, file: str, mask: Mask, photos: Sequence[Photo]) -> Iterator[str]:
     masked = [photo for photo in photos if photo.mask]
     empty = [photo for photo in masked if photo.mask and not mask_values.foreground_pixels(photo.mask, mask)]
     if empty:
-        where = ""
-        if spec.labels:
-            label = spec.labels[0]
-            of = collections.Counter(label.classes[photo.labels[label.name]] for photo in empty if photo.labels)
-            where = ": " + ", ".join(f"{count} of {name}" for name, count in of.most_common(_EXAMPLES))
-        yield f"{_count(len(empty), 'mask')} of {len(masked)} are empty{where}."
+        indices = [
+            index for photo in empty for label in spec.labels[:1] if (index := _class_of(photo, label)) is not None
+        ]
+        of = collections.Counter(spec.labels[0].classes[index] for index in indices)
+        where = ", ".join(f"{count} of {name}" for name, count in of.most_common(_EXAMPLES))
+        yield f"{_count(len(empty), 'mask')} of {len(masked)} are empty{where and f': {where}'}."
     edges = [photo for photo in masked if photo.mask and mask_values.edge_pixels(photo.mask, mask)]
     if edges:
         pixels = sum(mask_values.edge_pixels(photo.mask, mask) for photo in edges if photo.mask)
@@ -261,7 +286,8 @@ def _about_masks(spec: DatasetSpec, mask: Mask, photos: Sequence[Photo]) -> Iter
             f"{rule} (mask.between: {mask.between})."
         )
     if len(masked) < len(photos):
-        yield f"{len(photos) - len(masked)} of {len(photos)} photos have no mask: they count for the classes alone."
+        other = "the classes" if spec.labels else ""
+        yield _lacking(f"{len(photos) - len(masked)} of {len(photos)}", "mask", mask.optional, other, file)
     wrong = [photo.name for photo in masked if not photo.mask_fits]
     if wrong:
         yield f"{_count(len(wrong), 'mask')} are not of their photo's size: {_names(wrong)}."
@@ -293,6 +319,10 @@ def groups_table(photos: Sequence[Photo], copies: Copies) -> str:
     writer.writerow(["file_name", "split", "group"])
     writer.writerows([photo.name, photo.split, group.get(index, "")] for index, photo in enumerate(photos))
     return file.getvalue()
+
+
+def _faults(photos: Sequence[Photo]) -> str:
+    return "; ".join(f"{photo.name}: {photo.fault}" for photo in photos[:_EXAMPLES]) + _more(photos)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -199,6 +199,89 @@ def test_partial_labels_are_counted(run, tree):
     assert "1 of 3 photos have no mask: they count for the classes alone." in printed
 
 
+def test_no_usable_photo_is_said_with_the_reasons(run, tree, tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1"
+    code, printed = run(tree({f"{name}/{number}.jpg": pointer for name in "ab" for number in range(4)}))
+    assert code == 2
+    assert "none of the 8 photos can be used: a/0.jpg: its photo cannot be used: its 42 bytes begin no" in printed
+    assert printed.endswith("and 4 more")
+    assert not (tmp_path / "photos.yaml").exists()
+
+
+def table(tree, columns, rows):
+    """A folder of photos with a metadata.csv."""
+    lines = ["file_name," + columns, *(f"{number}.jpg,{row}" for number, row in enumerate(rows))]
+    return tree({f"{number}.jpg": photo(number) for number in range(len(rows))} | {"metadata.csv": "\n".join(lines)})
+
+
+def test_an_empty_mask_of_a_photo_without_the_first_label(run, tree):
+    root = table(
+        tree, "mask,leaf,bark", [f"{n}.png,{'' if n == 3 else 'ab'[n % 2]},{'xy'[n // 2 % 2]}" for n in range(8)]
+    )
+    for number in range(8):
+        (root / f"{number}.png").write_bytes(mask(square(0 if number in (3, 4) else 1, 120, 160)))
+    code, printed = run(root)
+    assert code == 0
+    assert "2 masks of 8 are empty: 1 of a." in printed
+
+
+def test_empty_masks_of_photos_without_classes(run, tree):
+    root = tree({"1.jpg": photo(1), "2.jpg": photo(2), "3.jpg": photo(3)})
+    made = json.loads(instances())
+    made["images"].append({"id": 3, "file_name": "3.jpg", "width": 160, "height": 120})
+    (root / "set.json").write_text(json.dumps(made))
+    printed = run(root, "--annotations", "set.json")[1]
+    assert "1 mask of 3 are empty." in printed
+    assert "1 of 3 photos have no kind: they count for the masks alone." in printed
+
+
+def test_what_becomes_of_photos_that_lack_something(run, tree, tmp_path):
+    """It depends on what the description allows and on what else there is to learn."""
+    said = {}
+    for name, columns, rows in (
+        ("other labels", "leaf,bark", ["a,x", "b,y", "a,y", ",x"]),
+        ("nothing", "leaf", ["a", "b", "a", ""]),
+    ):
+        root = table(tree, columns, rows)
+        (root / "metadata.csv").rename(root.parent / f"{name}.csv")
+        said[name] = run(root, "--overwrite", "--labels", *columns.split(","), "--metadata", f"{name}.csv")[1]
+    assert "1 of 4 photos have no leaf: they count for other labels alone." in said["other labels"]
+    assert "1 photo cannot be used: 3.jpg: it has neither a class nor a mask" in said["nothing"]
+
+
+def test_photos_that_a_kept_description_does_not_allow_to_lack_something(run, tree, tmp_path):
+    both = {f"{name}/{number}{end}": None for name in "ab" for number in range(5) for end in (".jpg", ".png")}
+    files = {name: photo(number) if ".jpg" in name else square(1, 120, 160) for number, name in enumerate(both)}
+    run(tree(files))
+    root = tree({"b/new.jpg": photo(60), "new.jpg": photo(61), "new.png": square(1, 120, 160)})
+    printed = run(root)[1]
+    for what in ("kind", "mask"):
+        assert (
+            f"1 of 12 photos have no {what}: ingestion refuses them. Give them one, take them out, or write {what}: "
+            "{classes: …, optional: true} in photos.yaml."
+        ) in printed
+    text = (tmp_path / "photos.yaml").read_text()
+    (tmp_path / "photos.yaml").write_text(
+        text[: text.index("mask:")] + text[text.index("slices:") :].replace("- [size]\n", "")
+    )
+    printed = run(root)[1]
+    assert "1 of 11 photos have no kind" not in printed
+    assert "1 of 12 photos have no kind: ingestion refuses them. Give them one, take them out." in printed
+
+
+def test_a_coarser_label_of_a_kept_description_follows_from_the_finer(run, tree, tmp_path):
+    root = tree({f"{name}/{number}.jpg": photo(10 * ord(name) + number) for name in "abc" for number in range(5)})
+    run(root)
+    file = tmp_path / "photos.yaml"
+    coarser = "  kind: [a, b, c]\n  shape:\n    of: kind\n    classes: {round: [a, b], long: [c]}\n"
+    file.write_text(file.read_text().replace("  kind: [a, b, c]\n", coarser))
+    printed = run(root)[1]
+    assert "shape: 2 classes class photos share" in printed
+    assert "round 10 66.7%" in printed
+    assert "too few" not in printed
+    assert "have no" not in printed
+
+
 def instances(*changes, outline=((10, 10, 60, 10, 60, 60),)):
     """COCO's JSON of two photos with an object each, a cup and a plate; then further objects of the first."""
     fields = [{"image_id": n, "category_id": n} for n in (1, 2)]
