@@ -24,7 +24,8 @@ def photos(arguments: Sequence[str], outside: str | None = None) -> Iterator[str
 
     Args:
         arguments: files, folders (looked through to the bottom) and patterns (`*`, `?`, `[…]`, `**`). One that is
-            nothing of that is given back as it is: whoever reads it learns that there is no such file.
+            nothing of that is given back as it is: whoever reads it learns that there is no such file. So is a folder
+            that cannot be looked into.
         outside: a folder that is not looked into, such as the one that results are written to.
     """
     return (path for path, is_photo in _files(arguments, outside) if is_photo)
@@ -65,7 +66,17 @@ def _files(arguments: Sequence[str], outside: str | None) -> Iterator[tuple[str,
 
 
 def _in_folder(folder: str, outside: str | None) -> Iterator[tuple[str, bool]]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(place, name)) != outside)
+    """Each file once, though links to folders may lead to it on several ways or in a circle."""
+    seen: set[str] = set()
+    unreadable: list[str] = []
+    walk = os.walk(folder, onerror=lambda error: unreadable.append(error.filename), followlinks=True)
+    for place, folders, names in walk:
+        real = os.path.realpath(place)
+        if real in seen or (real == outside and place != folder):
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
         for name in sorted(names):
             yield os.path.join(place, name), name.lower().endswith(SUFFIXES)
+    yield from ((path, True) for path in unreadable)

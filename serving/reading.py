@@ -57,6 +57,8 @@ def read(path: str) -> bytes:
     """
     try:
         found = os.stat(path)
+        if stat.S_ISDIR(found.st_mode):
+            os.listdir(path)  # a folder stands for a photo where it could not be looked into: this says why
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("this is no file")
         if found.st_size > MAX_MEGABYTES * 1_000_000:
@@ -64,7 +66,8 @@ def read(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise ValueError(f"the file cannot be read: {error.strerror}") from error
+        kind = "folder" if os.path.isdir(path) else "file"
+        raise ValueError(f"the {kind} cannot be read: {error.strerror}") from error
 
 
 def _ahead(paths: Iterable[str], prepare: Callable[[bytes], Any], ahead: int) -> Iterator[Photo]:

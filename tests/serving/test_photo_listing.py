@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
-from serving import listing
+from serving import listing, reading
 from tests.colours import Write
 
 
@@ -20,6 +22,17 @@ def folder(photo: Write, tmp_path: pathlib.Path) -> pathlib.Path:
 def _names(folder: pathlib.Path, *arguments: str, outside: str = "out") -> list[str]:
     given = [str(folder / argument) for argument in arguments]
     return [os.path.relpath(path, folder) for path in listing.photos(given, outside)]
+
+
+@contextlib.contextmanager
+def _nobody() -> Iterator[None]:
+    """Takes the rights of root away, who may look into every folder."""
+    before = os.geteuid()
+    os.seteuid(65534 if before == 0 else before)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def test_a_folder_stands_for_the_photos_below_it_by_name(folder: pathlib.Path) -> None:
@@ -55,6 +68,29 @@ def test_what_is_named_itself_counts_whatever_it_is_called_and_whether_it_is_the
 def test_results_among_the_photos_are_none(folder: pathlib.Path, photo: Write) -> None:
     photo("photos/out/overlays/one.jpg")
     assert "out/overlays/one.jpg" not in _names(folder, ".", outside=str(folder / "out"))
+
+
+def test_links_to_folders_are_followed_and_no_photo_is_given_twice(
+    folder: pathlib.Path, photo: Write, tmp_path: pathlib.Path
+) -> None:
+    photo("elsewhere/far.jpg")
+    (folder / "a" / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "a" / "round").symlink_to(folder)
+    (folder / "b" / "again").symlink_to(tmp_path / "elsewhere")
+    assert _names(folder, ".") == ["top.webp", "a/one.jpg", "a/link/far.jpg", "b/one.jpg", "b/two.PNG"]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told_as_a_photo_is(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a").chmod(0)
+    monkeypatch.chdir(folder)
+    with _nobody():
+        assert list(listing.photos(["."])) == ["./top.webp", "./b/one.jpg", "./b/two.PNG", "./a"]
+        assert listing.count(["."]) == (4, 2)
+        assert list(listing.photos(["a"])) == ["a"]
+        with pytest.raises(ValueError, match="the folder cannot be read: Permission denied"):
+            reading.read("a")
 
 
 def test_photos_are_listed_as_they_are_drawn(photo: Write, tmp_path: pathlib.Path) -> None:
