@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from serving import results
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 """Of the files in a folder those are photos; a file that is named itself is taken for one whatever it is called."""
 
@@ -26,7 +28,7 @@ def photos(arguments: Sequence[str], outside: str | None = None) -> Iterator[str
         arguments: files, folders (looked through to the bottom) and patterns (`*`, `?`, `[…]`, `**`). One that is
             nothing of that is given back as it is: whoever reads it learns that there is no such file. So is a folder
             that cannot be looked into.
-        outside: a folder that is not looked into, such as the one that results are written to.
+        outside: the folder that results are written to, which may hold photos as well: the results are none.
     """
     return (path for path, is_photo in _files(arguments, outside) if is_photo)
 
@@ -55,28 +57,37 @@ def _fixed_part(argument: str) -> str:
 
 
 def _files(arguments: Sequence[str], outside: str | None) -> Iterator[tuple[str, bool]]:
+    results_of = [os.path.join(outside, name) for name in results.WRITTEN] if outside is not None else []
+    left_out = tuple(os.path.realpath(path) + os.sep for path in results_of)
     for argument in arguments:
         pattern = glob.has_magic(argument) and not os.path.lexists(argument)
         for path in (sorted(glob.iglob(argument, recursive=True)) if pattern else []) or [argument]:
             if os.path.isdir(path):
                 if not (pattern and "**" in argument):  # which gives every file of the folder itself
-                    yield from _in_folder(path, os.path.realpath(outside) if outside else None)
-            else:
+                    yield from _in_folder(path, left_out)
+            elif not _place(path).startswith(left_out):
                 yield path, True
 
 
-def _in_folder(folder: str, outside: str | None) -> Iterator[tuple[str, bool]]:
+def _in_folder(folder: str, left_out: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
     """Each file once, though links to folders may lead to it on several ways or in a circle."""
     seen: set[str] = set()
     unreadable: list[str] = []
     walk = os.walk(folder, onerror=lambda error: unreadable.append(error.filename), followlinks=True)
     for place, folders, names in walk:
-        real = os.path.realpath(place)
-        if real in seen or (real == outside and place != folder):
+        real = os.path.realpath(place) + os.sep
+        if real in seen or real.startswith(left_out):
             folders.clear()
             continue
         seen.add(real)
         folders.sort()
         for name in sorted(names):
-            yield os.path.join(place, name), name.lower().endswith(SUFFIXES)
+            if not f"{real}{name}{os.sep}".startswith(left_out):
+                yield os.path.join(place, name), name.lower().endswith(SUFFIXES)
     yield from ((path, True) for path in unreadable)
+
+
+def _place(path: str) -> str:
+    """Where a file really lies, though it may be a link itself, with a separator at the end."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name, "")

@@ -14,6 +14,8 @@ from serving.models import Answer, Description
 
 CSV_FILE, JSON_FILE = "predictions.csv", "predictions.jsonl"
 MASKS, OVERLAYS = "masks", "overlays"
+WRITTEN = (CSV_FILE, JSON_FILE, MASKS, OVERLAYS)
+"""All that lies in the folder; `listing` takes none of it for photos."""
 
 _OVERLAY_QUALITY = 85
 

@@ -65,9 +65,17 @@ def test_what_is_named_itself_counts_whatever_it_is_called_and_whether_it_is_the
     assert _names(folder, "b/notes.txt", "nowhere.jpg", "*.heic") == ["b/notes.txt", "nowhere.jpg", "*.heic"]
 
 
-def test_results_among_the_photos_are_none(folder: pathlib.Path, photo: Write) -> None:
-    photo("photos/out/overlays/one.jpg")
-    assert "out/overlays/one.jpg" not in _names(folder, ".", outside=str(folder / "out"))
+@pytest.mark.parametrize("out", [".", "a", "out"])
+@pytest.mark.parametrize("argument", [".", "*", "*/*", "**/*.jpg", "**/*", "{out}/*", "{out}/masks", "{out}/masks/*"])
+def test_results_among_the_photos_are_none(folder: pathlib.Path, photo: Write, out: str, argument: str) -> None:
+    given = str(folder / argument.format(out=out))
+    before = [*listing.photos([given])]
+    for name in ("masks/one.jpg.png", "overlays/b/one.jpg.jpg", "predictions.csv", "predictions.jsonl"):
+        photo(f"photos/{out}/{name}")
+    results = (folder / out / "masks", folder / out / "overlays", folder / out / "predictions")
+    found = [*listing.photos([given], outside=str(folder / out))]
+    assert not [path for path in found if os.path.normpath(path).startswith(tuple(map(str, results)))]
+    assert set(found) >= {path for path in before if os.path.isfile(path)}
 
 
 def test_links_to_folders_are_followed_and_no_photo_is_given_twice(
