@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from serving import listing, models, results
 
+    writing: results.Writer | None = None
     console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
     try:
         files = listing.count(flags.photos, outside=flags.out)
@@ -75,8 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             photos = _shown(console, listing.photos(flags.photos, outside=flags.out), files.photos)
             outcome = predict(model, photos, writer, heed=heed)
     except (ValueError, OSError) as error:
-        print(f"predict: {error}", file=sys.stderr)
-        return 2
+        begun = writing is not None and writing.rows > 0
+        print(f"predict: {error}" + f"; what was answered before stands in {flags.out}" * begun, file=sys.stderr)
+        return 1 if begun else 2
     except KeyboardInterrupt:
         console.print(f"Interrupted. What was answered stands in {flags.out}")
         return 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -18,6 +19,9 @@ WRITTEN = (CSV_FILE, JSON_FILE, MASKS, OVERLAYS)
 """All that lies in the folder; `listing` takes none of it for photos."""
 
 _OVERLAY_QUALITY = 85
+
+_OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ)
+"""What a file system says of one mask's or overlay's name; all else would meet the next photo, too."""
 
 
 class Writer:
@@ -45,6 +49,8 @@ class Writer:
         self._json = self._open(JSON_FILE)
         self._lines = csv.writer(self._csv, lineterminator="\n")
         self._lines.writerow(_columns(description))
+        self.rows = 0
+        """Photos that were written."""
 
     def __enter__(self) -> Writer:
         return self
@@ -59,7 +65,7 @@ class Writer:
         self._json.flush()
 
     def write(self, path: str, data: bytes, answer: Answer) -> Answer:
-        """Writes one photo's answer; returns it, with an `error` where its overlay could not be drawn.
+        """Writes one photo's answer; returns it, with an `error` where it has no mask or overlay.
 
         Args:
             path: of the photo.
@@ -71,15 +77,16 @@ class Writer:
         """
         mask = overlay = ""
         if answer.mask_png:
-            mask = self._write(MASKS, path, ".png", answer.mask_png)
-            if self._overlays:
-                try:
+            try:
+                mask = self._write(MASKS, path, ".png", answer.mask_png)
+                if self._overlays:
                     overlay = self._write(OVERLAYS, path, ".jpg", self._overlay(data, answer.mask_png))
-                except ValueError as error:
-                    answer = answer._replace(error=f"the overlay could not be drawn: {error}")
+            except ValueError as error:
+                answer = answer._replace(error=str(error))
         self._lines.writerow(_row(self._description, path, answer, mask, overlay))
         json.dump(_line(self._description, path, answer, mask, overlay), self._json, ensure_ascii=False)
         self._json.write("\n")
+        self.rows += 1
         return answer
 
     def _open(self, name: str) -> io.TextIOWrapper:
@@ -87,15 +94,27 @@ class Writer:
         return open(self._folder / name, "w", encoding="utf-8", errors="backslashreplace", newline="")
 
     def _write(self, kind: str, path: str, suffix: str, content: bytes) -> str:
-        """Writes beside the others of its kind; returns the path below the folder."""
+        """Writes beside the others of its kind; returns the path below the folder.
+
+        Raises:
+            ValueError: there can be no file of that name; one sentence.
+        """
         name = os.path.join(kind, os.path.relpath(os.path.abspath(path), self._root) + suffix)
         file = self._folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        except OSError as error:
+            if error.errno not in _OF_ONE_NAME:
+                raise
+            raise ValueError(f"{name} cannot be written: {error.strerror}; rename the photo") from error
         return name
 
     def _overlay(self, data: bytes, mask_png: bytes) -> bytes:
-        photo = pictures.decode(data, at_least=pictures.OVERLAY_SIDE)
+        try:
+            photo = pictures.decode(data, at_least=pictures.OVERLAY_SIDE)
+        except ValueError as error:
+            raise ValueError(f"the overlay could not be drawn: {error}") from error
         with pictures.Image.open(io.BytesIO(mask_png)) as mask:
             drawn = pictures.overlay(photo, mask, len(self._description.mask_classes))
         encoded = io.BytesIO()
@@ -115,7 +134,7 @@ def _row(description: Description, path: str, answer: Answer, mask: str, overlay
         pairs = [(answer.classes[0], answer.scores[0]), *answer.coarser.values()] if answer.classes else []
         named = [part for name, score in pairs for part in (name, f"{score:.6f}")]
         named += [""] * (2 + 2 * len(description.coarser) - len(named))
-    known = f"{answer.known:.6f}" if not answer.error or mask else ""
+    known = f"{answer.known:.6f}" if _answered(answer) else ""
     return [path, *named, known, *([mask, overlay] if description.mask_classes else []), answer.error]
 
 
@@ -124,7 +143,12 @@ def _line(description: Description, path: str, answer: Answer, mask: str, overla
     if answer.classes:
         line[str(description.label)] = dict(zip(answer.classes, answer.scores, strict=True))
         line |= {label: {name: score} for label, (name, score) in answer.coarser.items()}
-    if not answer.error or mask:
+    if _answered(answer):
         line["known"] = answer.known
     line |= {key: value for key, value in (("mask", mask), ("overlay", overlay), ("error", answer.error)) if value}
     return line
+
+
+def _answered(answer: Answer) -> bool:
+    """Whether the model said something, though a file of it may be missing."""
+    return not answer.error or bool(answer.mask_png)

@@ -236,12 +236,63 @@ def test_memory_does_not_grow_with_the_number_of_photos(out: pathlib.Path, versi
     assert max(held) <= 2 * 8 * (2 + 4), "two kinds of object, batches ahead of the model, at it and behind it"
 
 
-def test_a_full_disk_ends_the_run_with_a_sentence(
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [(("b" * 251 + ".png",), "File name too long"), (("a.jpg.png/x.jpg", "a.jpg"), "Is a directory")],
+)
+def test_a_mask_that_can_have_no_file_is_its_photos_error_and_the_rest_goes_on(
+    out: pathlib.Path, version: pathlib.Path, photo: Write, names: tuple[str, ...], reason: str
+) -> None:
+    *others, bad, last = [str(photo(f"photos/{name}")) for name in (*names, "c.png")]
+    assert _predict(out, version, *others, bad, last, "--overlays") == 1
+    rows = {row["file"]: row for row in _rows(out)}
+    assert rows[bad]["error"].startswith(f"masks/{os.path.basename(bad)}.png cannot be written: {reason}")
+    assert rows[bad]["colour"] == "red"
+    assert rows[bad]["known"]
+    assert rows[bad]["mask"] == rows[bad]["overlay"] == ""
+    assert all((out / row["mask"]).is_file() and not row["error"] for path, row in rows.items() if path != bad)
+    assert {str(line["file"]): line.get("error", "") for line in _lines(out)}[bad] == rows[bad]["error"]
+
+
+def test_a_photo_below_a_name_that_is_anothers_mask_is_told(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    paths = [str(photo(f"photos/{name}")) for name in ("a.jpg", "a.jpg.png/x.jpg")]
+    assert _predict(out, version, *paths) == 1
+    assert [bool(row["error"]) for row in _rows(out)] == [False, True]
+
+
+def test_an_output_folder_that_is_none_ends_the_run_with_a_sentence(
     version: pathlib.Path, photo: Write, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     assert _predict(tmp_path / "file", version, str(photo("one.png"))) == 2
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("predict: ")
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_the_status_of_photos_without_an_answer(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    """A limit on the size of files stands for the disk's, and meets the third photo's mask."""
+    rng = np.random.default_rng(0)
+    paths = [str(photo(f"{number}.png")) for number in range(2)]
+    noise = rng.integers(0, 256, (400, 400, 3), np.uint8)
+    Image.fromarray(noise).save(out.with_name("large.png"))
+    code = (
+        "import resource, signal, sys\n"
+        "from serving import predict\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "sys.exit(predict.main(sys.argv[1:]))\n"
+    )
+    photos = [*paths, str(out.with_name("large.png"))]
+    command = [sys.executable, "-c", code, *photos, "--model", str(version), "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == [
+        f"predict: [Errno 27] File too large; what was answered before stands in {out}"
+    ]
+    assert [row["file"] for row in _rows(out)] == paths
 
 
 @pytest.mark.parametrize(
