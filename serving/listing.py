@@ -9,7 +9,24 @@ from typing import NamedTuple
 
 from serving import results
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+_DECODABLE = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".mpo",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".dib",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".avif",
+)
+_PHONES = (".heic", ".heif")
+"""Photos whose error is better than their silence: nothing here decodes them."""
+SUFFIXES = _DECODABLE + _PHONES
 """Of the files in a folder those are photos; a file that is named itself is taken for one whatever it is called."""
 
 

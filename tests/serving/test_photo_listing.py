@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from components.datasets import storage
 from serving import listing, reading
 from tests.colours import Write
 
@@ -41,6 +42,14 @@ def test_a_folder_stands_for_the_photos_below_it_by_name(folder: pathlib.Path) -
 
 def test_other_files_of_a_folder_are_counted(folder: pathlib.Path) -> None:
     assert listing.count([str(folder)], "out") == (4, 2)
+
+
+@pytest.mark.parametrize("suffix", [*sorted(storage._PICTURES), ".mpo", ".heic", ".HEIF"])
+def test_what_training_takes_for_a_photo_by_its_name_and_what_phones_write_is_one(
+    photo: Write, tmp_path: pathlib.Path, suffix: str
+) -> None:
+    path = photo(f"photos/one{suffix}")
+    assert list(listing.photos([str(path.parent)])) == [str(path)]
 
 
 @pytest.mark.parametrize(
