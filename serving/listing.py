@@ -78,21 +78,23 @@ def _files(arguments: Sequence[str], outside: str | None) -> Iterator[tuple[str,
     left_out = tuple(os.path.realpath(path) + os.sep for path in results_of)
     for argument in arguments:
         pattern = glob.has_magic(argument) and not os.path.lexists(argument)
+        seen: set[str] = set()  # folders and files, by where they really lie
         for path in (sorted(glob.iglob(argument, recursive=True)) if pattern else []) or [argument]:
+            folder = os.path.join(os.path.realpath(os.path.dirname(path)), "")
+            place = os.path.join(folder, os.path.basename(path), "")
             if os.path.isdir(path):
-                if not (pattern and "**" in argument):  # which gives every file of the folder itself
-                    yield from _in_folder(path, left_out)
-            elif not _place(path).startswith(left_out):
+                yield from _in_folder(path, left_out, seen)
+            elif not place.startswith(left_out) and seen.isdisjoint((folder, place)):
+                seen.add(place)
                 yield path, True
 
 
-def _in_folder(folder: str, left_out: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
-    """Each file once, though links to folders may lead to it on several ways or in a circle."""
-    seen: set[str] = set()
+def _in_folder(folder: str, left_out: tuple[str, ...], seen: set[str]) -> Iterator[tuple[str, bool]]:
+    """Each file once, though links to folders, or a pattern's `**`, may lead to it on several ways or in a circle."""
     unreadable: list[str] = []
     walk = os.walk(folder, onerror=lambda error: unreadable.append(error.filename), followlinks=True)
     for place, folders, names in walk:
-        real = os.path.realpath(place) + os.sep
+        real = os.path.join(os.path.realpath(place), "")
         if real in seen or real.startswith(left_out):
             folders.clear()
             continue
@@ -102,9 +104,3 @@ def _in_folder(folder: str, left_out: tuple[str, ...]) -> Iterator[tuple[str, bo
             if not f"{real}{name}{os.sep}".startswith(left_out):
                 yield os.path.join(place, name), name.lower().endswith(SUFFIXES)
     yield from ((path, True) for path in unreadable)
-
-
-def _place(path: str) -> str:
-    """Where a file really lies, though it may be a link itself, with a separator at the end."""
-    folder, name = os.path.split(path)
-    return os.path.join(os.path.realpath(folder), name, "")

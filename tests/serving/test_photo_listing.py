@@ -59,6 +59,10 @@ def test_what_training_takes_for_a_photo_by_its_name_and_what_phones_write_is_on
         ("**/*.jpg", ["a/one.jpg", "b/one.jpg"]),
         ("*", ["a/one.jpg", "b/one.jpg", "b/two.PNG", "top.webp"]),
         ("[ab]", ["a/one.jpg", "b/one.jpg", "b/two.PNG"]),
+        ("**/b", ["b/one.jpg", "b/two.PNG"]),
+        ("**/[bo]*", ["a/one.jpg", "b/one.jpg", "b/two.PNG"]),
+        ("**", ["top.webp", "a/one.jpg", "b/one.jpg", "b/two.PNG"]),
+        ("**/*", ["a/one.jpg", "b/one.jpg", "b/two.PNG", "top.webp"]),
     ],
 )
 def test_a_pattern_stands_for_what_it_matches(folder: pathlib.Path, pattern: str, found: list[str]) -> None:
@@ -95,6 +99,11 @@ def test_links_to_folders_are_followed_and_no_photo_is_given_twice(
     (folder / "a" / "round").symlink_to(folder)
     (folder / "b" / "again").symlink_to(tmp_path / "elsewhere")
     assert _names(folder, ".") == ["top.webp", "a/one.jpg", "a/link/far.jpg", "b/one.jpg", "b/two.PNG"]
+
+
+def test_a_pattern_gives_no_photo_twice_though_links_lead_in_a_circle(folder: pathlib.Path) -> None:
+    (folder / "b" / "round").symlink_to(folder)
+    assert _names(folder, "**/*.jpg") == ["a/one.jpg", "b/one.jpg"]
 
 
 def test_a_folder_that_may_not_be_looked_into_is_told_as_a_photo_is(
