@@ -52,9 +52,9 @@ def readme(edge: Edge, told: dict[str, object]) -> str:
         channels = 1 if len(kinds) == 1 else len(kinds) + 1
         of = f"of {kinds[0]}" if channels == 1 else "of background and " + ", ".join(kinds)
         answers.append(f"`mask` float32 [B, {side}, {side}, {channels}] (probability {of})")
-    files = ", ".join(f"`{model.file}` {model.size_bytes / 1e6:.2f} MB" for model in edge.models if model.blessed)
-    best = "probabilities" if classes else "mask"
-    call = f'mapOf("pixels" to photo), mapOf("{best}" to answer), "serving_pixels"'
+    blessed = [model for model in edge.models if model.blessed]
+    files = ", ".join(f"`{model.file}` {model.size_bytes / 1e6:.2f} MB" for model in blessed)
+    calls = _calls([model.file for model in blessed], "probabilities" if classes else "mask")
     return f"""# {told["title"]}: models for phones and small machines
 
 - Files: {files or "none passed its check against the SavedModel"}.
@@ -62,10 +62,28 @@ def readme(edge: Edge, told: dict[str, object]) -> str:
 - Input `pixels`: uint8 [B, {side}, {side}, 3], RGB, upright, the whole photo stretched to {first} x {first}
   with anti-aliasing, and that to {side} x {side}.
 - Output: {", ".join(answers)}.
-- TFLite's signature is `serving_pixels`. Nothing is to be normalised: the model does that.
+{calls}"""
+
+
+def _calls(files: list[str], answer: str) -> str:
+    """Lines on the calls of what there is: of the files of one engine, the first."""
+    tflite = next((file for file in files if file.endswith(".tflite")), None)
+    onnx = next((file for file in files if file.endswith(".onnx")), None)
+    lines = "- Nothing is to be normalised: the model does that.\n" if files else ""
+    if tflite:
+        lines += f"""\
+- TFLite's signature is `serving_pixels`.
 - Python, TFLite (`pip install ai-edge-litert`): `from ai_edge_litert.interpreter import Interpreter`, then
-  `Interpreter("model.tflite").get_signature_runner("serving_pixels")(pixels=photos)["{best}"]`.
-- Python, ONNX (`pip install onnxruntime`): `InferenceSession("model.onnx").run(["{best}"], {{"pixels": photos}})`.
+  `Interpreter("{tflite}").get_signature_runner("serving_pixels")(pixels=photos)["{answer}"]`.
+"""
+    if onnx:
+        lines += f"""\
+- Python, ONNX (`pip install onnxruntime`): `InferenceSession("{onnx}").run(["{answer}"], {{"pixels": photos}})`.
+"""
+    if tflite:
+        call = f'mapOf("pixels" to photo), mapOf("{answer}" to answer), "serving_pixels"'
+        lines += f"""\
 - Kotlin (`com.google.ai.edge.litert:litert`, class `org.tensorflow.lite.Interpreter`):
   `Interpreter(file).runSignature({call})`; both are direct `ByteBuffer`s in native order.
 """
+    return lines

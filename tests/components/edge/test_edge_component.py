@@ -193,3 +193,24 @@ def test_what_is_not_blessed_is_not_packed(files: pathlib.Path, champion: pathli
     package.write(Edge("dcnn", REACHED, 1.0, "here", models), files, target)
     assert {path.name for path in (target / package.FOLDER).glob("*.tflite")} == {"model.tflite"}
     assert "model_int8" not in (target / package.FOLDER / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("blessed", "called", "not_called"),
+    [
+        (["model.tflite"], ["model.tflite", "Kotlin"], ["model.onnx", "onnxruntime"]),
+        (["model_float16.tflite"], ["model_float16.tflite", "Kotlin"], ["model.tflite", "model.onnx"]),
+        (["model.onnx"], ["model.onnx"], ["TFLite", ".tflite", "Kotlin"]),
+        ([], [], ["InferenceSession", "Interpreter", "Kotlin"]),
+    ],
+)
+def test_the_readme_calls_only_what_there_is(
+    champion: pathlib.Path, blessed: list[str], called: list[str], not_called: list[str]
+) -> None:
+    names = {"float32": "model.tflite", "float16": "model_float16.tflite", "onnx": "model.onnx"}
+    models = tuple(EdgeModel(kind, file, file in blessed, "", 10) for kind, file in names.items())
+    told = json.loads((champion / "Format-Serving" / "assets" / package.DESCRIPTION_FILE).read_text())
+    text = package.readme(Edge("dcnn", REACHED, 1.0, "here", models), told)
+    assert all(name in text for name in called)
+    assert not [name for name in not_called if name in text]
+    assert "Files: none passed" in text or blessed
