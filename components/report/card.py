@@ -154,10 +154,14 @@ def _slices(compared: Comparison, model: ModelResult) -> Section:
     slices = {name: of_slice for name, of_slice in model.metrics.items() if name != OVERALL}
     chosen, sentences = list(slices), []
     if len(slices) > SHOWN_SLICES:
-        # Those of single classes, where there are many, come last: the report has a table of them.
-        order = {name: not figures.plotted_slice(compared, of_slice) for name, of_slice in slices.items()}
-        chosen = sorted(slices, key=lambda name: (order[name], _worst(slices[name], heads)))[:SHOWN_SLICES]
-        sentences = [f"{SHOWN_SLICES} of {len(slices)} slices, the worst first; the others stand in the report."]
+        # Of groups there are few, of hundreds of examples each; all single classes before them would leave none.
+        single = {name: not figures.plotted_slice(compared, of_slice) for name, of_slice in slices.items()}
+        chosen = sorted(slices, key=lambda name: (single[name], _worst(slices[name], heads)))[:SHOWN_SLICES]
+        labels = sorted({wording.readable(label) for name in slices if single[name] for label in slices[name].by})
+        behind = f", those of a single {' or '.join(labels)} behind the rest" if labels else ""
+        sentences = [
+            f"{SHOWN_SLICES} of {len(slices)} slices, the worst first{behind}; the others stand in the report."
+        ]
     titles = {"class": "Accuracy %", "mask": "Mask F1 %"}
     columns = ("Slice", "Examples", *(part for head in heads for part in (titles[head], "95 % interval")))
     rows = []

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from components.comparison.results import Comparison
+from components.metrics.results import OVERALL, Interval
 from components.report import card
 
 
@@ -81,12 +82,34 @@ def test_of_many_slices_it_shows_those_of_single_classes_last_and_the_worst_of_t
     many |= {f"breed: {number}": many[some] for number in range(20)}
     champion = dataclasses.replace(model, metrics=many)
     crowded = dataclasses.replace(compared, models={**compared.models, compared.champion: champion})
-    names = [row[0] for row in _section(crowded, "Figures by slice").rows]
+    part = _section(crowded, "Figures by slice")
+    assert part.sentences == (
+        f"12 of {len(many) - 1} slices, the worst first, those of a single breed behind the rest; "
+        "the others stand in the report.",
+    )
+    names = [row[0] for row in part.rows]
     assert len(names) == card.SHOWN_SLICES
     kinds = [name.startswith("breed") for name in names]
     assert kinds == sorted(kinds)
     assert any(kinds)
     assert not all(kinds)
+
+
+def test_of_many_slices_of_groups_alone_it_shows_the_worst_first(compared):
+    model = compared.models[compared.champion]
+    group = next(one for one in model.metrics.values() if len(one.by) == 2)
+    accuracies = [Interval((7 * number % 20) / 20) for number in range(20)]
+    many = {
+        f"size: {number}": dataclasses.replace(
+            group, classification=dataclasses.replace(group.classification, accuracy=accuracy), segmentation=None
+        )
+        for number, accuracy in enumerate(accuracies)
+    }
+    champion = dataclasses.replace(model, metrics={OVERALL: model.metrics[OVERALL]} | many)
+    crowded = dataclasses.replace(compared, models={**compared.models, compared.champion: champion})
+    part = _section(crowded, "Figures by slice")
+    assert part.sentences == ("12 of 20 slices, the worst first; the others stand in the report.",)
+    assert [row[2] for row in part.rows] == sorted([row[2] for row in part.rows], key=float)
 
 
 def test_limits_name_rare_classes_and_what_was_never_tested(compared):
