@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from serving import resizing
 
@@ -17,6 +17,18 @@ MAX_MEGAPIXELS = 50
 
 _COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
 """Of a mask's classes, one after the other and then again: colours that the colour-blind tell apart (Okabe, Ito)."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation, what shows a photo upright."""
 
 _SURE = np.float32(1e-7)
 """Less of a probability is 0, which has no logarithm."""
@@ -46,9 +58,22 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
     try:
         if at_least:
             photo.draft("RGB", (at_least, at_least))
-        return _rgb(ImageOps.exif_transpose(photo))
+        return _rgb(_upright(photo))
     except Exception as error:  # as above
         raise ValueError("the photo cannot be decoded: its file is damaged or not whole") from error
+
+
+def _upright(photo: Image.Image) -> Image.Image:
+    """As EXIF says, whatever XMP says, which Pillow would heed: a model's own `serving_default` reads EXIF alone."""
+    photo.info.pop("xmp", None)  # of a TIFF, which Pillow turns as it loads it
+    photo.load()  # the EXIF of a PNG may stand behind its pixels
+    exif = Image.Exif()
+    try:
+        exif.load(photo.info.get("exif", b""))
+        turn = _TURNS.get(exif.get(_ORIENTATION, 1))
+    except Exception:  # broken EXIF says nothing of the picture
+        return photo
+    return photo if turn is None else photo.transpose(turn)
 
 
 def _rgb(photo: Image.Image) -> Image.Image:

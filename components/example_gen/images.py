@@ -76,7 +76,7 @@ def check_photo(data: bytes, file_name: str, max_pixels: int) -> Photo:
     width, height = header.size
     if width * height > max_pixels:
         raise ValueError(f"it has {width} x {height} pixels, more than {max_pixels / 1e6:g} million")
-    orientation = _orientation(header)
+    orientation = _orientation(header, data)
     repairs = _what_to_repair(header, data, orientation)
     decodable = _decoded_size(data) == (height, width)
     if decodable and not repairs:
@@ -99,11 +99,18 @@ def _header(data: bytes) -> Image.Image:
         raise ValueError(f"its {len(data)} bytes begin no picture that can be read") from error
 
 
-def _orientation(header: Image.Image) -> int:
-    if "exif" not in header.info and header.format != "TIFF":
-        return 1
+def _orientation(header: Image.Image, data: bytes) -> int:
+    """EXIF's, whatever XMP says, which Pillow would heed and a model's signatures do not read."""
+    header.info.pop("xmp", None)
     try:
-        value = header.getexif().get(_ORIENTATION, 1)
+        if header.format == "TIFF":  # EXIF is its own directory
+            value = header.getexif().get(_ORIENTATION, 1)
+        else:
+            if header.format == "PNG" and b"eXIf" in data:
+                header.load()  # it may stand behind the pixels
+            exif = Image.Exif()
+            exif.load(header.info.get("exif", b""))
+            value = exif.get(_ORIENTATION, 1)
     except Exception:  # broken EXIF says nothing of the picture
         return 1
     return value if value in range(1, 9) else 1
@@ -154,7 +161,9 @@ def _repaired(header: Image.Image, data: bytes, orientation: int, repairs: list[
         raise ValueError(f"it cannot be decoded: {error}") from error
     if not repairs:  # Pillow takes what TensorFlow does not
         repairs = ["end of file" if header.format == "PNG" else "format"]
-    pixels = turned(_pixels(image), orientation)
+    pixels = _pixels(image)
+    if header.format != "TIFF":  # which Pillow turned as it loaded it
+        pixels = turned(pixels, orientation)
     made = _encode(pixels, lossy=header.format in _LOSSY)
     if _decoded_size(made) != pixels.shape[:2]:
         raise ValueError("it cannot be decoded")

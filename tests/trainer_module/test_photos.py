@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from components.example_gen.images import check_photo
 from serving import pictures, resizing
@@ -104,6 +106,66 @@ def test_and_turns_them_alike(orientation: int, decode: Callable) -> None:
     [(pixels, _, _)] = decode(photo)
     found = resizing.network_input(np.asarray(pictures.decode(photo)), SIZE, SIZE)
     np.testing.assert_allclose(found.astype(int), pixels.astype(int), atol=1)  # the graph turns what is resized
+
+
+XMP = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+
+
+def of_a_phone() -> bytes:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    return exif.tobytes()
+
+
+def with_xmp_text() -> PngImagePlugin.PngInfo:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    return text
+
+
+def exif_behind_the_pixels() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    png = encoded(drawn(), "PNG")
+    return png[:-12] + chunk + png[-12:]
+
+
+TURNS = {
+    "XMP in a JPEG": (encoded(drawn(), "JPEG", xmp=XMP), 1),
+    "XMP beside EXIF in a JPEG": (encoded(drawn(), "JPEG", xmp=XMP, exif=of_a_phone()), 1),
+    "XMP in a PNG": (encoded(drawn(), "PNG", pnginfo=with_xmp_text()), 1),
+    "XMP in a WebP": (encoded(drawn(), "WEBP", lossless=True, xmp=XMP), 1),
+    "XMP beside EXIF in a WebP": (encoded(drawn(), "WEBP", lossless=True, xmp=XMP, exif=of_a_phone()), 1),
+    "broken EXIF": (encoded(drawn(), "JPEG", exif=b"Exif\0\0nonsense"), 1),
+    "EXIF behind the pixels of a PNG": (exif_behind_the_pixels(), 6),
+}
+
+
+@pytest.mark.parametrize("kind", TURNS)
+def test_ingestion_an_engine_and_the_signatures_turn_a_photo_by_exif_alone(kind: str, decode: Callable) -> None:
+    photo, orientation = TURNS[kind]
+    upright = (100, 70) if orientation == 6 else (70, 100)
+    assert check_photo(photo, "", 10**8).orientation == orientation
+    assert check_photo(photo, "", 10**8).size == upright
+    assert pictures.decode(photo).size[::-1] == upright
+    [(pixels, size, _)] = decode(photo)
+    assert tuple(size) == upright
+    found = resizing.network_input(np.asarray(pictures.decode(photo)), SIZE, SIZE)
+    np.testing.assert_allclose(found.astype(int), pixels.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("xmp", [False, True])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_once(orientation: int, xmp: bool) -> None:
+    photo = encoded(drawn(), "TIFF", tiffinfo={0x0112: orientation} | ({700: XMP} if xmp else {}))
+    upright = encoded(drawn(), "PNG", orientation)
+    ingested, expected = check_photo(photo, "", 10**8), check_photo(upright, "", 10**8)
+    assert (ingested.orientation, ingested.size) == (orientation, expected.size)
+    pixels = np.asarray(pictures.decode(upright))
+    np.testing.assert_array_equal(tf.io.decode_image(ingested.data), pixels)
+    np.testing.assert_array_equal(np.asarray(pictures.decode(photo)), pixels)
 
 
 def test_the_inks_of_a_cmyk_photo_are_mixed_to_nearly_the_colours_of_ingestion(decode: Callable) -> None:
