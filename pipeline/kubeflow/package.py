@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import yaml
@@ -13,16 +13,20 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
+from components.datasets import storage
 from pipeline import pipeline
 from pipeline.configs import Config
 from pipeline.kubeflow import cluster
 from pipeline.kubeflow.deployment import Deployment, Resources
-from pipeline.kubeflow.step import Step, parameter_key, paths_of_change
+from pipeline.kubeflow.step import Path, Step, parameter_key, paths_of_change, paths_of_value
 
 COMMAND = ("python3", "-m", "pipeline.kubeflow.entrypoint")
 
 DATA_DIR = "/tmp/tensorflow_datasets"
 """Where no data_dir is given: gone with the step's container, so that nothing is found prepared the next time."""
+
+_DATA_DIR_NAMES = ("dir", "data_dir")
+"""What sources and the config call it. It is found so and not by a probe, where a source would look for its data."""
 
 _SHOWN = {"report_page": ("system.HTML", "index.html"), "metrics": ("system.Metrics", "metrics.json")}
 """Outputs of ModelComparison for KFP's own pages: type, and the file of its report."""
@@ -70,7 +74,8 @@ def build(config: Config, deployment: Deployment) -> Spec:
         ValueError: as `write`.
     """
     cluster.check(config, deployment)
-    config = dataclasses.replace(config, data_dir=config.data_dir or DATA_DIR)
+    pipeline.data_source(config.data, config.data_dir)  # says so where it needs a data_dir, before one is made up
+    config = dataclasses.replace(config, data_dir=storage.absolute(config.data_dir or DATA_DIR))
     spec = _tfx_spec(config, deployment)
     steps = {name: Step(_titles(component)) for name, component in spec["components"].items() if _args(spec, name)}
     for name in steps:
@@ -79,10 +84,16 @@ def build(config: Config, deployment: Deployment) -> Spec:
         if name.startswith("Trainer") and deployment.volume:
             # Not in TFX's custom_config: where a training may be taken up decides nothing about its result.
             steps[name].checkpoint_dir = posixpath.join(deployment.folder, "checkpoints", config.name, name)
+    # COCO files lie below data_dir as a rule, and another one would leave them where they are.
+    if config.data.source != "coco":
+        for component, step in steps.items():
+            paths = paths_of_value(_constants(spec, component), _DATA_DIR_NAMES, config.data_dir)
+            _make_runtime(spec, component, step, "data_dir", "STRING", config.data_dir, paths)
     for name, parameter in _parameters(config, deployment).items():
         changed = _tfx_spec(*parameter.changed(parameter.probe))
         for component, step in steps.items():
-            _make_runtime(spec, changed, component, step, name, parameter)
+            paths = paths_of_change(_constants(spec, component), _constants(changed, component), parameter.probe)
+            _make_runtime(spec, component, step, name, parameter.type, parameter.default, paths)
     if deployment.serving_model:
         _make_importer_runtime(spec, "ServingModel", "serving_model", deployment.serving_model)
     _show_report(spec["components"]["ModelComparison"], steps["ModelComparison"])
@@ -138,10 +149,7 @@ def _importer(uri: str) -> pipeline.ServingModel:
 
 
 def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]:
-    """Those of a run, by name."""
-
-    def folder(value: Any) -> tuple[Config, Deployment]:
-        return dataclasses.replace(config, data_dir=value), deployment
+    """Those of a run but `data_dir`, by name."""
 
     def serving(value: Any) -> tuple[Config, Deployment]:
         return config, dataclasses.replace(deployment, serving_dir=value)
@@ -164,7 +172,6 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
         return changed
 
     parameters = {
-        "data_dir": _Parameter("STRING", config.data_dir, f"{config.data_dir}/another", folder),
         "serving_dir": _Parameter("STRING", deployment.serving_dir, "/another/serving_dir", serving),
     }
     for contestant, recipe in config.contestants.items():
@@ -178,23 +185,24 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
     return parameters
 
 
-def _make_runtime(spec: Spec, changed: Spec, component: str, step: Step, name: str, parameter: _Parameter) -> None:
-    """Lets the run's parameter `name` set what differs between `spec` and `changed` in one component.
+def _make_runtime(
+    spec: Spec, component: str, step: Step, name: str, kind: str, default: Any, at: Iterable[Path]
+) -> None:
+    """Lets the run's parameter `name`, of one of KFP's types, set the values at some paths in one component.
 
     TFX makes runtime parameters of whole execution properties only, but most values lie inside JSON in one: there the
     component takes the parameter as an input of its own, and the container puts it in its place.
     """
-    given = _constants(spec, component)
-    paths = list(paths_of_change(given, _constants(changed, component), parameter.probe))
+    paths = list(at)
     if not paths:
         return
     step.runtime_parameters[name] = paths
     spec["root"].setdefault("inputDefinitions", {}).setdefault("parameters", {})[name] = {
-        "parameterType": parameter.type,
-        "defaultValue": parameter.default,
+        "parameterType": kind,
+        "defaultValue": default,
     }
     key = parameter_key(name)
-    spec["components"][component]["inputDefinitions"]["parameters"][key] = {"parameterType": parameter.type}
+    spec["components"][component]["inputDefinitions"]["parameters"][key] = {"parameterType": kind}
     spec["root"]["dag"]["tasks"][component]["inputs"]["parameters"][key] = {"componentInputParameter": name}
 
 

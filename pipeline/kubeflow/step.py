@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -61,6 +61,16 @@ def paths_of_change(before: Any, after: Any, value: Any) -> Iterator[Path]:
             yield from ((index, *path) for path in paths_of_change(one, other, value))
     elif before != after and after == value:
         yield ()
+
+
+def paths_of_value(tree: Any, names: Collection[str], value: Any) -> Iterator[Path]:
+    """Paths at which `tree` has `value` under one of the names."""
+    tree = _parsed(tree)
+    for key, of in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+        if key in names and of == value:
+            yield (key,)
+        else:
+            yield from ((key, *path) for path in paths_of_value(of, names, value))
 
 
 def _parsed(value: Any) -> Any:

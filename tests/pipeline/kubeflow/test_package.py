@@ -3,13 +3,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import shutil
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 
 import schema
-from pipeline.configs import debug
+from pipeline.configs import Config, debug, own
 from pipeline.kubeflow import cluster, entrypoint, package, parameters
 from pipeline.kubeflow.deployment import Deployment, Resources
 from pipeline.kubeflow.step import Step
@@ -299,3 +302,50 @@ def test_every_parameter_of_a_package_has_the_range_of_its_field(spec: dict[str,
 def test_a_name_that_kubeflow_refuses_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="lower-case"):
         package.build(dataclasses.replace(debug(), name="My_Run"), Deployment())
+
+
+@pytest.fixture
+def photos(tmp_path: pathlib.Path) -> pathlib.Path:
+    """Three photos in each of two class folders, and a COCO file of the same."""
+    folder = tmp_path / "photos"
+    images, outlines = [], []
+    for number in range(6):
+        name = f"{('cup', 'plate')[number % 2]}/{number}.png"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / name), np.full((8, 8, 3), 40 * number, np.uint8))
+        images.append({"id": number, "file_name": name, "width": 8, "height": 8})
+        outline = {"segmentation": [[1, 1, 5, 1, 5, 5, 1, 5]], "area": 16}
+        outlines.append({"id": number, "image_id": number, "category_id": number % 2 + 1, **outline})
+    categories = [{"id": 1, "name": "cup"}, {"id": 2, "name": "plate"}]
+    coco = {"images": images, "annotations": outlines, "categories": categories}
+    (folder / "set.json").write_text(json.dumps(coco))
+    return folder
+
+
+def _own(photos: pathlib.Path | str, **data: Any) -> Config:
+    config = dataclasses.replace(own(), weights="none", robustness=0, data_dir=str(photos))
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **data))
+
+
+def test_a_folder_of_photos_may_lie_elsewhere_when_the_package_runs(photos: pathlib.Path) -> None:
+    spec = package.build(_own(f"{photos}/"), Deployment())
+    assert spec["root"]["inputDefinitions"]["parameters"]["data_dir"]["defaultValue"] == str(photos)
+    elsewhere = shutil.copytree(photos, photos.parent / "elsewhere" / photos.name)
+    compiled_in = package.build(_own(elsewhere), Deployment())
+    for task in ("ExampleGen", "ModelComparison"):
+        assert str(elsewhere) in json.dumps(_properties(compiled_in, task, {}))
+        assert _properties(spec, task, {"data_dir": str(elsewhere)}) == _properties(compiled_in, task, {})
+
+
+def test_the_photos_of_coco_files_stay_where_the_files_are(photos: pathlib.Path) -> None:
+    spec = package.build(_own(photos, source="coco", annotations=("set.json",)), Deployment())
+    assert "data_dir" not in spec["root"]["inputDefinitions"]["parameters"]
+    assert str(photos / "set.json") in json.dumps(_properties(spec, "ExampleGen", {}))
+
+
+@pytest.mark.parametrize("data", [{}, {"source": "coco", "annotations": ("set.json",)}])
+def test_photos_that_nobody_named_are_asked_for(data: dict[str, Any]) -> None:
+    with pytest.raises(
+        ValueError, match=r"^data_dir is missing: data\.source (folder|coco) needs the folder of the ph"
+    ):
+        package.build(_own("", **data), Deployment())

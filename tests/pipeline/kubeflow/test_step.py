@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from pipeline.kubeflow.step import paths_of_change, with_value
+from pipeline.kubeflow.step import paths_of_change, paths_of_value, with_value
 
 
 def test_a_value_is_set_inside_json_inside_json() -> None:
@@ -23,3 +23,12 @@ def test_only_what_became_the_value_is_a_path() -> None:
     before = {"data_dir": "/a", "fingerprint": "12", "json": '{"data_dir": "/a", "n": [0, 1]}'}
     after = {"data_dir": "/b", "fingerprint": "34", "json": '{"data_dir": "/b", "n": [0, 1]}'}
     assert set(paths_of_change(before, after, "/b")) == {("data_dir",), ("json", "data_dir")}
+
+
+def test_a_value_is_found_under_its_names_alone() -> None:
+    tree = {"data_dir": "/a", "other": "/a", "json": '{"dir": "/a", "all": [{"dir": "/b"}, {"data_dir": "/a"}]}'}
+    assert set(paths_of_value(tree, ("dir", "data_dir"), "/a")) == {
+        ("data_dir",),
+        ("json", "dir"),
+        ("json", "all", 1, "data_dir"),
+    }
