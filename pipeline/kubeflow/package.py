@@ -43,7 +43,7 @@ class _Parameter(NamedTuple):
     """One of KFP's parameter types."""
     default: str | int | float
     probe: str | int | float
-    """Another value: whatever in the package changes with it is what the parameter sets."""
+    """Another value in the field's range: whatever in the package changes with it is what the parameter sets."""
     changed: Callable[[str | int | float], tuple[Config, Deployment]]
     """What the package is made from when the parameter has a value."""
 
@@ -177,11 +177,12 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
     for contestant, recipe in config.contestants.items():
         for number, phase in enumerate(recipe.phases):
             name = f"{contestant}_phases_{number}_epochs"
-            parameters[name] = _Parameter("NUMBER_INTEGER", phase.epochs, phase.epochs + 1, epochs(contestant, number))
+            probe = phase.epochs - 1 or 2
+            parameters[name] = _Parameter("NUMBER_INTEGER", phase.epochs, probe, epochs(contestant, number))
     heads = pipeline.data_source(config.data, config.data_dir).spec().heads(config.label, config.task)
     for name in (*(["accuracy"] if heads.label else []), *(["mask_f1"] if heads.mask else [])):
         default = getattr(config.thresholds, name)
-        parameters[f"min_{name}"] = _Parameter("NUMBER_DOUBLE", default, default + 0.125, threshold(name))
+        parameters[f"min_{name}"] = _Parameter("NUMBER_DOUBLE", default, default / 2 or 0.125, threshold(name))
     return parameters
 
 

@@ -7,6 +7,7 @@ A path leads into an execution property, through JSON texts too: `["custom_confi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Collection, Iterator
@@ -75,5 +76,6 @@ def paths_of_value(tree: Any, names: Collection[str], value: Any) -> Iterator[Pa
 
 def _parsed(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("{", "["):
-        return json.loads(value)
+        with contextlib.suppress(ValueError):  # a text of a person's, such as `[beta] Drawings`
+            return json.loads(value)
     return value

@@ -349,3 +349,22 @@ def test_photos_that_nobody_named_are_asked_for(data: dict[str, Any]) -> None:
         ValueError, match=r"^data_dir is missing: data\.source (folder|coco) needs the folder of the ph"
     ):
         package.build(_own("", **data), Deployment())
+
+
+def test_every_value_that_a_flag_may_have_can_be_compiled() -> None:
+    dcnn = debug().contestants["dcnn"]
+    longest = dataclasses.replace(dcnn, phases=(dataclasses.replace(dcnn.phases[0], epochs=100_000),))
+    strictest = dataclasses.replace(debug().thresholds, accuracy=1.0, mask_f1=0.9)
+    config = dataclasses.replace(debug(), contestants={"dcnn": longest}, thresholds=strictest)
+    parameters = package.build(config, Deployment())["root"]["inputDefinitions"]["parameters"]
+    defaults = {
+        name: parameters[name]["defaultValue"] for name in ("dcnn_phases_0_epochs", "min_accuracy", "min_mask_f1")
+    }
+    assert defaults == {"dcnn_phases_0_epochs": 100_000, "min_accuracy": 1.0, "min_mask_f1": 0.9}
+
+
+def test_a_title_may_begin_with_a_bracket(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(spec_file.dump(dataclasses.replace(SPEC, title="[beta] Drawings")))
+    config = dataclasses.replace(debug(), data=dataclasses.replace(debug().data, spec=str(file)))
+    assert "[beta] Drawings" in json.dumps(package.build(config, Deployment()))

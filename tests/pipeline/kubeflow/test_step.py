@@ -32,3 +32,8 @@ def test_a_value_is_found_under_its_names_alone() -> None:
         ("json", "dir"),
         ("json", "all", 1, "data_dir"),
     }
+
+
+def test_a_text_that_only_begins_like_json_is_a_text() -> None:
+    before, after = {"title": "[beta] {x", "n": "[1"}, {"title": "[beta] {x", "n": "[2"}
+    assert list(paths_of_change(before, after, "[2")) == [("n",)]
