@@ -23,8 +23,8 @@ from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, KF_PIPELINES_SA_TOKEN_PATH, se
 from rich.console import Console
 
 from pipeline import console
-from pipeline.kubeflow import cluster, parameters
-from pipeline.kubeflow.commands import Schedule, Server, Submit
+from pipeline.kubeflow import cluster, cron, parameters
+from pipeline.kubeflow.commands import Schedule, Server, Submit, Wait
 
 _DONE = {"SUCCEEDED": "complete", "SKIPPED": "cached", "FAILED": "failed", "CANCELED": "failed"}
 """How a task ended, in the console's words: KFP skips a task whose outputs it has."""
@@ -46,6 +46,31 @@ class CommandError(KubeflowError):
 
 class NotKubeflowError(KubeflowError):
     """The server answers, but not as Kubeflow Pipelines does."""
+
+
+def run(command: Submit | Wait, screen: Console) -> bool:
+    """Sends or follows what the command says, and prints its page.
+
+    Returns:
+        Whether all is well: the run that was followed, if one was, has succeeded.
+
+    Raises:
+        KubeflowError: as `connect`, `submit`, `schedule` and `follow`.
+    """
+    if isinstance(command, Submit):
+        job(command)  # before a server is asked
+    client, server = connect(command.server), command.server
+    if isinstance(command, Wait):
+        return follow(client, server, command.run_id, screen, command.poll_seconds)
+    if isinstance(command, Schedule):
+        recurring_run_id = schedule(client, command)
+        screen.print(f"Schedule {recurring_run_id}  {schedule_url(server, recurring_run_id)}")
+        for time_of_run in cron.next_times(command.cron, datetime.datetime.now(datetime.UTC)) if command.cron else ():
+            screen.print(f"Next run {time_of_run:%a %Y-%m-%d %H:%M:%S} UTC, KFP's default time zone")
+        return True
+    run_id = submit(client, command)
+    screen.print(f"Run {run_id}  {run_url(server, run_id)}")
+    return not command.wait or follow(client, server, run_id, screen)
 
 
 def connect(server: Server) -> kfp.Client:

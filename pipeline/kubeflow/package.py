@@ -52,19 +52,30 @@ def write(path: pathlib.Path, config: Config, deployment: Deployment) -> None:
     """Writes the package of `config` for the cluster of `deployment`.
 
     Raises:
-        ValueError: the name, the pipeline's root or a folder is none that a cluster can use; the message says what is.
+        ValueError: the name, the pipeline's root or a folder is none that a cluster can use, the pipeline cannot be
+            built, or the file cannot be written; the message says what to give.
     """
     write_spec(path, build(config, deployment), deployment)
 
 
 def write_spec(path: pathlib.Path, spec: Spec, deployment: Deployment) -> None:
-    """Writes a pipeline spec, after a line that lists its parameters, and of its platform a second document."""
+    """Writes a pipeline spec, after a line that lists its parameters, and of its platform a second document.
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
     documents = [spec]
     if platform := cluster.platform_spec(list(spec["deploymentSpec"]["executors"]), deployment):
         documents.append(platform)
     parameters = spec["root"]["inputDefinitions"]["parameters"]
     header = ", ".join(f"{name}={parameters[name]['defaultValue']}" for name in sorted(parameters))
-    path.write_text(f"# Parameters: {header}\n" + yaml.safe_dump_all(documents, sort_keys=True))
+    text = f"# Parameters: {header}\n" + yaml.safe_dump_all(documents, sort_keys=True)
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise ValueError(
+            f"output is {str(path)!r}, which cannot be written ({error.strerror}): give a file of a folder that can be"
+        ) from error
 
 
 def build(config: Config, deployment: Deployment) -> Spec:
