@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
-import posixpath
 import re
 from typing import Any
 
@@ -31,21 +29,32 @@ def check(config: Config, deployment: Deployment) -> None:
     if config.data_dir:
         check_folder("data_dir", config.data_dir)
     check_folder("serving_dir", deployment.serving_dir)
-    _check_weights(config.weights, deployment)
+    _check_files(config, deployment)
     _check_leave_out(config.data.leave_out)
 
 
-def _check_weights(weights: str, deployment: Deployment) -> None:
-    """Raises ValueError unless a Trainer's container finds the file: it holds no file of this machine."""
-    folder = pathlib.PurePosixPath(deployment.volume.partition(":")[2] or "/")
-    below = deployment.volume and folder in pathlib.PurePosixPath(posixpath.normpath(weights)).parents
-    if weights in ("none", "imagenet") or below:
-        return
-    raise ValueError(
-        f"weights is {weights!r}, which no step would find: give a file below "
-        f"{folder if deployment.volume else 'the folder of a mounted volume (--deployment.volume CLAIM:/FOLDER)'}, "
-        "'imagenet' or 'none'"
-    )
+def _check_files(config: Config, deployment: Deployment) -> None:
+    """Raises ValueError unless the steps find every file and folder: they hold none of this machine."""
+    for name in config.contestants:
+        weights, field = config.weights_of(name), f"{name}.weights" if config.contestants[name].weights else "weights"
+        if weights not in ("none", "imagenet"):
+            _check_held(field, weights, deployment, "a file", ", 'imagenet' or 'none'")
+    data = config.data
+    places = [("data.masks", data.masks), ("data.metadata", data.metadata)]
+    places += [("data.annotations", text.rpartition("=")[2]) for text in data.annotations]
+    places = [(field, path) for field, path in places if path.startswith("/")]  # others start from data_dir
+    places += [("data_dir", config.data_dir)] if data.source in ("folder", "coco") else []
+    for field, path in [*places, ("data.manual_dir", data.manual_dir)]:
+        if path and "://" not in path:
+            _check_held(field, path, deployment, "a place", " or in a bucket (gs://)")
+
+
+def _check_held(field: str, path: str, deployment: Deployment, what: str, otherwise: str) -> None:
+    if not deployment.holds(path):
+        raise ValueError(
+            f"{field} is {path!r}, which no step would find: give {what} below "
+            f"{deployment.folder or 'the folder of a mounted volume (--deployment.volume CLAIM:/FOLDER)'}{otherwise}"
+        )
 
 
 def _check_leave_out(path: str) -> None:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+import posixpath
 from typing import Annotated
 
 from schema.ranges import FOLDER, LINE, Checked, Number, Text
 
-TOLERATION = Text(r"[^=:]+(=[^:]*)?:\w+", "KEY=VALUE:EFFECT or KEY:EFFECT")
+_NAME = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
+_KEY = rf"({_NAME}/)?[A-Za-z0-9][A-Za-z0-9_.-]*"
+_VALUE = r"[A-Za-z0-9_.-]*"
+"""As Kubernetes has them: of an object, of a label or a taint or a kind of device, and what a label or a taint says."""
+
+IMAGE = Text(r"[A-Za-z0-9_./:@-]+", "an image's name, without spaces")
+CLAIM = Text(rf"({_NAME}:/[^:]+)?", "CLAIM:/FOLDER, such as data:/mnt/data, or empty; CLAIM in lower case, without '_'")
+SECRET = Text(
+    rf"{_NAME}:[A-Za-z0-9_.-]+=[A-Za-z_][A-Za-z0-9_]*", "SECRET:KEY=VARIABLE, SECRET in lower case, without '_'"
+)
+DEVICE = Text(_KEY, "a kind of device, such as nvidia.com/gpu")
+NODES = Text(rf"{_KEY}={_VALUE}", "LABEL=VALUE")
+TOLERATION = Text(
+    rf"{_KEY}(={_VALUE})?:(NoSchedule|PreferNoSchedule|NoExecute)",
+    "KEY=VALUE:EFFECT or KEY:EFFECT, with NoSchedule, PreferNoSchedule or NoExecute for EFFECT",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +43,15 @@ class Resources(Checked):
 class Deployment(Checked):
     """The cluster's side of a run: local runs know nothing of it."""
 
-    image: Annotated[str, LINE] = "pets-pipeline:latest"
+    image: Annotated[str, IMAGE] = "pets-pipeline:latest"
     """The image of every step, see `make image`."""
     pipeline_root: Annotated[str, LINE] = "minio://mlpipeline/v2/artifacts"
     """Where artifacts go: gs://, s3:// or minio://; the default is what KFP's own installation brings."""
     serving_dir: Annotated[str, FOLDER] = "/mnt/pets/serving"
     """Where a blessed champion is pushed to: a folder of `volume`, or gs://."""
-    volume: Annotated[str, Text(r"([^:/]+:/[^:]+)?", "CLAIM:/FOLDER, such as data:/mnt/data, or empty")] = ""
+    volume: Annotated[str, CLAIM] = ""
     """CLAIM:/FOLDER mounts a persistent volume claim in every step, for data and pushed models."""
-    secret_env: tuple[Annotated[str, Text(r"[^:=]+:[^:=]+=[^:=]+", "SECRET:KEY=VARIABLE")], ...] = ()
+    secret_env: tuple[Annotated[str, SECRET], ...] = ()
     """SECRET:KEY=VARIABLE puts a secret's key into every step's environment."""
     trainer: Resources = Resources(4, 16)
     """Of each Trainer; they run at the same time."""
@@ -42,9 +59,9 @@ class Deployment(Checked):
     """Of each step that reads examples: ingestion, statistics, Transform, Evaluators, the comparison."""
     light: Resources = Resources(1, 4)
     """Of each of the others."""
-    gpu_type: Annotated[str, LINE] = "nvidia.com/gpu"
+    gpu_type: Annotated[str, DEVICE] = "nvidia.com/gpu"
     """Kubernetes' name of the accelerator."""
-    trainer_nodes: tuple[Annotated[str, Text(r"[^=]+=.*", "LABEL=VALUE")], ...] = ()
+    trainer_nodes: tuple[Annotated[str, NODES], ...] = ()
     """LABEL=VALUE of the nodes that Trainers may run on."""
     trainer_tolerations: tuple[Annotated[str, TOLERATION], ...] = ()
     """KEY=VALUE:EFFECT or KEY:EFFECT, taints of nodes that Trainers may run on all the same."""
@@ -57,6 +74,11 @@ class Deployment(Checked):
     def folder(self) -> str:
         """Where `volume` is mounted."""
         return self.volume.partition(":")[2]
+
+    def holds(self, path: str) -> bool:
+        """Whether a path lies on `volume`: on a container's other disk there is nothing of this machine's."""
+        folder, place = pathlib.PurePosixPath(self.folder), pathlib.PurePosixPath(posixpath.normpath(path))
+        return bool(self.volume) and (folder == place or folder in place.parents)
 
     def resources(self, component: str) -> Resources:
         """What the component of this id gets."""

@@ -255,7 +255,15 @@ def _parsed(value: Any) -> Any:
         ({"serving_dir": "s3://bucket/serving"}, "mount the bucket"),
         ({"serving_dir": "serving"}, "absolute path"),
         ({"volume": "/mnt/pets"}, "CLAIM:/FOLDER"),
+        ({"volume": "My_Claim:/mnt/x"}, "CLAIM:/FOLDER"),
         ({"trainer_tolerations": ("gpu",)}, "KEY=VALUE:EFFECT"),
+        ({"trainer_tolerations": ("gpu:Foo",)}, "NoSchedule"),
+        ({"trainer_nodes": ("a pool=gpu",)}, "LABEL=VALUE"),
+        ({"trainer_nodes": ("pool=a gpu",)}, "LABEL=VALUE"),
+        ({"secret_env": ("My_Secret:key=KEY",)}, "SECRET:KEY=VARIABLE"),
+        ({"secret_env": ("keys:wandb=1 KEY",)}, "SECRET:KEY=VARIABLE"),
+        ({"image": "registry.example/my pets:1"}, "without spaces"),
+        ({"gpu_type": "a gpu"}, "nvidia.com/gpu"),
     ],
 )
 def test_what_a_cluster_cannot_use_is_refused_at_once(
@@ -276,6 +284,35 @@ def test_weights_that_no_container_would_find_are_refused(weights: str) -> None:
 
 def test_weights_below_the_volume_are_taken() -> None:
     cluster.check(dataclasses.replace(debug(), weights="/mnt/pets/some.h5"), DEPLOYMENT)
+
+
+def test_every_contestants_own_weights_are_looked_for() -> None:
+    dcnn, mobilenet = debug().contestants.values()
+    started = dataclasses.replace(mobilenet, weights="/home/me/x.h5")
+    config = dataclasses.replace(debug(), contestants={"dcnn": dcnn, "small": started})
+    with pytest.raises(ValueError, match=r"^small\.weights is '/home/me/x.h5', which no step would find"):
+        cluster.check(config, DEPLOYMENT)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("data.manual_dir", {"source": "oxford_iiit_pet", "manual_dir": "archives"}),
+        ("data.masks", {"masks": "/home/me/masks"}),
+        ("data.metadata", {"metadata": "/mnt/pets/../metadata.csv"}),
+        ("data.annotations", {"source": "coco", "annotations": ("train=train.json", "test=/home/me/test.json")}),
+        ("data_dir", {}),
+    ],
+)
+def test_files_of_this_machine_are_refused(name: str, data: dict[str, Any]) -> None:
+    config = _own("/mnt/pets/photos" if data else "/home/me/photos", **data)
+    with pytest.raises(ValueError, match=rf"^{name} is .*, which no step would find: give .* below /mnt/pets"):
+        cluster.check(config, DEPLOYMENT)
+
+
+@pytest.mark.parametrize("folder", ["/mnt/pets", "/mnt/pets/photos", "gs://bucket/photos"])
+def test_files_of_the_volume_and_of_buckets_are_taken(folder: str) -> None:
+    cluster.check(_own(folder, masks="masks", metadata="gs://bucket/metadata.csv"), DEPLOYMENT)
 
 
 def test_photos_to_leave_out_travel_in_the_package_unless_they_are_too_many(tmp_path: pathlib.Path) -> None:
@@ -327,18 +364,22 @@ def _own(photos: pathlib.Path | str, **data: Any) -> Config:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, **data))
 
 
+def _mounted(photos: pathlib.Path) -> Deployment:
+    return Deployment(volume=f"claim:{photos.parent}")
+
+
 def test_a_folder_of_photos_may_lie_elsewhere_when_the_package_runs(photos: pathlib.Path) -> None:
-    spec = package.build(_own(f"{photos}/"), Deployment())
+    spec = package.build(_own(f"{photos}/"), _mounted(photos))
     assert spec["root"]["inputDefinitions"]["parameters"]["data_dir"]["defaultValue"] == str(photos)
     elsewhere = shutil.copytree(photos, photos.parent / "elsewhere" / photos.name)
-    compiled_in = package.build(_own(elsewhere), Deployment())
+    compiled_in = package.build(_own(elsewhere), _mounted(photos))
     for task in ("ExampleGen", "ModelComparison"):
         assert str(elsewhere) in json.dumps(_properties(compiled_in, task, {}))
         assert _properties(spec, task, {"data_dir": str(elsewhere)}) == _properties(compiled_in, task, {})
 
 
 def test_the_photos_of_coco_files_stay_where_the_files_are(photos: pathlib.Path) -> None:
-    spec = package.build(_own(photos, source="coco", annotations=("set.json",)), Deployment())
+    spec = package.build(_own(photos, source="coco", annotations=("set.json",)), _mounted(photos))
     assert "data_dir" not in spec["root"]["inputDefinitions"]["parameters"]
     assert str(photos / "set.json") in json.dumps(_properties(spec, "ExampleGen", {}))
 
