@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ SLICES = {OVERALL: np.arange(PHOTOS)} | {f"kind: {n}": np.arange(n, PHOTOS, CLAS
 MARGIN = 0.01
 
 
-def photos(seed: int) -> paired.Answers:
+def photos(seed: int | Sequence[int]) -> paired.Answers:
     """What a trained network says of photos some of which are hard for every network, by a seed of its own."""
-    hard, own = np.random.default_rng(0), np.random.default_rng([1, seed])
+    hard, own = np.random.default_rng(0), np.random.default_rng([1, *np.atleast_1d(seed)])
     ease = hard.beta(6, 0.8, PHOTOS)
     of_mask = hard.beta(20, 1.2, PHOTOS)
     right = (own.random(PHOTOS) < ease).astype(float)
@@ -63,9 +64,9 @@ def test_mask_f1_is_that_of_all_pixels() -> None:
 
 
 def test_of_several_mask_classes_it_is_the_mean_of_those_that_occur() -> None:
-    pixels = np.zeros((3, 4, 4), np.int64)
+    pixels = np.zeros((6, 4, 4), np.int64)
     pixels[:, 0, 0], pixels[:, 1, 1], pixels[:, 1, 2], pixels[:, 2, 2] = 50, 6, 2, 4
-    found = find(paired.compare(paired.Answers(None, pixels), paired.Answers(None, pixels), _all(3), 0.0), "mask F1")
+    found = find(paired.compare(paired.Answers(None, pixels), paired.Answers(None, pixels), _all(6), 0.0), "mask F1")
     assert found.candidate == pytest.approx((12 / 14 + 8 / 10) / 2), "the third class is in no photo"
     assert (found.lower, found.upper, found.p_worse) == (0.0, 0.0, 1.0)
 
@@ -147,6 +148,25 @@ def test_nineteen_of_twenty_models_that_differ_by_a_seed_pass() -> None:
         not paired.refusals(paired.compare(photos(seed), serving, SLICES, MARGIN), MARGIN) for seed in range(20)
     )
     assert passed >= 19
+
+
+@pytest.mark.parametrize("sizes", [[1], [5], [20], [3, 6, 20, 50], [8] * 8])
+def test_nineteen_of_twenty_twins_pass_on_slices_of_few_photos(sizes: list[int]) -> None:
+    ends = np.cumsum(sizes)
+    few = {f"kind: {n}": np.arange(end - size, end) for n, (size, end) in enumerate(zip(sizes, ends, strict=True))}
+    refused = 0
+    for seed in range(100):
+        one, other = (dataclasses.replace(photos([seed, model]), right=None) for model in range(2))
+        refused += bool(paired.refusals(paired.compare(one, other, few, 0.0), 0.0))
+    assert refused <= 9, "of 100 at 5 % more are rarer than 1 in 20"
+
+
+def test_of_one_photo_nothing_is_certain() -> None:
+    pixels = np.array([[[900, 0], [0, 100]]])
+    missed = np.array([[[900, 0], [100, 0]]])
+    [found] = paired.compare(paired.Answers(None, missed), paired.Answers(None, pixels), _all(1), 0.01)
+    assert (found.candidate, found.other, found.lower, found.upper) == (0.0, 1.0, -1.0, 1.0)
+    assert found.p_worse == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("spoiled", ["labels of one class", "masks of one slice"])
