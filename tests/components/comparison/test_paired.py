@@ -53,6 +53,36 @@ def test_at_no_margin_the_test_of_classes_is_mcnemars_exact_one() -> None:
     assert found.upper - found.lower == pytest.approx(2 * wald, rel=0.1)
 
 
+def test_the_interval_of_accuracy_is_tangos() -> None:
+    """Of 21 pairs 1 won and 7 lost: Fagerland, Lydersen and Laake 2014, https://doi.org/10.1002/sim.6148."""
+    [found] = _accuracies(21, won=1, lost=7, margin=0.0)
+    assert (found.lower, found.upper) == pytest.approx((-0.517, -0.026), abs=5e-4)
+
+
+@pytest.mark.parametrize(("won", "lost"), [(0, 1), (1, 0), (0, 30), (30, 0), (0, 0), (15, 15)])
+@pytest.mark.parametrize("examples", [30, 31])
+def test_an_interval_of_accuracy_holds_the_difference_and_has_a_width(won: int, lost: int, examples: int) -> None:
+    [found] = _accuracies(examples, won, lost, margin=0.01)
+    assert -1 <= found.lower <= (won - lost) / examples <= found.upper <= 1
+    assert found.upper - found.lower > 0.1
+
+
+@pytest.mark.parametrize(("margin", "won", "lost"), [(0.01, 0.0, 0.01), (0.05, 0.005, 0.055), (0.1, 0.01, 0.11)])
+def test_nineteen_of_twenty_models_that_are_worse_by_the_margin_pass_and_intervals_cover(
+    margin: float, won: float, lost: float
+) -> None:
+    draws = np.random.default_rng(0).multinomial(1835, [won, lost, 1 - won - lost], size=1000)
+    found = [one for wins, losses, _ in draws for one in _accuracies(1835, wins, losses, margin)]
+    assert np.mean([one.p_worse < 0.05 for one in found]) < 0.07
+    assert np.mean([one.lower <= won - lost <= one.upper for one in found]) > 0.935
+
+
+def _accuracies(examples: int, won: int, lost: int, margin: float) -> tuple[Difference, ...]:
+    one, other = np.zeros(examples), np.zeros(examples)
+    one[:won], other[won : won + lost] = 1, 1
+    return paired.compare(paired.Answers(one, None), paired.Answers(other, None), _all(examples), margin)
+
+
 def test_mask_f1_is_that_of_all_pixels() -> None:
     one, other = photos(0), photos(1)
     assert one.pixels is not None
