@@ -24,8 +24,6 @@ _CLASS_FIGURES = {
 _MASK_FIGURES = {"mask_f1": segmentation.PixelF1}
 """Fields of `Thresholds`, which are also what `thresholds.slices` may bound, and the metrics that they bound."""
 
-_ANY_GAIN = 1e-9
-
 _ALWAYS_BOUND = (classification.ClassificationAccuracy, segmentation.PixelF1)
 """The Evaluator blesses only where there is a threshold, so there is one in any case."""
 
@@ -38,6 +36,10 @@ class Bound(NamedTuple):
     lowest: float
     slice: Mapping[str, str]
     """Feature of the record -> its value; empty: all examples."""
+
+
+_ANY_GAIN = Bound("gain_over_majority", 1e-9, {})
+"""A bound is met by what equals it, and a gain of 0 is none."""
 
 
 def eval_config(config: Config, spec: DatasetSpec) -> tfma.EvalConfig:
@@ -87,10 +89,11 @@ def threshold_bounds(thresholds: Thresholds, spec: DatasetSpec) -> list[Bound]:
     names = [name for name in (*_CLASS_FIGURES, *_MASK_FIGURES) if name != "gain_over_majority"]
     overall = {name: getattr(thresholds, name) for name in names}
     bounds = [Bound(name, lowest, {}) for name, lowest in overall.items() if lowest]
-    if spec.labels:
-        # A bound is met by what equals it, and a gain of 0 is none.
-        gain = thresholds.gain_over_majority
-        bounds.append(Bound("gain_over_majority", max(gain, _ANY_GAIN) if gain >= 0 else gain, {}))
+    gain = thresholds.gain_over_majority
+    if gain == 0:
+        bounds.append(_ANY_GAIN)
+    elif gain > -1:  # which every model has
+        bounds.append(Bound("gain_over_majority", gain, {}))
     return bounds + [_slice_bound(text, spec) for text in thresholds.slices]
 
 
@@ -121,7 +124,7 @@ def _slice_bound(text: str, spec: DatasetSpec) -> Bound:
 def _check_heads(bounds: Sequence[Bound], outputs: Sequence[str]) -> None:
     has_mask, has_label = record.MASK in outputs, outputs != (record.MASK,)
     for bound in bounds:
-        if bound.figure == "gain_over_majority" and not bound.slice:
+        if bound == _ANY_GAIN:
             continue  # set by default
         if not (has_mask if bound.figure in _MASK_FIGURES else has_label):
             head = "mask" if bound.figure in _MASK_FIGURES else "class"

@@ -230,6 +230,6 @@ def _sentence(failure: validation_result_pb2.ValidationFailure, of_slice: str) -
         return too_low(name, None, 0.0)
     value = failure.metric_value.double_value.value
     lowest = threshold.value_threshold.lower_bound.value
-    if key.name == "gain_over_majority" and not of_slice and lowest < 1e-6:
+    if key.name == "gain_over_majority" and not of_slice and 0 <= lowest < 1e-6:
         return f"{key.output_name} accuracy does not beat always naming the most frequent class: {value:+.4f}"
     return too_low(name, value, lowest)

@@ -11,11 +11,13 @@ import pydantic
 import pytest
 import tensorflow as tf
 from sklearn import metrics as sk
+from tensorflow_model_analysis.proto import validation_result_pb2
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.utils import proto_utils
 
 from components.evaluator import Executor
+from components.metrics import results
 from components.metrics.results import Evaluation, failed_thresholds, read_evaluation
 from pipeline import fingerprint
 from pipeline.configs import Config, Thresholds, debug
@@ -244,6 +246,14 @@ def test_a_model_that_always_names_the_most_frequent_class_is_not_blessed(exampl
     assert failed_thresholds(uri) == ("breed accuracy does not beat always naming the most frequent class: +0.0000",)
 
 
+def test_a_gain_that_need_not_be_one_is_bounded_as_any_figure():
+    failure = validation_result_pb2.ValidationFailure()
+    failure.metric_key.output_name, failure.metric_key.name = "kind", "gain_over_majority"
+    failure.metric_value.double_value.value = -0.35
+    failure.metric_threshold.value_threshold.lower_bound.value = -0.2
+    assert results._sentence(failure, "") == "kind gain over majority is -0.3500: 0.1500 below the threshold -0.2"
+
+
 @pytest.mark.parametrize(
     ("thresholds", "sentence"),
     [
@@ -272,6 +282,8 @@ def test_rare_classes_and_slices_have_thresholds_of_their_own(thresholds, senten
         ({"slices": ("species=Cow:accuracy=0.5",)}, "both", "species is one of Cat, Dog"),
         ({"mask_f1": 0.5}, "classification", "thresholds.mask_f1 is set, but .* no mask head"),
         ({"macro_f1": 0.5}, "segmentation", "thresholds.macro_f1 is set, but .* no class head"),
+        ({"gain_over_majority": 0.3}, "segmentation", "thresholds.gain_over_majority is set, but .* no class head"),
+        ({"gain_over_majority": -0.3}, "segmentation", "thresholds.gain_over_majority is set, but .* no class head"),
     ],
 )
 def test_a_threshold_on_what_there_is_not_is_refused_by_name(thresholds, task, message):
