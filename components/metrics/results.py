@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from scipy import stats
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
@@ -18,6 +19,11 @@ from schema import record
 from schema.dataset_spec import SIZE, DatasetSpec
 
 OVERALL = "overall"
+
+_SHARES_OF_EXAMPLES = {"accuracy", "top_5_accuracy"}
+"""Of the class head."""
+_RANGES = {"log_loss": (0.0, math.inf), "gain_over_majority": (-1.0, 1.0)}
+"""What a figure can be, where that is no share."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +187,8 @@ def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -
             continue
         head = heads.setdefault("mask" if key.output_name == record.MASK else "class", {})
         head[key.name] = _result(measured)
+    for name in _SHARES_OF_EXAMPLES & heads.get("class", {}).keys():
+        heads["class"][name] = _wilson(heads["class"][name], heads["class"]["example_count"])
     if by and "class" in heads:
         heads["class"] = {name: value for name, value in heads["class"].items() if not isinstance(value, tuple)}
     return SliceFigures(
@@ -201,11 +209,24 @@ def _result(measured: metrics_for_slice_pb2.MetricKeyAndValue) -> Any:
     if measured.value.HasField("array_value"):
         array = measured.value.array_value
         return _tuples(np.reshape(array.int64_values or array.float64_values, array.shape).tolist())
-    bounds = {}
-    if measured.HasField("confidence_interval"):
-        bounds["lower"] = _number(measured.confidence_interval.lower_bound)
-        bounds["upper"] = _number(measured.confidence_interval.upper_bound)
-    return Interval(_number(measured.value), **bounds)
+    value, interval = _number(measured.value), measured.confidence_interval
+    bounds = [_number(bound) for bound in (interval.lower_bound, interval.upper_bound)]
+    if not measured.HasField("confidence_interval") or None in bounds:
+        return Interval(value)
+    # The jackknife's interval is symmetric, so it can reach beyond what the figure can be.
+    return Interval(value, *np.clip(bounds, *_RANGES.get(measured.key.name, (0.0, 1.0))).tolist())
+
+
+def _wilson(share: Interval, count: Interval) -> Interval:
+    """Of so many examples, whatever few: all right or all wrong, they have no spread that a jackknife could find.
+
+    Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
+    """
+    if share.value is None or not count.value:
+        return share
+    examples = round(count.value)
+    bounds = stats.binomtest(round(share.value * examples), examples).proportion_ci(method="wilson")
+    return Interval(share.value, float(bounds.low), float(bounds.high))
 
 
 def _tuples(value: Any) -> Any:

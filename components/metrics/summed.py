@@ -24,6 +24,8 @@ from tensorflow_model_analysis.api import types
 from tensorflow_model_analysis.metrics import metric_types
 
 JACKKNIFE_GROUPS = 20
+_SAME = 1e-12
+"""What rounding adds."""
 
 Sums = dict[str, Any]
 """Named counts of some examples: integers, floats or arrays of them, that add up over examples."""
@@ -118,7 +120,8 @@ def jackknife(sums_by_group: Sums, result: ResultFn) -> float | types.ValueWithT
         result: Makes a number of sums.
 
     Returns:
-        What TFMA writes as value and 95 % interval of Student's t; the bare number if there are fewer than 2 groups.
+        What TFMA writes as value and 95 % interval of Student's t; the bare number if there are fewer than 2 groups,
+        or if it is the same without each of them, which says that there are few examples and not that it is certain.
     """
     total = _total(sums_by_group)
     value = float(result(total))
@@ -128,6 +131,8 @@ def jackknife(sums_by_group: Sums, result: ResultFn) -> float | types.ValueWithT
     without = [
         float(result({name: total[name] - sums[group] for name, sums in sums_by_group.items()})) for group in groups
     ]
+    if np.ptp(without) < _SAME:
+        return value
     variance = (len(groups) - 1) * float(np.var(without))
     return types.ValueWithTDistribution(value, variance**0.5, len(groups) - 1, value)
 

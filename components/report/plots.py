@@ -178,7 +178,7 @@ def intervals(rows: Mapping[str, Mapping[str, Interval]], title: str, path: str)
     """Draws figures with their 95 % intervals, a row a slice, a colour a model.
 
     Args:
-      rows: `{slice: {model: figure}}`, shares in [0, 1]; bounds beyond are cut there.
+      rows: `{slice: {model: figure}}`, shares in [0, 1].
       title: Of the figure.
       path: Where to, without the ending.
     """
@@ -195,7 +195,7 @@ def intervals(rows: Mapping[str, Mapping[str, Interval]], title: str, path: str)
                 if not shown or shown.value is None:
                     continue
                 if shown.lower is not None and shown.upper is not None:
-                    axes.plot(np.clip([shown.lower, shown.upper], 0, 1), [row + shift] * 2, color=colour, linewidth=1.2)
+                    axes.plot([shown.lower, shown.upper], [row + shift] * 2, color=colour, linewidth=1.2)
                 dot = 4.5 if len(models) < 4 else 3
                 label = None if labelled else model
                 axes.plot(shown.value, row + shift, "o", color=colour, markersize=dot, label=label)

@@ -43,7 +43,7 @@ def titled(text: str) -> str:
 
 
 def bounds(figure: Interval, show: Callable[[float], str] = percent) -> str:
-    """The interval, cut at what a share can be: the jackknife's is symmetric, so it can reach beyond 0 and 1."""
+    """Both ends of the interval; nothing without one."""
     if figure.lower is None or figure.upper is None:
         return ""
-    return f"{show(max(figure.lower, 0.0))}{DASH}{show(min(figure.upper, 1.0) if show is percent else figure.upper)}"
+    return f"{show(figure.lower)}{DASH}{show(figure.upper)}"

@@ -18,7 +18,7 @@ from tfx.utils import proto_utils
 
 from components.evaluator import Executor
 from components.metrics import results
-from components.metrics.results import Evaluation, failed_thresholds, read_evaluation
+from components.metrics.results import Evaluation, Interval, failed_thresholds, read_evaluation
 from pipeline import fingerprint
 from pipeline.configs import Config, Thresholds, debug
 from pipeline.evaluation import eval_config
@@ -224,6 +224,24 @@ def test_numbers_have_an_interval_around_them_and_the_whole_is_json(passed):
     assert figure[1] < figure[0] < figure[2]
     adapter = pydantic.TypeAdapter(Evaluation)
     assert adapter.validate_json(adapter.dump_json(evaluation)) == evaluation
+
+
+def test_the_interval_of_accuracy_is_wilsons_and_of_no_slice_without_width(passed, photos):
+    evaluation, z = read_evaluation(passed[0], SPEC), 1.959964
+    assert any(figures.classification.accuracy.value == 1.0 for figures in evaluation.values()), "or it tells little"
+    for name, figures in evaluation.items():
+        share, n = figures.classification.accuracy.value, figures.classification.example_count
+        half = z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+        expected = [(share + z**2 / (2 * n) + end * half) / (1 + z**2 / n) for end in (-1, 1)]
+        assert dataclasses.astuple(figures.classification.accuracy)[1:] == pytest.approx(expected, abs=1e-6), name
+
+
+def test_no_interval_reaches_beyond_what_the_figure_can_be(passed):
+    for figures in read_evaluation(passed[0], SPEC).values():
+        for head in (figures.classification, figures.segmentation):
+            found = {name: one for name, one in vars(head).items() if isinstance(one, Interval) and one.upper}
+            assert min(one.lower for name, one in found.items() if name != "gain_over_majority") >= 0
+            assert max(one.upper for name, one in found.items() if name != "log_loss") <= 1
 
 
 def test_a_model_above_its_thresholds_is_blessed(passed):

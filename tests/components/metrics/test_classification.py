@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sk
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics import classification
+from components.metrics import classification, summed
 from components.metrics.classification import count_classes
 
 EXAMPLES, CLASSES = 300, 7
@@ -77,6 +77,14 @@ def test_interval_is_computed_for_numbers_only(results):
     binomial = (accuracy * (1 - accuracy) / EXAMPLES) ** 0.5
     assert estimate.sample_standard_deviation == pytest.approx(binomial, rel=0.4)
     np.testing.assert_array_equal(results["ClassRecall_with_interval"], results["class_recall"])
+
+
+@pytest.mark.parametrize("right", [0, 3])
+def test_examples_that_are_all_alike_have_no_interval(right):
+    confusion = np.zeros((20, 2, 2), int)
+    confusion[:right, 0, 0] = confusion[right:3, 0, 1] = 1
+    sums = {"examples": confusion.sum(axis=(1, 2)), "confusion": confusion}
+    assert summed.jackknife(sums, classification.ClassificationAccuracy().result) == right / 3
 
 
 def test_zero_probability_of_the_true_class_costs_what_scikit_learn_says():
