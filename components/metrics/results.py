@@ -210,8 +210,8 @@ def _result(measured: metrics_for_slice_pb2.MetricKeyAndValue) -> Any:
         array = measured.value.array_value
         return _tuples(np.reshape(array.int64_values or array.float64_values, array.shape).tolist())
     value, interval = _number(measured.value), measured.confidence_interval
-    bounds = [_number(bound) for bound in (interval.lower_bound, interval.upper_bound)]
-    if not measured.HasField("confidence_interval") or None in bounds:
+    bounds = [bound.double_value.value for bound in (interval.lower_bound, interval.upper_bound)]
+    if not measured.HasField("confidence_interval") or np.isnan(bounds).any():
         return Interval(value)
     # The jackknife's interval is symmetric, so it can reach beyond what the figure can be.
     return Interval(value, *np.clip(bounds, *_RANGES.get(measured.key.name, (0.0, 1.0))).tolist())
