@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import re
 import shlex
 import sys
 from typing import Annotated, Any
@@ -16,6 +17,9 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 from rich.text import Text
+
+_MOST_FILES = 4
+"""So many files are named of which nothing says that they are COCO's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +62,21 @@ def main() -> int:
 
 def _hint(arguments: Arguments) -> str:
     """What else the folder may be."""
-    found = None if arguments.annotations else next(pathlib.Path(arguments.dir).glob("**/*.json"), None)
-    return (
-        f"\nIf it is annotated in COCO's JSON, name its files: --annotations {shlex.quote(str(found))}" if found else ""
-    )
+    if arguments.annotations or arguments.tfds:
+        return ""
+    folder = pathlib.Path(arguments.dir)
+    files = sorted(path.relative_to(folder) for path in folder.glob("**/*.json"))
+    files = [path for path in files if re.search("coco|instances", path.name.lower())] or files[:_MOST_FILES]
+    given = [f"{split}={folder / path}" if (split := _split_of(path)) else str(folder / path) for path in files]
+    return f"\nIf it is annotated in COCO's JSON, name its files: --annotations {shlex.join(given)}" if given else ""
+
+
+def _split_of(path: pathlib.Path) -> str:
+    """The split that a file or a folder above it is called after: `train` of `instances_train2017.json`."""
+    from components.datasets.metadata import SPLIT_NAMES
+
+    words = [word for part in reversed(path.parts) for word in re.findall("[a-z]+", part.lower())]
+    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), "")
 
 
 def _describe(arguments: Arguments, console: Console) -> None:
@@ -87,11 +102,14 @@ def _describe(arguments: Arguments, console: Console) -> None:
             Data.max_megapixels * 1_000_000,
             lambda count: status.update(f"reading … {count:,} photos"),
         )
-        if not arguments.annotations and not arguments.tfds:
-            survey.left_out(found, source.dir, _used(source))
         if arguments.annotations:
-            objects = [one for image in source.images() for one in image.objects]
+            images = list(source.images())
+            objects = [one for image in images for one in image.objects]
             found.objects, found.crowds = len(objects), sum(one.crowd for one in objects)
+            used = {image.listed.image for image in images} | {one.rpartition("=")[2] for one in source.annotations}
+            survey.left_out(found, source.dir, used, "pictures that no annotation file names")
+        elif not arguments.tfds:
+            survey.left_out(found, source.dir, _used(source))
         copies = describe.Copies.of(found.usable())
     if not kept and not arguments.annotations:
         spec = describe.corrected(spec, found)

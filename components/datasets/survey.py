@@ -137,13 +137,14 @@ def _with_mask(photo: Photo, data: bytes) -> Photo:
     return photo._replace(mask=values, mask_fits=fits)
 
 
-def left_out(survey: Survey, folder: str, used: set[str]) -> None:
+def left_out(survey: Survey, folder: str, used: set[str], pictures: str = "pictures") -> None:
     """Counts the files below a folder that are none of a data set's, hidden ones too.
 
     Args:
         survey: to be completed.
         folder: is looked through.
         used: the paths of the data set's files.
+        pictures: what those are called that are none of it.
     """
     for path in _files(folder, set()):
         name = path.rpartition("/")[2]
@@ -152,7 +153,7 @@ def left_out(survey: Survey, folder: str, used: set[str]) -> None:
         if any(map(storage.is_hidden, path.removeprefix(folder).split("/"))):
             survey.left_out["hidden"] += 1
         elif storage.is_picture(name):
-            survey.left_out["pictures"] += 1
+            survey.left_out[pictures] += 1
             survey.left_out_pictures.append(path.removeprefix(f"{folder}/"))
         else:
             survey.left_out[storage.suffix(name) or "without ending"] += 1

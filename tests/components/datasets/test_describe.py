@@ -330,6 +330,50 @@ def test_coco_is_described_by_its_categories(run, tree):
     assert spec == Coco(("train=set.json",), dir=str(root)).spec()
 
 
+def test_pictures_that_no_annotation_file_names_are_counted(run, tree):
+    pictures = {f"{name}.jpg": photo(number) for number, name in enumerate(("1", "2", "extra", "other/new"))}
+    printed = run(tree(pictures | {"set.json": instances(), "notes.txt": "x"}), "--annotations", "set.json")[1]
+    assert (
+        "Files that are left out: 2 pictures that no annotation file names, 1 .txt: extra.jpg, other/new.jpg."
+        in printed
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        (
+            (
+                "train/_annotations.coco.json",
+                "valid/_annotations.coco.json",
+                "test/_annotations.coco.json",
+                "info.json",
+            ),
+            (
+                "test=test/_annotations.coco.json",
+                "train=train/_annotations.coco.json",
+                "eval=valid/_annotations.coco.json",
+            ),
+        ),
+        (
+            ("annotations/instances_train2017.json", "annotations/instances_Val.json", "annotations/captions_val.json"),
+            ("eval=annotations/instances_Val.json", "train=annotations/instances_train2017.json"),
+        ),
+        (("a b/result.json", "latest.json"), ("a b/result.json", "latest.json")),
+        (tuple(f"{number}.json" for number in range(9)), ("0.json", "1.json", "2.json", "3.json")),
+    ],
+    ids=["Roboflow", "CVAT", "others", "one a photo"],
+)
+def test_the_files_to_name_are_told_with_their_splits(run, tree, files, named):
+    root = tree(dict.fromkeys(files, instances()) | {"train/1.jpg": photo(1), "train/2.jpg": photo(2)})
+    given = [
+        f"{split}={root}/{path}" if split else f"{root}/{path}" for split, _, path in (n.rpartition("=") for n in named)
+    ]
+    code, printed = run(root)
+    assert code == 2
+    assert shlex.split(printed[printed.index("--annotations") :])[1:] == given
+
+
 def test_what_cannot_be_described_is_one_sentence(run, tmp_path):
     assert run(tmp_path / "nowhere") == (2, f"there is no folder {tmp_path}/nowhere: name one that holds photos")
 
