@@ -190,6 +190,22 @@ def test_a_photo_is_judged_as_ingestion_judges_it(run, tree):
     assert "1 photo will be mended: end of file (1)." in printed
 
 
+def test_a_turned_photo_is_as_high_as_it_is_shown(run, tree):
+    """So may its mask and its copy be; a photo on its head is as wide as before."""
+    turned, on_its_head = PIL.Image.Exif(), PIL.Image.Exif()
+    turned[0x0112], on_its_head[0x0112] = 6, 3
+    upright = io.BytesIO()
+    scene(1).rotate(-90, expand=True).save(upright, "JPEG", quality=90)
+    files = {"shown": photo(1, exif=turned), "stored": photo(2, exif=turned), "head": photo(3, exif=on_its_head)}
+    files = {f"a/{name}.jpg": data for name, data in files.items()} | {"b/upright.jpg": upright.getvalue()}
+    shapes = {"a/shown": (160, 120), "a/stored": (120, 160), "a/head": (160, 120), "b/upright": (160, 120)}
+    printed = run(tree(files | {f"{name}.png": square(1, *shape) for name, shape in shapes.items()}))[1]
+    assert "JPEG 4 160 x 120 120 x 160 120 x 160" in printed
+    assert "1 mask are not of their photo's size: a/head.jpg." in printed
+    assert "3 photos will be turned upright" in printed
+    assert "2 photos are nearly the same, in 1 group, such as a/shown.jpg, b/upright.jpg." in printed
+
+
 def test_partial_labels_are_counted(run, tree):
     files = {"a/1.jpg": photo(1), "b/1.jpg": photo(2), "b/1.png": mask(np.zeros((120, 160))), "c.jpg": photo(3)}
     values = np.zeros((120, 160))
