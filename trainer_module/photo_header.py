@@ -7,6 +7,7 @@ Every function takes a photo as string [] or its bytes as `padded` gives them, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -60,7 +61,7 @@ def size_of(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
         return tf.stack([_number(data, 20, 4), _number(data, 16, 4)])
 
     def gif() -> tf.Tensor:
-        position = _first_gif_picture(data)[0]
+        position = _first_gif_picture(data).start
         size = tf.stack([_number(data, position + 7, 2, little=True), _number(data, position + 5, 2, little=True)])
         return tf.where(position > 0, size, 0)
 
@@ -106,37 +107,57 @@ def png_has_alpha(data: tf.Tensor) -> tf.Tensor:
 
 def first_gif_picture(photo: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
     """The GIF cut behind its first picture, string []: giflib would unpack them all."""
-    _, end = _first_gif_picture(data)
+    end = _first_gif_picture(data).end
     return tf.strings.join([tf.strings.substr(photo, 0, tf.cast(end, tf.int32)), b";"])
 
 
-def _first_gif_picture(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where its descriptor begins and where its last block ends, int64 []; (0, 0) where there is none."""
+def gif_shows_more(data: tf.Tensor) -> tf.Tensor:
+    """Whether a GIF is more than its first picture's colours, bool []: seen through, or with an edge around it."""
+    first = _first_gif_picture(data)
+    left, top, width, height = (_number(data, first.start + at, 2, little=True) for at in (1, 3, 5, 7))
+    covers = (left == 0) & (top == 0)
+    covers &= (width >= _number(data, 6, 2, little=True)) & (height >= _number(data, 8, 2, little=True))
+    return (first.start > 0) & (first.transparent | ~covers)
 
+
+class _GifPicture(NamedTuple):
+    start: tf.Tensor
+    """Of its descriptor, int64 []; 0 where there is none."""
+    end: tf.Tensor
+    """Of its last block, int64 []; 0 likewise."""
+    transparent: tf.Tensor
+    """Whether a graphic control extension before it gives it a transparent colour, bool [] (GIF89a, section 23)."""
+
+
+def _first_gif_picture(data: tf.Tensor) -> _GifPicture:
     def table(position: tf.Tensor | int) -> tf.Tensor:
         """Bytes of the colour table that the flags at `position` announce."""
         flags = _number(data, position, 1)
         return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8), 0)
 
-    def step(position: tf.Tensor, found: tf.Tensor, in_blocks: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step(
+        position: tf.Tensor, found: tf.Tensor, transparent: tf.Tensor, in_blocks: tf.Tensor, _: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         byte = _number(data, position, 1)
         is_picture = ~in_blocks & (byte == 0x2C)
         is_extension = ~in_blocks & (byte == 0x21)
+        controls = is_extension & (found == 0) & (_number(data, position + 1, 1) == 0xF9)
+        transparent |= controls & (_number(data, position + 3, 1) % 2 == 1)
         found = tf.where(is_picture, position, found)
         after = tf.where(is_picture, position + 11 + table(position + 9), position + 2)
         after = tf.where(in_blocks, position + 1 + byte, after)
         done = (in_blocks & (byte == 0) & (found > 0)) | ~(in_blocks | is_picture | is_extension)
-        return after, found, (in_blocks & (byte > 0)) | is_picture | is_extension, done
+        return after, found, transparent, (in_blocks & (byte > 0)) | is_picture | is_extension, done
 
-    zero = tf.zeros([], tf.int64)
-    position, found, in_blocks, done = tf.while_loop(
-        lambda position, found, in_blocks, done: ~done & (position < _length(data)),
+    zero, no = tf.zeros([], tf.int64), tf.constant(False)
+    position, found, transparent, in_blocks, done = tf.while_loop(
+        lambda position, found, transparent, in_blocks, done: ~done & (position < _length(data)),
         step,
-        (13 + table(10), zero, tf.constant(False), tf.constant(False)),
+        (13 + table(10), zero, no, no, no),
         maximum_iterations=_GIF_STEPS,
     )
     whole = done & (found > 0) & ~in_blocks
-    return tf.where(whole, found, zero), tf.where(whole, position, zero)
+    return _GifPicture(tf.where(whole, found, zero), tf.where(whole, position, zero), transparent)
 
 
 def orientation(data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:

@@ -91,10 +91,12 @@ def _error(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor, size: tf.Tensor) 
     limit = f" pixels, more than {MAX_PIXELS / 1e6:g} million: send a smaller one"
     palette = (kind == photo_header.BMP) & (photo_header.bmp_bits(data) < 24)
     animated = (kind == photo_header.WEBP) & photo_header.is_animated(data)
+    more = tf.cond(kind == photo_header.GIF, lambda: photo_header.gif_shows_more(data), lambda: tf.constant(False))
     checks: list[tuple[tf.Tensor, tf.Tensor | str]] = [
         (size[0] * size[1] > MAX_PIXELS, tf.strings.join(["the photo has ", width, " x ", height, limit])),
         (palette, "the photo is a BMP with a palette: send one of 24 bits a pixel, or JPEG or PNG"),
         (animated, "the photo is an animated WebP: send one picture"),
+        (more, "the photo is a GIF that is transparent, or larger than its first picture: send a JPEG or a PNG"),
         (size[0] * size[1] == 0, _DAMAGED),
         (kind == photo_header.UNKNOWN, "the photo is none of JPEG, PNG, GIF, BMP and WebP: send one of them"),
         (tf.strings.length(photo) == 0, "the photo is empty"),

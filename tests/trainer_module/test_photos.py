@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,6 +61,14 @@ def decode() -> Callable[..., list[tuple[np.ndarray, list[int], str]]]:
     return run
 
 
+def gif(canvas: tuple[int, int] = (100, 70), at: tuple[int, int] = (0, 0), **options: Any) -> bytes:
+    """A GIF whose only picture lies on a canvas."""
+    data = encoded(drawn().quantize(64), "GIF", **options)
+    descriptor = data.index(struct.pack("<BHHHH", 0x2C, 0, 0, 100, 70))
+    size, place = struct.pack("<HH", *canvas), struct.pack("<HH", *at)
+    return data[:6] + size + data[10 : descriptor + 1] + place + data[descriptor + 5 :]
+
+
 PHOTOS = {
     "JPEG": encoded(drawn(), "JPEG"),
     "progressive JPEG": encoded(drawn(), "JPEG", progressive=True),
@@ -74,6 +83,11 @@ PHOTOS = {
     "PNG with a transparent colour": encoded(drawn().quantize(16), "PNG", transparency=3),
     "GIF": encoded(drawn(), "GIF"),
     "animated GIF": encoded(drawn(), "GIF", save_all=True, append_images=[drawn().rotate(90), drawn().rotate(180)]),
+    "GIF that is commented and shown for a while": gif(comment=b"x" * 600, duration=50, loop=2),
+    "GIF larger than its canvas": gif(canvas=(10, 10)),
+    "animated GIF that gets transparent": encoded(
+        drawn(), "GIF", save_all=True, append_images=[translucent()], disposal=2, optimize=False
+    ),
     "BMP": encoded(drawn(), "BMP"),
     "BMP of 32 bits": encoded(translucent(), "BMP"),
     "lossy WebP": encoded(drawn(), "WEBP"),
@@ -229,6 +243,17 @@ def test_the_orientation_is_read_in_both_byte_orders_and_behind_other_segments(
         (
             encoded(drawn(), "WEBP", save_all=True, append_images=[drawn().rotate(90)]),
             "the photo is an animated WebP: send one picture",
+        ),
+        *(
+            (photo, "the photo is a GIF that is transparent, or larger than its first picture: send a JPEG or a PNG")
+            for photo in (
+                gif(transparency=3),
+                gif(comment=b"x" * 600, transparency=3),
+                gif(canvas=(200, 140)),
+                gif(canvas=(101, 70)),
+                gif(canvas=(101, 70), at=(1, 0)),
+                gif(canvas=(100, 71), at=(0, 1)),
+            )
         ),
         (
             encoded(Image.new("1", (20_000, 20_000)), "PNG"),
