@@ -35,6 +35,9 @@ MEASURES = {
 FEWEST = 20
 """With fewer photos no difference but the largest would show."""
 
+UNREAD = 0.1
+"""Share of the photos that may be unreadable; of more, nothing is said by those that can be read."""
+
 
 class Seen(NamedTuple):
     """What a model says of one photo."""
@@ -114,6 +117,9 @@ def differences(reference: Mapping[str, Sequence[float]], groups: Sequence[Seque
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if the photos are like the reference, 1 if they differ, 2 if nothing could be said."""
     flags = _flags(arguments)
+    # A file's name need not be text.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         lines, differ = watch(flags.photos, flags.model, flags.window, flags.alpha)
     except (ValueError, OSError) as error:
@@ -133,7 +139,7 @@ def watch(patterns: Sequence[str], version: str | None, window: int, alpha: floa
         alpha: chance of a false alarm.
 
     Raises:
-        ValueError: there are too few photos, or the version has no reference.
+        ValueError: there are too few photos, too many cannot be read, or the version has no reference.
     """
     from serving import listing, models, predict
 
@@ -142,8 +148,10 @@ def watch(patterns: Sequence[str], version: str | None, window: int, alpha: floa
     model = models.open_model(folder)
     seeing = Seeing(model.description)
     outcome = predict.predict(model, listing.photos(patterns), seeing)
+    unread = f"could not be read: {outcome.errors:,}, such as {outcome.first_errors[0]}" if outcome.errors else ""
     if len(seeing.photos) < FEWEST:
-        raise ValueError(f"{len(seeing.photos)} photos could be read: give {FEWEST} or more, or chance decides")
+        few = f"{len(seeing.photos)} photos could be read: give {FEWEST} or more, or chance decides"
+        raise ValueError("; ".join(filter(None, (few, unread))))
     groups = [seeing.photos, *windows(seeing.photos, window)]
     overall, *by_window = differences(reference, groups)
     first, last = groups[1][0], groups[-1][-1]
@@ -155,13 +163,18 @@ def watch(patterns: Sequence[str], version: str | None, window: int, alpha: floa
         f"    {MEASURES[one.measure]:34s} median {one.found:.3f}, was {one.reference:.3f}, p = {one.p:.2g}"
         for one in overall
     ]
-    if outcome.errors:
-        lines.append(f"    could not be read: {outcome.errors:,}, such as {outcome.first_errors[0]}")
+    if unread:
+        lines.append(f"    {unread}")
     for group, found in [*zip(groups[1:], by_window, strict=True), (groups[1], overall)]:
         changed = [one for one in found if one.p < alpha]
         if changed:
             words = ", ".join(f"{MEASURES[one.measure]} {one.found:.3f}, was {one.reference:.3f}" for one in changed)
             return [*lines, f"They differ since {_time(group[0])} ({group[0].path}): {words}"], True
+    if outcome.errors > UNREAD * outcome.photos:
+        raise ValueError(
+            f"{len(seeing.photos):,} of {outcome.photos:,} photos are like the test photos, but more than {UNREAD:.0%} "
+            + unread
+        )
     return [*lines, "They are like the test photos."], False
 
 
@@ -188,7 +201,8 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m serving.watch",
         description="Says whether photos are like those that a pushed model was judged on, and since when not.",
-        epilog="Status: 0 they are, 1 they differ, 2 nothing could be said.",
+        epilog="Status: 0 they are, 1 they differ, 2 nothing could be said: fewer than "
+        f"{FEWEST} of them, or less than {1 - UNREAD:.0%}, can be read, or the version has no reference.",
     )
     parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="files, folders (to the bottom) and patterns")
     parser.add_argument(

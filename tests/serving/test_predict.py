@@ -192,6 +192,11 @@ def test_names_that_are_no_text_or_need_quotes_come_through(
     assert _predict(out, version, str(tmp_path / "photos")) == 0
     assert {os.fsencode(os.path.basename(str(line["file"]))) for line in _lines(out)} == set(names)
     assert len(_rows(out)) == 3
+    (tmp_path / "photos" / os.fsdecode(b"\xfd.png")).write_text("no photo")
+    command = [sys.executable, "-m", "serving.predict", str(tmp_path / "photos"), "--out", str(out), "--model"]
+    done = subprocess.run([*command, str(version)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "\\udcfd.png: the photo is no picture" in done.stderr
 
 
 def test_photos_are_drawn_and_held_only_as_far_ahead_as_two_batches(tmp_path: pathlib.Path, photo: Write) -> None:

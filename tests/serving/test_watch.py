@@ -115,6 +115,48 @@ def test_an_unreadable_photo_is_counted_and_the_rest_is_compared(
     assert "could not be read: 1, such as" in capsys.readouterr().out
 
 
+def test_many_unreadable_photos_are_not_like_the_tests(
+    watched: pathlib.Path, photo: Write, capsys: pytest.CaptureFixture
+) -> None:
+    folder = _photos(photo, np.linspace(121, 249, 36))
+    for number in range(4):
+        pathlib.Path(folder, f"broken {number}.png").write_text("no photo")
+    assert watch.main([folder, "--model", str(watched)]) == 0, "10 % may be"
+    capsys.readouterr()
+    pathlib.Path(folder, "broken 5.png").write_text("no photo")
+    assert watch.main([folder, "--model", str(watched)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(
+        "watch: 36 of 41 photos are like the test photos, but more than 10% could not be read"
+    )
+    assert f"5, such as {folder}/broken 0.png: the photo is no picture" in captured.err
+
+
+def test_photos_that_differ_are_told_though_many_cannot_be_read(watched: pathlib.Path, photo: Write) -> None:
+    folder = _photos(photo, [60] * 40)
+    for number in range(40):
+        pathlib.Path(folder, f"broken {number}.png").write_text("no photo")
+    assert watch.main([folder, "--model", str(watched)]) == 1
+
+
+def test_a_name_that_is_no_text_is_printed(watched: pathlib.Path, photo: Write) -> None:
+    folder = _photos(photo, np.linspace(121, 249, 30))
+    pathlib.Path(folder, os.fsdecode(b"\xff.png")).write_text("no photo")
+    command = [sys.executable, "-m", "serving.watch", folder, "--model", str(watched)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "such as " + folder + "/\\udcff.png: " in done.stdout
+
+
+def test_too_few_photos_are_told_with_the_reason(watched: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
+    assert watch.main(["/nowhere/at/all", "--model", str(watched)]) == 2
+    assert capsys.readouterr().err == (
+        "watch: 0 photos could be read: give 20 or more, or chance decides; could not be read: 1, "
+        "such as /nowhere/at/all: the file cannot be read: No such file or directory\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("photos", "without_reference", "message"),
     [(19, False, "19 photos could be read: give 20 or more"), (20, True, "reference.json cannot be read")],
