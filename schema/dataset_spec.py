@@ -12,8 +12,8 @@ import re
 from typing import Any, Literal
 
 SIZE = "size"
-RESERVED = frozenset({"image", "mask", SIZE, "file_name", "class"})
-"""Names that a label cannot have: features of a record and heads of a model."""
+RESERVED = frozenset({"image", "mask", SIZE, "file_name", "class", "file", "known", "overlay", "error"})
+"""Names that a label cannot have: features of a record, heads of a model, and columns of its answers to a folder."""
 ANSWERS = frozenset({"probabilities", "classes", "scores", "known", "mask_bytes", "error"})
 """Names that a coarser label cannot have: a pushed model answers it beside these, and its score as `NAME_score`."""
 
@@ -185,8 +185,8 @@ def _check_names(spec: DatasetSpec) -> None:
     for name in names:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in RESERVED or name.endswith("_name"):
             raise ValueError(
-                f"a label is named {name!r}: use letters, digits and underscores, none of "
-                f"{', '.join(sorted(RESERVED))}, and no ending `_name`"
+                f"a label is named {name!r}: rename it, with letters, digits and underscores, to none of "
+                f"{', '.join(sorted(RESERVED))}, and without the ending `_name`"
             )
     if len(set(names)) < len(names):
         raise ValueError(f"labels holds a name twice: {', '.join(names)}")

@@ -69,6 +69,10 @@ HEAD = "name: tiles\ntitle: Tiles\n"
         (HEAD + "labels: {kind: [yes, no]}", "put it in quotes"),
         (HEAD + "labels: {image: [a, b]}", "a label is named 'image'"),
         (HEAD + "labels: {kind name: [a, b]}", "a label is named 'kind name'"),
+        *(
+            (HEAD + f"labels: {{{name}: [a, b]}}", f"a label is named '{name}': rename it")
+            for name in ("file", "known", "mask", "overlay", "error")
+        ),
         (HEAD + "labels: {kind: [a, b], s: {of: x, classes: {u: [a], v: [b]}}}", "labels.s.of is 'x'"),
         (
             HEAD + "labels: {kind: [a, b], s: {of: kind, classes: {u: [a], v: []}}}",
