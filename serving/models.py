@@ -197,11 +197,20 @@ def _description(file: pathlib.Path) -> Description:
         told = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}, which says what the model answers, cannot be read: {error}") from error
-    if told.get("version of the contract") != CONTRACT:
+    contract = told.get("version of the contract") if isinstance(told, dict) else None
+    if contract != CONTRACT:
         raise ValueError(
-            f"{file} is of version {told.get('version of the contract')!r} of the contract, and {CONTRACT} is what is "
+            f"{file} is of version {contract!r} of the contract, and {CONTRACT} is what is "
             "understood here: use the code that made the model"
         )
+    try:
+        return _described(told)
+    except (KeyError, TypeError, AttributeError) as error:
+        what = f"has no {error}" if isinstance(error, KeyError) else f"is not as the pipeline writes it ({error})"
+        raise ValueError(f"{file} {what}: use it as it was pushed") from error
+
+
+def _described(told: dict[str, Any]) -> Description:
     return Description(
         title=told["title"],
         label=told["label"],

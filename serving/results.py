@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -15,6 +16,7 @@ from serving.models import Answer, Description
 
 CSV_FILE, JSON_FILE = "predictions.csv", "predictions.jsonl"
 MASKS, OVERLAYS = "masks", "overlays"
+_SUFFIX_OF = {MASKS: ".png", OVERLAYS: ".jpg"}
 WRITTEN = (CSV_FILE, JSON_FILE, MASKS, OVERLAYS)
 """All that lies in the folder; `listing` takes none of it for photos."""
 
@@ -78,11 +80,16 @@ class Writer:
         mask = overlay = ""
         if answer.mask_png:
             try:
-                mask = self._write(MASKS, path, ".png", answer.mask_png)
+                mask = self._write(MASKS, path, answer.mask_png)
                 if self._overlays:
-                    overlay = self._write(OVERLAYS, path, ".jpg", self._overlay(data, answer.mask_png))
+                    overlay = self._write(OVERLAYS, path, self._overlay(data, answer.mask_png))
             except ValueError as error:
                 answer = answer._replace(error=str(error))
+        # Of an earlier run into the same folder: its answer is no longer this photo's.
+        for kind, written in ((MASKS, mask), (OVERLAYS, overlay)):
+            if self._description.mask_classes and not written:
+                with contextlib.suppress(OSError):
+                    self._file(kind, path).unlink()
         self._lines.writerow(_row(self._description, path, answer, mask, overlay))
         json.dump(_line(self._description, path, answer, mask, overlay), self._json, ensure_ascii=False)
         self._json.write("\n")
@@ -93,14 +100,18 @@ class Writer:
         # A file's name need not be text: what is none is escaped, and JSON reads that escape.
         return open(self._folder / name, "w", encoding="utf-8", errors="backslashreplace", newline="")
 
-    def _write(self, kind: str, path: str, suffix: str, content: bytes) -> str:
+    def _file(self, kind: str, path: str) -> pathlib.Path:
+        """Where a photo's mask or overlay lies."""
+        return self._folder / kind / (os.path.relpath(os.path.abspath(path), self._root) + _SUFFIX_OF[kind])
+
+    def _write(self, kind: str, path: str, content: bytes) -> str:
         """Writes beside the others of its kind; returns the path below the folder.
 
         Raises:
             ValueError: there can be no file of that name; one sentence.
         """
-        name = os.path.join(kind, os.path.relpath(os.path.abspath(path), self._root) + suffix)
-        file = self._folder / name
+        file = self._file(kind, path)
+        name = str(file.relative_to(self._folder))
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -168,6 +168,18 @@ def test_a_huge_file_and_a_huge_picture_are_refused_unread(tmp_path: pathlib.Pat
     Image.new("1", (20_000, 20_000)).save(encoded, "PNG")
     with pytest.raises(ValueError, match="20000 x 20000 pixels: 50 million are the limit"):
         models.pictures.decode(encoded.getvalue())
+
+
+@pytest.mark.parametrize("again", [(), ("--overlays",)])
+def test_a_photo_that_gets_no_mask_has_no_older_one(
+    out: pathlib.Path, version: pathlib.Path, photo: Write, again: tuple[str, ...]
+) -> None:
+    good, bad = photo("photos/good.png"), photo("photos/bad.png")
+    assert _predict(out, version, str(good.parent), "--overlays") == 0
+    bad.write_text("no photo")
+    assert _predict(out, version, str(good.parent), *again) == 1
+    assert [path.name for path in (out / "masks").iterdir()] == ["good.png.png"]
+    assert [path.name for path in (out / "overlays").iterdir()] == ["good.png.jpg"] * len(again)
 
 
 def test_photos_of_one_name_in_two_folders_have_masks_of_their_own(
@@ -333,6 +345,25 @@ def test_a_model_of_another_contract_is_refused(tmp_path: pathlib.Path, version:
     told = json.loads((version / "assets" / "model.json").read_text())
     (tmp_path / "assets" / "model.json").write_text(json.dumps(told | {"version of the contract": 2}))
     with pytest.raises(ValueError, match="is of version 2 of the contract, and 1 is what is understood here"):
+        models.open_model(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda told: told.pop("coarser"), "model.json has no 'coarser': use it as it was pushed"),
+        (lambda told: told.update(mask=3), "model.json is not as the pipeline writes it"),
+    ],
+)
+def test_a_description_that_is_not_whole_is_told(
+    tmp_path: pathlib.Path, version: pathlib.Path, change: Callable[[dict[str, object]], object], sentence: str
+) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "saved_model.pb").touch()
+    told = json.loads((version / "assets" / "model.json").read_text())
+    change(told)
+    (tmp_path / "assets" / "model.json").write_text(json.dumps(told))
+    with pytest.raises(ValueError, match=sentence):
         models.open_model(str(tmp_path))
 
 
