@@ -13,6 +13,8 @@ from pipeline.kubeflow.deployment import Deployment
 _MOST_LEFT_OUT = 64_000
 """Bytes: Linux takes 131,072 in one argument, which holds the step's other parameters too, and quotes twice."""
 
+_A_VOLUME = "the folder of a mounted volume (--deployment.volume CLAIM:/FOLDER)"
+
 _OBJECT_STORES = ("gs://", "s3://", "minio://")
 
 
@@ -28,7 +30,12 @@ def check(config: Config, deployment: Deployment) -> None:
     check_pipeline_root(deployment.pipeline_root)
     if config.data_dir:
         check_folder("data_dir", config.data_dir)
-    check_folder("serving_dir", deployment.serving_dir)
+    check_folder("serving_dir", deployment.serving_folder)
+    if deployment.serving_dir.startswith("/") and not deployment.holds(deployment.serving_dir):
+        raise ValueError(
+            f"serving_dir is {deployment.serving_dir!r}, which the image's user may not write and which goes with its "
+            f"container: give a folder below {deployment.folder or _A_VOLUME}, or gs://"
+        )
     _check_files(config, deployment)
     _check_leave_out(config.data.leave_out)
 
@@ -53,7 +60,7 @@ def _check_held(field: str, path: str, deployment: Deployment, what: str, otherw
     if not deployment.holds(path):
         raise ValueError(
             f"{field} is {path!r}, which no step would find: give {what} below "
-            f"{deployment.folder or 'the folder of a mounted volume (--deployment.volume CLAIM:/FOLDER)'}{otherwise}"
+            f"{deployment.folder or _A_VOLUME}{otherwise}"
         )
 
 

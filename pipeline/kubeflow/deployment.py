@@ -47,8 +47,9 @@ class Deployment(Checked):
     """The image of every step, see `make image`."""
     pipeline_root: Annotated[str, LINE] = "minio://mlpipeline/v2/artifacts"
     """Where artifacts go: gs://, s3:// or minio://; the default is what KFP's own installation brings."""
-    serving_dir: Annotated[str, FOLDER] = "/mnt/pets/serving"
-    """Where a blessed champion is pushed to: a folder of `volume`, or gs://."""
+    serving_dir: Annotated[str, FOLDER] = ""
+    """Where a blessed champion is pushed to: a folder of `volume`, or gs://; empty: `serving` in the volume, or without
+    one /tmp/serving, which goes with its container."""
     volume: Annotated[str, CLAIM] = ""
     """CLAIM:/FOLDER mounts a persistent volume claim in every step, for data and pushed models."""
     secret_env: tuple[Annotated[str, SECRET], ...] = ()
@@ -74,6 +75,11 @@ class Deployment(Checked):
     def folder(self) -> str:
         """Where `volume` is mounted."""
         return self.volume.partition(":")[2]
+
+    @property
+    def serving_folder(self) -> str:
+        """`serving_dir`, or what it stands for when it is empty."""
+        return self.serving_dir or posixpath.join(self.folder or "/tmp", "serving")
 
     def holds(self, path: str) -> bool:
         """Whether a path lies on `volume`: on a container's other disk there is nothing of this machine's."""

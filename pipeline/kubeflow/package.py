@@ -121,7 +121,7 @@ def _tfx_spec(config: Config, deployment: Deployment) -> Spec:
     dag = pipeline.create_pipeline(
         config,
         pipeline_root=deployment.pipeline_root,
-        serving_dir=deployment.serving_dir,
+        serving_dir=deployment.serving_folder,
         data_dir=config.data_dir,
         serving_model=_importer(deployment.serving_model) if deployment.serving_model else None,
     )
@@ -183,7 +183,7 @@ def _parameters(config: Config, deployment: Deployment) -> dict[str, _Parameter]
         return changed
 
     parameters = {
-        "serving_dir": _Parameter("STRING", deployment.serving_dir, "/another/serving_dir", serving),
+        "serving_dir": _Parameter("STRING", deployment.serving_folder, "/another/serving_dir", serving),
     }
     for contestant, recipe in config.contestants.items():
         for number, phase in enumerate(recipe.phases):

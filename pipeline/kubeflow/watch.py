@@ -19,8 +19,8 @@ def write(path: pathlib.Path, command: Watch) -> None:
     """
     deployment = command.deployment
     cluster.check_pipeline_root(deployment.pipeline_root)
-    for name, folder in (("photos", command.photos), ("deployment.serving_dir", deployment.serving_dir)):
-        if not folder.startswith("/"):
+    for name, folder in (("photos", command.photos), ("deployment.serving_dir", deployment.serving_folder)):
+        if not deployment.holds(folder):
             raise ValueError(
                 f"{name} is {folder!r}, but the step reads plain files: mount their volume (--deployment.volume "
                 "CLAIM:/FOLDER) and give a path below /FOLDER"
@@ -39,7 +39,7 @@ def _spec(command: Watch) -> package.Spec:
         return dsl.ContainerSpec(image=deployment.image, command=["python3", "-m", "serving.watch"], args=arguments)
 
     @dsl.pipeline(name="watch", pipeline_root=deployment.pipeline_root)
-    def pipeline(photos: str = command.photos, serving_dir: str = deployment.serving_dir) -> None:
+    def pipeline(photos: str = command.photos, serving_dir: str = deployment.serving_folder) -> None:
         step = watch(photos=photos, serving_dir=serving_dir)
         step.set_caching_options(False)  # there are other photos in the same folder every time
         step.set_cpu_limit(str(deployment.light.cpu)).set_memory_limit(f"{deployment.light.memory_gb}G")

@@ -75,9 +75,9 @@ def test_the_step_of_its_kubeflow_package_asks_the_newest_version(
 ) -> None:
     (watched.parent / "1600000000").mkdir()
     (watched.parent / "1600000000" / "saved_model.pb").touch()
-    package = tmp_path / "watch.yaml"
-    subprocess.run([sys.executable, ROOT / "kubeflow_runner.py", "watch", "--output", package], check=True)
-    [spec] = yaml.safe_load_all(package.read_text())
+    package, volume = tmp_path / "watch.yaml", ["--deployment.volume", "claim:/mnt/pets"]
+    subprocess.run([sys.executable, ROOT / "kubeflow_runner.py", "watch", *volume, "--output", package], check=True)
+    spec, _ = yaml.safe_load_all(package.read_text())
     assert not spec["root"]["dag"]["tasks"]["watch"]["cachingOptions"].get("enableCache")
     container = spec["deploymentSpec"]["executors"]["exec-watch"]["container"]
     given = {"photos": _photos(photo, reds), "serving_dir": str(watched.parent)}
@@ -93,12 +93,19 @@ def test_the_step_of_its_kubeflow_package_asks_the_newest_version(
 
 
 @pytest.mark.parametrize(
-    ("flag", "folder"), [("photos", "s3://bucket/inbox"), ("deployment.serving-dir", "gs://bucket/serving")]
+    ("flag", "folder"),
+    [
+        ("photos", "s3://bucket/inbox"),
+        ("photos", "/srv/inbox"),
+        ("deployment.serving-dir", "gs://bucket/serving"),
+        ("deployment.serving-dir", "/srv/serving"),
+    ],
 )
 def test_a_kubeflow_package_with_a_folder_that_its_step_cannot_read_is_refused(
     tmp_path: pathlib.Path, flag: str, folder: str
 ) -> None:
     command = [sys.executable, str(ROOT / "kubeflow_runner.py"), "watch", f"--{flag}", folder]
+    command += ["--deployment.volume", "claim:/mnt/pets"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     named = flag.replace("-", "_")

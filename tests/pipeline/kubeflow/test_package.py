@@ -254,6 +254,8 @@ def _parsed(value: Any) -> Any:
         ({"pipeline_root": "/mnt/artifacts"}, "mounted folders are for data_dir and serving_dir"),
         ({"serving_dir": "s3://bucket/serving"}, "mount the bucket"),
         ({"serving_dir": "serving"}, "absolute path"),
+        ({"serving_dir": "/srv/models"}, "goes with its container: .*--deployment.volume CLAIM:/FOLDER"),
+        ({"serving_dir": "/srv/models", "volume": "pets:/mnt/x"}, "goes with its container: .* below /mnt/x"),
         ({"volume": "/mnt/pets"}, "CLAIM:/FOLDER"),
         ({"volume": "My_Claim:/mnt/x"}, "CLAIM:/FOLDER"),
         ({"trainer_tolerations": ("gpu",)}, "KEY=VALUE:EFFECT"),
@@ -409,3 +411,17 @@ def test_a_title_may_begin_with_a_bracket(tmp_path: pathlib.Path) -> None:
     file.write_text(spec_file.dump(dataclasses.replace(SPEC, title="[beta] Drawings")))
     config = dataclasses.replace(debug(), data=dataclasses.replace(debug().data, spec=str(file)))
     assert "[beta] Drawings" in json.dumps(package.build(config, Deployment()))
+
+
+@pytest.mark.parametrize(
+    ("deployment", "folder"),
+    [
+        (Deployment(), "/tmp/serving"),
+        (Deployment(volume="claim:/mnt/x"), "/mnt/x/serving"),
+        (Deployment(volume="claim:/mnt/x", serving_dir="/mnt/x/models"), "/mnt/x/models"),
+        (Deployment(serving_dir="gs://bucket/models"), "gs://bucket/models"),
+    ],
+)
+def test_models_are_pushed_to_where_a_step_may_write(deployment: Deployment, folder: str) -> None:
+    cluster.check(debug(), deployment)
+    assert deployment.serving_folder == folder

@@ -19,7 +19,7 @@ import kubeflow_runner
             "compile --task classification --champion mask_f1",
             "champion is 'mask_f1', but the networks of this run have",
         ),
-        ("compile --data.masks /mnt/x", "data.masks is set, and data.source synthetic_pets does not read it"),
+        ("compile --data.masks masks", "data.masks is set, and data.source synthetic_pets does not read it"),
         ("compile --data.leave-out nowhere.csv", "nowhere.csv"),
         ("compile --output nowhere/x.yaml", "output is 'nowhere/x.yaml', which cannot be written (No such file or dir"),
         (
@@ -27,7 +27,10 @@ import kubeflow_runner
             "data_dir is missing: data.source folder needs the folder of the photos",
         ),
         ("compile --deployment.serving-dir s3://x", "serving_dir is 's3://x', which TensorFlow cannot read"),
-        ("watch --output nowhere/x.yaml", "output is 'nowhere/x.yaml', which cannot be written (No such file or direc"),
+        (
+            "watch --deployment.volume pets:/mnt/pets --output nowhere/x.yaml",
+            "output is 'nowhere/x.yaml', which cannot be written (No such file or direc",
+        ),
         ("watch --photos inbox", "photos is 'inbox', but the step reads plain files"),
     ],
 )
