@@ -150,7 +150,8 @@ def print_failure(console: Console, error: Exception, log: pathlib.Path) -> None
 
 
 def _figure(overall: Mapping[str, Any], head: str, metric: str) -> str:
-    return f"{overall[head][metric]['value']:.3f}" if overall[head] else "-"
+    value = overall[head][metric]["value"] if overall[head] else None
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _duration(seconds: float) -> str:

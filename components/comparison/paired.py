@@ -55,8 +55,8 @@ class Answers:
         return float(np.nanmean(self.right))
 
     def mask_f1(self) -> float | None:
-        """Over all pixels that are known, in [0, 1]; None without any or without a mask head."""
-        if self.pixels is None or not self.pixels.any():
+        """Over all pixels that are known, in [0, 1]; None where none is truly foreground, or without a mask head."""
+        if self.pixels is None or not self.pixels[:, 1:].any():
             return None
         return float(_f1(_counts(self.pixels).sum(axis=0)))
 
@@ -78,9 +78,13 @@ def compare(candidate: Answers, other: Answers, slices: Mapping[str, Array], mar
     found: list[Difference] = []
     for name, members in slices.items():
         if candidate.right is not None and other.right is not None:
-            found += _accuracy(name, candidate.right[members], other.right[members], margin)
+            found += _share("accuracy", name, candidate.right[members], other.right[members], margin)
         if candidate.pixels is not None and other.pixels is not None:
-            found += _mask_f1(name, candidate.pixels[members], other.pixels[members], margin, resamples)
+            masks = candidate.pixels[members], other.pixels[members]
+            if masks[0][:, 1:].any() and masks[1][:, 1:].any():
+                found += _mask_f1(name, *masks, margin, resamples)
+            else:  # Nothing to be found, so that only finding nothing is right.
+                found += _share("share of empty masks", name, *map(_found_empty, masks), margin)
     overall = [difference for difference in found if difference.slice == OVERALL]
     return (*_corrected(overall), *_corrected([one for one in found if one.slice != OVERALL]))
 
@@ -96,7 +100,13 @@ def refusals(differences: Sequence[Difference], margin: float) -> tuple[str, ...
     )
 
 
-def _accuracy(name: str, candidate: Array, other: Array, margin: float) -> Iterator[Difference]:
+def _found_empty(pixels: Array) -> Array:
+    """float [N]: whether no pixel is marked, NaN where none is known."""
+    return np.where(pixels.any(axis=(1, 2)), ~pixels[:, :, 1:].any(axis=(1, 2)), np.nan)
+
+
+def _share(figure: str, name: str, candidate: Array, other: Array, margin: float) -> Iterator[Difference]:
+    """Of right answers, float [N], NaN where the truth is unknown."""
     known = ~(np.isnan(candidate) | np.isnan(other))
     examples = int(known.sum())
     if not examples:
@@ -107,7 +117,7 @@ def _accuracy(name: str, candidate: Array, other: Array, margin: float) -> Itera
     at_all = stats.binomtest(lost, won + lost, alternative="greater").pvalue if won + lost else 1.0
     p_worse = max(float(at_all), float(stats.norm.cdf(_score(won, lost, examples, -margin))))
     lower, upper = _score_interval(won, lost, examples)
-    yield Difference("accuracy", name, examples, float(candidate.mean()), float(other.mean()), lower, upper, p_worse)
+    yield Difference(figure, name, examples, float(candidate.mean()), float(other.mean()), lower, upper, p_worse)
 
 
 def _score(won: int, lost: int, examples: int, difference: float) -> float:

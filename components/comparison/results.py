@@ -83,7 +83,7 @@ class Robustness:
     accuracy: Curves | None
     """Of the photos whose class is known; None without any or without a class head."""
     mask_f1: Curves | None
-    """Over all pixels that are known; None without any or without a mask head."""
+    """Over all pixels that are known; None where none is truly foreground, or without a mask head."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Difference:
     """One figure of two models on the same examples; see `components.comparison.paired`."""
 
     figure: str
-    """`accuracy` or `mask F1`."""
+    """`accuracy`, `mask F1`, or `share of empty masks` where no photo has anything to mark."""
     slice: str
     """As in `Evaluation`; `overall`: all examples."""
     examples: int

@@ -64,7 +64,10 @@ class ClassFigures:
 
 @dataclasses.dataclass(frozen=True)
 class MaskFigures:
-    """The mask head on one slice; of several foreground classes the means of those that occur."""
+    """The mask head on one slice; of several foreground classes the means of those that occur.
+
+    `precision`, `recall`, `f1` and `iou` have no value where no pixel of the slice is truly foreground.
+    """
 
     example_count: int
     """Examples of which a pixel is known."""
@@ -249,8 +252,8 @@ def _sentence(failure: validation_result_pb2.ValidationFailure, of_slice: str) -
     name = f"{key.output_name} {key.name.replace('_', ' ')}{of_slice}"
     if not failure.HasField("metric_value"):
         return too_low(name, None, 0.0)
-    value = failure.metric_value.double_value.value
+    value = _number(failure.metric_value)
     lowest = threshold.value_threshold.lower_bound.value
-    if key.name == "gain_over_majority" and not of_slice and 0 <= lowest < 1e-6:
+    if key.name == "gain_over_majority" and not of_slice and 0 <= lowest < 1e-6 and value is not None:
         return f"{key.output_name} accuracy does not beat always naming the most frequent class: {value:+.4f}"
     return too_low(name, value, lowest)

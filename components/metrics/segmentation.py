@@ -5,7 +5,7 @@ Usable in any EvalConfig: `MetricConfig(class_name="PixelF1", module="components
 k-th of K foreground classes, a negative pixel weighs nothing. With one foreground class the prediction has the label's
 shape, and a pixel is predicted as foreground if its probability is above `threshold`; with more it is [H, W, K + 1],
 and the most probable class is predicted. Figures of several classes are means over the foreground classes that occur,
-as label or prediction.
+as label or prediction; where no foreground is true they have no figure, NaN.
 """
 
 from __future__ import annotations
@@ -93,6 +93,9 @@ def _quotients(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def _mean(of_classes: np.ndarray, pixels: np.ndarray) -> float:
+    """Of the classes that occur; NaN where no true pixel is foreground, for nothing can be found there."""
+    if not pixels[1:].any():
+        return np.nan
     return ratio(of_classes.sum(), occurring(pixels).sum())
 
 
@@ -127,7 +130,7 @@ class MaskCount(_PixelMetric):
 
 
 class PixelPrecision(_PixelMetric):
-    """TP / (TP + FP): how much of the predicted foreground is foreground; 0 if there is none."""
+    """TP / (TP + FP): how much of the predicted foreground is foreground; 0 if there is none, NaN if none is true."""
 
     default_name = "precision"
 
@@ -137,7 +140,7 @@ class PixelPrecision(_PixelMetric):
 
 
 class PixelRecall(_PixelMetric):
-    """TP / (TP + FN): how much of the foreground is predicted; 0 if there is none."""
+    """TP / (TP + FN): how much of the foreground is predicted; NaN if there is none."""
 
     default_name = "recall"
 
@@ -147,7 +150,7 @@ class PixelRecall(_PixelMetric):
 
 
 class PixelF1(_PixelMetric):
-    """2 TP / (2 TP + FP + FN), the Dice coefficient; 0 if there is no foreground, true or predicted."""
+    """2 TP / (2 TP + FP + FN), the Dice coefficient; NaN if there is no true foreground."""
 
     default_name = "f1"
 
@@ -156,7 +159,7 @@ class PixelF1(_PixelMetric):
 
 
 class PixelIoU(_PixelMetric):
-    """TP / (TP + FP + FN), the Jaccard index; 0 if there is no foreground, true or predicted."""
+    """TP / (TP + FP + FN), the Jaccard index; NaN if there is no true foreground."""
 
     default_name = "iou"
 

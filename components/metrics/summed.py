@@ -121,7 +121,8 @@ def jackknife(sums_by_group: Sums, result: ResultFn) -> float | types.ValueWithT
 
     Returns:
         What TFMA writes as value and 95 % interval of Student's t; the bare number if there are fewer than 2 groups,
-        or if it is the same without each of them, which says that there are few examples and not that it is certain.
+        or if it is the same without each of them, which says that there are few examples and not that it is certain,
+        or if it is none without one of them.
     """
     total = _total(sums_by_group)
     value = float(result(total))
@@ -131,7 +132,7 @@ def jackknife(sums_by_group: Sums, result: ResultFn) -> float | types.ValueWithT
     without = [
         float(result({name: total[name] - sums[group] for name, sums in sums_by_group.items()})) for group in groups
     ]
-    if np.ptp(without) < _SAME:
+    if not np.ptp(without) > _SAME:  # NaN is not
         return value
     variance = (len(groups) - 1) * float(np.var(without))
     return types.ValueWithTDistribution(value, variance**0.5, len(groups) - 1, value)

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -101,8 +102,9 @@ def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> 
     assert "champion" not in _shown(console)
 
 
-def test_a_head_that_was_not_trained_is_a_dash(console: Console) -> None:
-    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
+@pytest.mark.parametrize("masks", [None, {"f1": {"value": None}}])
+def test_a_head_that_was_not_trained_or_had_nothing_to_find_is_a_dash(console: Console, masks: Any) -> None:
+    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": masks}
     model = {"metrics": {"overall": overall}, "blessed": True, "failed_thresholds": []}
     decision = {"blessed": True, "refusals": [], "data_refusals": []}
     print_results(console, {"champion": "dcnn", "decision": decision, "models": {"dcnn": model}})

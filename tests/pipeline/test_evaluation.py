@@ -276,6 +276,14 @@ def test_a_gain_that_need_not_be_one_is_bounded_as_any_figure():
     assert results._sentence(failure, "") == "kind gain over majority is -0.3500: 0.1500 below the threshold -0.2"
 
 
+def test_a_bound_on_the_masks_of_a_slice_without_an_object_says_that_there_is_no_figure():
+    failure = validation_result_pb2.ValidationFailure()
+    failure.metric_key.output_name, failure.metric_key.name = "mask", "f1"
+    failure.metric_value.double_value.value = float("nan")
+    failure.metric_threshold.value_threshold.lower_bound.value = 0.5
+    assert results._sentence(failure, " of crack") == "mask f1 of crack was not measured"
+
+
 @pytest.mark.parametrize(
     ("thresholds", "sentence"),
     [

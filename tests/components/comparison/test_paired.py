@@ -147,6 +147,19 @@ def test_slices_whose_classes_have_one_name_are_two() -> None:
     }
 
 
+def test_where_there_is_nothing_to_mark_marking_refuses() -> None:
+    empty = np.zeros((40, 2, 2), np.int64)
+    empty[:, 0, 0] = 100
+    marked = empty.copy()
+    marked[:20, 0] = [10, 90]
+    marks, leaves = paired.Answers(None, marked), paired.Answers(None, empty)
+    assert leaves.mask_f1() is None
+    [found] = paired.compare(marks, leaves, _all(40), 0.01)
+    assert (found.figure, found.candidate, found.other) == ("share of empty masks", 0.5, 1.0)
+    assert paired.refusals((found,), 0.01)
+    assert not paired.refusals(paired.compare(leaves, leaves, _all(40), 0.01), 0.01)
+
+
 def test_holm_corrects_the_slices_and_not_all_examples() -> None:
     right = np.ones(40)
     worse = right.copy()

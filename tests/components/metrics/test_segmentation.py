@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sk
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.metrics import segmentation
+from components.metrics import segmentation, summed
 from components.metrics.segmentation import count_pixels
 
 IMAGES, SIDE = 400, 8
@@ -66,9 +66,20 @@ def test_an_empty_image_found_empty_has_a_perfect_score_of_its_own():
 
 
 @pytest.mark.parametrize("name", ["PixelF1", "PixelIoU", "PixelPrecision", "PixelRecall"])
-def test_pixels_without_foreground_score_zero(name):
-    counts = count_pixels(np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE)))
-    assert getattr(segmentation, name)().result(counts) == 0
+@pytest.mark.parametrize("marked", [0, 1])
+@pytest.mark.parametrize("classes", [1, 2])
+def test_pixels_without_true_foreground_have_no_figure(name, marked, classes):
+    mask = np.full((SIDE, SIDE), marked, int)
+    prediction = np.eye(classes + 1)[mask] if classes > 1 else mask
+    counts = count_pixels(np.zeros((SIDE, SIDE, 1) if classes > 1 else (SIDE, SIDE)), prediction)
+    assert np.isnan(getattr(segmentation, name)().result(counts))
+
+
+def test_a_figure_that_is_none_without_one_group_has_no_interval():
+    groups = np.zeros((20, 2, 2), int)
+    groups[:, 0, 0], groups[3, 1] = 5, [1, 2]
+    f1 = segmentation.PixelF1().result
+    assert summed.jackknife({"examples": np.ones(20, int), "pixels": groups}, f1) == pytest.approx(4 / 5)
 
 
 def test_threshold_and_name_are_parameters(results, masks):
