@@ -84,7 +84,7 @@ def compare(candidate: Answers, other: Answers, slices: Mapping[str, Array], mar
             if masks[0][:, 1:].any() and masks[1][:, 1:].any():
                 found += _mask_f1(name, *masks, margin, resamples)
             else:  # Nothing to be found, so that only finding nothing is right.
-                found += _share("share of empty masks", name, *map(_found_empty, masks), margin)
+                found += _share("share of empty masks", name, _found_empty(masks[0]), _found_empty(masks[1]), margin)
     overall = [difference for difference in found if difference.slice == OVERALL]
     return (*_corrected(overall), *_corrected([one for one in found if one.slice != OVERALL]))
 
