@@ -153,8 +153,7 @@ def _of_pixels(found: dict[str, Array], image_size: int) -> Answer:
 
 
 def _serialized(files: list[str]) -> Iterator[list[bytes]]:
-    records = tf.data.TFRecordDataset(files, "GZIP" if files[0].endswith(".gz") else "")
-    for batch in records.batch(BATCH).as_numpy_iterator():
+    for batch in record.serialized(files).batch(BATCH).as_numpy_iterator():
         yield list(batch)
 
 

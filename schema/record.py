@@ -15,7 +15,7 @@ example without a mask of its own has one whose pixels are all unknown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -88,6 +88,11 @@ def encode(
         assert mask is not None
         features |= {MASK: mask, SIZE: size_of(share).encode()}
     return tf.train.Example(features=tf.train.Features(feature={key: _feature(v) for key, v in features.items()}))
+
+
+def serialized(files: Sequence[str]) -> tf.data.Dataset:
+    """The records of files, in their order, each a string; TFX names compressed files `*.gz`."""
+    return tf.data.TFRecordDataset(list(files), "GZIP" if files[0].endswith(".gz") else "")
 
 
 def _feature(value: bytes | int) -> tf.train.Feature:

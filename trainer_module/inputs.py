@@ -32,7 +32,7 @@ class Split:
     def of(cls, patterns: Sequence[str]) -> Split:
         """Counts the records of the files that match `patterns`; raises ValueError where there are none."""
         files = tuple(sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern)))
-        examples = sum(1 for _ in _records(files)) if files else 0
+        examples = sum(1 for _ in record.serialized(files)) if files else 0
         if not examples:
             raise ValueError(f"no examples in {list(patterns)}: check ExampleGen's output")
         return cls(files, examples)
@@ -91,7 +91,7 @@ def sample_pictures(split: Split, config: TrainerConfig, image_size: int, most: 
         return preprocessing.normalise_image(preprocessing.resize_image(image, config.recipe.input_size))
 
     every = -(-split.examples // most)
-    pictures = _records(split.files).shard(every, 0).map(decode, tf.data.AUTOTUNE)
+    pictures = record.serialized(split.files).shard(every, 0).map(decode, tf.data.AUTOTUNE)
     return _without_tuner(pictures.batch(config.recipe.batch_size).prefetch(2))
 
 
@@ -121,7 +121,7 @@ def class_counts(split: Split, config: TrainerConfig) -> tuple[int, ...]:
     assert label is not None
     spec = record.parsing_spec(label.name, spec=config.spec)
     counts = np.zeros(len(label.classes), np.int64)
-    for serialized in _records(split.files).batch(256):
+    for serialized in record.serialized(split.files).batch(256):
         found = tf.io.parse_example(serialized, spec)[label.name].numpy()
         counts += np.bincount(found[found >= 0], minlength=len(counts))
     return tuple(counts.tolist())
@@ -165,7 +165,7 @@ def _kept_pictures(
         known = example[label[0]] if label else tf.constant(record.UNKNOWN_CLASS, tf.int64)
         return {_PICTURE: tf.concat([image, mask], axis=-1), _CLASS: known}
 
-    pictures = _records(split.files).map(decode, tf.data.AUTOTUNE, deterministic=True)
+    pictures = record.serialized(split.files).map(decode, tf.data.AUTOTUNE, deterministic=True)
     fits = split.examples * _picture_bytes(kept_size) <= config.cache_mb * 2**20
     pictures = pictures.cache() if fits else pictures.cache(cache_file)
     return pictures.apply(tf.data.experimental.assert_cardinality(split.examples))
@@ -178,8 +178,3 @@ def _shuffle_buffer(split: Split, config: TrainerConfig, kept_size: int) -> int:
 
 def _picture_bytes(kept_size: int) -> int:
     return kept_size * kept_size * 4  # three channels and the mask
-
-
-def _records(files: Sequence[str]) -> tf.data.Dataset:
-    compression = "GZIP" if files[0].endswith(".gz") else ""
-    return tf.data.TFRecordDataset(list(files), compression, num_parallel_reads=None)

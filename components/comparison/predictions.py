@@ -191,15 +191,8 @@ def read_photos(files: Sequence[str], wanted: Collection[str], size: tuple[int, 
 
 
 def batches(files: Sequence[str], size: int = BATCH) -> Iterator[tf.Tensor]:
-    """Serialized examples, string [<= size], in the files' order; TFX names compressed files `*.gz`."""
-    records = tf.data.Dataset.from_tensor_slices(tf.constant(list(files), tf.string)).flat_map(
-        lambda name: (
-            tf.data.TFRecordDataset(name, compression_type="GZIP")
-            if files[0].endswith(".gz")
-            else tf.data.TFRecordDataset(name)
-        )
-    )
-    return iter(records.batch(size).prefetch(2))
+    """Serialized examples, string [<= size], in the files' order."""
+    return iter(record.serialized(files).batch(size).prefetch(2))
 
 
 def _call(signature: Signature, serialized: tf.Tensor) -> dict[str, tf.Tensor]:

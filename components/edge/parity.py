@@ -56,13 +56,13 @@ class Photos:
 
     def pixels(self, files: Sequence[str], count: int, of: int) -> Iterator[NDArray[np.uint8]]:
         """About `count` of the `of` photos in the files, evenly spread: uint8 [S, S, 3]."""
-        chosen = _records(files).shard(max(1, of // count), 0).take(count)
+        chosen = record.serialized(files).shard(max(1, of // count), 0).take(count)
         return (one["pixels"].numpy() for one in chosen.map(lambda serialized: self._decoded(serialized, ())))
 
     def batches(self, files: Sequence[str]) -> Iterator[Batch]:
         """Every record of the files."""
         wanted = [*([self.heads.label.name] if self.heads.label else []), *([record.MASK] if self.heads.mask else [])]
-        decoded = _records(files).map(lambda serialized: self._decoded(serialized, wanted), tf.data.AUTOTUNE)
+        decoded = record.serialized(files).map(lambda serialized: self._decoded(serialized, wanted), tf.data.AUTOTUNE)
         for batch in decoded.batch(_BATCH).prefetch(1).as_numpy_iterator():
             yield Batch(batch["pixels"], batch.get("class"), batch.get("mask"))
 
@@ -206,8 +206,3 @@ def _median_milliseconds(call: Callable[[], float]) -> float:
     while len(times) < _CALLS and sum(times) < _CALL_SECONDS:
         times.append(call())
     return 1000 * statistics.median(times)
-
-
-def _records(files: Sequence[str]) -> tf.data.Dataset:
-    compression = "GZIP" if files[0].endswith(".gz") else ""
-    return tf.data.TFRecordDataset(list(files), compression)
