@@ -6,6 +6,7 @@ The records are rows of a table here, some dozens of bytes each: names, numbers 
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ class Decided(NamedTuple):
 
     of_shards: dict[int, list[Decision]]
     counts: collections.Counter[summary.Key]
-    """The records that were read, and copies of photos within a split."""
+    """The records that were read, copies of photos within a split, and groups in several splits."""
 
 
 def given_split(raw: RawRecord) -> str:
@@ -111,7 +112,23 @@ def decide(streams: Iterable[bytes], shares: Splits) -> Decided:
     for row in sorted({*refused, *now.index[now != all_rows.split]}):
         decision = Decision(int(all_rows.position[row]), record.SPLITS[now[row]], refused.get(row))
         of_shards[int(all_rows.shard[row])].append(decision)
+    stays = table["group"].is_valid().to_numpy() & ~all_rows.index.isin(list(refused))
+    counts.update(_divided(all_rows.assign(split=now)[stays], names))
     return Decided(of_shards, counts)
+
+
+def _divided(rows: pd.DataFrame, names: pa.ChunkedArray) -> dict[summary.Key, int]:
+    """How many groups the source puts into several splits, and a key that names photos of each of the first."""
+    pairs = rows[["group", "split"]].drop_duplicates()
+    groups = pairs.group[pairs.duplicated("group")].unique()
+    if not len(groups):
+        return {}
+    counts = {("", "divided_groups", ""): len(groups)}
+    of_groups = rows[rows.group.isin(groups)].sort_values(["shard", "position"]).drop_duplicates(["group", "split"])
+    for _, of_group in itertools.islice(of_groups.groupby("group", sort=False), summary.NAMED):
+        photos = [f"{names[row]} in {record.SPLITS[split]}" for row, split in of_group.split.sort_values().items()]
+        counts["", "divided_groups", " and ".join(photos)] = 1
+    return counts
 
 
 def _repeated(rows: pd.DataFrame, column: str) -> Iterator[tuple[int, int]]:

@@ -6,10 +6,12 @@
                           "masks_with_specks": 310, "speck_pixels": {"defect": 5210}, "repaired": {"orientation": 4},
                           "quarantined": {"photo": 1}, "left_out": 0, "duplicates": 2,
                           "missing_classes": {"kind": []}}, ...},
-     "left_out_unmatched": ["train/beagle_8.jpg"]}
+     "left_out_unmatched": ["train/beagle_8.jpg"],
+     "divided_groups": {"count": 1, "such_as": ["beagle_1.jpg in train and beagle_2.jpg in test"]}}
 
 `read` is `examples`, all of `quarantined`, and `left_out`: what `--data.leave-out` names. What its file names and no
 record of that split has is `left_out_unmatched`. `duplicates` are copies of photos within the split, beyond the first.
+`divided_groups` are those that the data itself puts into several splits.
 """
 
 from __future__ import annotations
@@ -32,10 +34,10 @@ DUPLICATE = "duplicate"
 """What a copy in another split is quarantined as: nothing is wrong with it, so it counts for no share."""
 
 Key = tuple[str, str, str]
-"""Split, what is counted, and which of it; the last is empty where it is one number."""
+"""Split, what is counted, and which of it; empty are the first where it is of all splits, the last of one number."""
 
 _progress = logging.getLogger("progress")
-_NAMED = 5
+NAMED = 5
 """So many examples of something a message names."""
 _NUMBERS = ("read", "examples", "without_mask", "empty_masks", "between_pixels", "masks_with_specks", "duplicates")
 _GROUPS = ("sizes", "speck_pixels", "repaired", "quarantined")
@@ -88,7 +90,13 @@ def collect(
         made["left_out"] = sum(left_out.values())
         unmatched += [f"{split}/{name}" for of, name in sorted(leave_out) if of == split and name not in left_out]
         splits[split] = made
-    return {"dataset": spec.name, "splits": splits, "left_out_unmatched": unmatched}
+    divided = _which(counts, "", "divided_groups")
+    return {
+        "dataset": spec.name,
+        "splits": splits,
+        "left_out_unmatched": unmatched,
+        "divided_groups": {"count": divided.pop("", 0), "such_as": [*divided]},
+    }
 
 
 def _which(counts: Mapping[Key, int], split: str, what: str) -> dict[str, int]:
@@ -128,15 +136,20 @@ def tell(summary: Mapping[str, Any], quarantine_uri: str) -> None:
     if any(of["left_out"] for of in splits.values()):
         _progress.info("left out (data.leave_out): %s", _per_split(splits, lambda of: of["left_out"] or ""))
     if unmatched := summary["left_out_unmatched"]:
-        more = f" and {len(unmatched) - _NAMED} more" if len(unmatched) > _NAMED else ""
-        _progress.warning("data.leave_out names what no split holds: %s%s", ", ".join(unmatched[:_NAMED]), more)
+        more = f" and {len(unmatched) - NAMED} more" if len(unmatched) > NAMED else ""
+        _progress.warning("data.leave_out names what no split holds: %s%s", ", ".join(unmatched[:NAMED]), more)
+    if count := summary["divided_groups"]["count"]:
+        _progress.warning(
+            "the data puts %d group%s into several splits, such as %s: figures flatter; give each group one split",
+            *(count, "" if count == 1 else "s", "; ".join(summary["divided_groups"]["such_as"])),
+        )
     if any(of["duplicates"] for of in splits.values()):
         _progress.info("the same photo again: %s", _per_split(splits, lambda of: of["duplicates"] or ""))
     for split, of in splits.items():
         for label, missing in of["missing_classes"].items():
             if missing and of["examples"]:
-                more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-                _progress.info("no example in %s: %s %s%s", split, label, ", ".join(missing[:_NAMED]), more)
+                more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+                _progress.info("no example in %s: %s %s%s", split, label, ", ".join(missing[:NAMED]), more)
 
 
 def _per_split(splits: Mapping[str, Any], text: Any) -> str:
@@ -175,7 +188,7 @@ def check(
         bad = quarantined - of["quarantined"].get(DUPLICATE, 0)
         allowed = max(1, int(max_quarantined * of["read"])) if max_quarantined else 0
         if bad > allowed:
-            named = [row for row in rows if row["split"] == split and row["what"] != DUPLICATE][:_NAMED]
+            named = [row for row in rows if row["split"] == split and row["what"] != DUPLICATE][:NAMED]
             raise ValueError(
                 f"{bad} of the {of['read']} records of split {split} cannot be used, more than max_quarantined "
                 f"{max_quarantined:g} allows; mend them or raise it. {quarantine_uri} holds them all, first of them "

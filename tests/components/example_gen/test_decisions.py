@@ -96,6 +96,24 @@ def test_a_group_counts_for_its_commonest_class_and_stays_together_beside_given_
     assert sorted(made[f"{group}0"] for group in "abc") == ["test", "train", "train"]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_groups_that_given_splits_divide_are_counted_and_five_of_them_named(reverse: bool) -> None:
+    shard = [
+        raw(f"{group}{leaf}", split=split, group=f"group {group}")
+        for group in "abcdefg"
+        for leaf, split in enumerate(("train", "test", "", "test"))
+    ]
+    other = [raw("h1", split="test", group="h"), raw("h2", "same", "eval", "h"), raw("h3", "again", "train", "h")]
+    whole = [raw("i1", split="eval", group="i"), raw("i2", split="eval", group="i")]
+    alone = [raw("j1", "same", "test"), raw("j2", "again", "test"), raw("a0", "other", "train", "k")]
+    looks = [decisions.looks(number, enumerate(of), SPEC) for number, of in enumerate((shard, other, whole, alone))]
+    counts = decisions.decide(reversed(looks) if reverse else looks, NONE).counts
+    assert {key[2]: count for key, count in counts.items() if key[1] == "divided_groups"} == {
+        "": 7,  # not h: of copies those in test stay; not k: its name was there before
+        **{f"{group}0 in train and {group}1 in test": 1 for group in "abcde"},
+    }
+
+
 def test_data_without_classes_is_one_class() -> None:
     records = [raw(f"{number}", kind=None) for number in range(10)]
     made = collections.Counter(splits_of(decide(records, shares=Splits(eval=0.1, test=0.2)), records).values())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import collections
 import csv
+import logging
 import pathlib
 
 import pytest
 
 from components.datasets import Folder
+from components.example_gen import summary
 from schema import record
 from tests.components.example_gen import hostile
 from tests.components.example_gen.conftest import Made, pixels, run, value
@@ -96,6 +98,22 @@ def test_a_copy_in_another_given_split_is_put_aside_and_the_held_out_one_stays(t
     assert {(row["split"], row["what"]) for row in made.quarantined} == {("train", "duplicate"), ("eval", "duplicate")}
     assert all("test/oak/0.jpg in test" in row["reason"] for row in made.quarantined)
     assert [made.splits[split]["examples"] for split in record.SPLITS] == [6, 6, 6]
+
+
+def test_a_group_that_given_splits_divide_is_warned_of(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = ["file_name,kind,split,group"]
+    for number in range(12):
+        (tmp_path / f"{number}.jpg").write_bytes(hostile.encoded(hostile.photo(number), "JPEG"))
+        rows.append(f"{number}.jpg,{CLASSES[number % 2]},{record.SPLITS[number // 4]},tree {number // 3}")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    with caplog.at_level(logging.INFO, logger="progress"):
+        made = run(tmp_path / "out", Folder(str(tmp_path)))
+    such_as = ["3.jpg in train and 4.jpg in eval", "6.jpg in eval and 8.jpg in test"]
+    assert summary.read(str(made.examples))["divided_groups"] == {"count": 2, "such_as": such_as}
+    [warned] = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING and one.name == "progress"]
+    assert warned.startswith(f"the data puts 2 groups into several splits, such as {'; '.join(such_as)}: ")
 
 
 def test_a_split_without_an_example_stops_the_run_and_is_named(tmp_path: pathlib.Path) -> None:
