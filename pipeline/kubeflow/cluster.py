@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import beam
 from pipeline.configs import Config
-from pipeline.kubeflow.deployment import Deployment
+from pipeline.kubeflow.deployment import Deployment, Placement
 
 _MOST_LEFT_OUT = 64_000
 """Bytes: Linux takes 131,072 in one argument, which holds the step's other parameters too, and quotes twice."""
@@ -113,7 +113,7 @@ def check_folder(name: str, folder: str) -> None:
         raise ValueError(f"{name} is {folder!r}: in a container it must be an absolute path or gs://")
 
 
-def platform_spec(executors: list[str], deployment: Deployment) -> dict[str, Any]:
+def platform_spec(executors: list[str], deployment: Placement) -> dict[str, Any]:
     """KFP's `platforms` document (kubernetes_platform/proto/kubernetes_executor_config.proto); empty if nothing is set.
 
     Args:
@@ -125,7 +125,7 @@ def platform_spec(executors: list[str], deployment: Deployment) -> dict[str, Any
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": settings}}}} if settings else {}
 
 
-def _settings(executor: str, deployment: Deployment) -> dict[str, Any]:
+def _settings(executor: str, deployment: Placement) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if executor == "exec-ServingModel":
         return settings  # an importer is no container
@@ -137,7 +137,7 @@ def _settings(executor: str, deployment: Deployment) -> dict[str, Any]:
         keys = [{"secretKey": key, "envVar": variable}]
         entry = {"secretName": secret, "secretNameParameter": _constant(secret), "keyToEnv": keys}
         settings.setdefault("secretAsEnv", []).append(entry)
-    if executor.startswith("exec-Trainer"):
+    if isinstance(deployment, Deployment) and executor.startswith("exec-Trainer"):
         if deployment.trainer_nodes:
             settings["nodeSelector"] = {"labels": dict(node.split("=", 1) for node in deployment.trainer_nodes)}
         tolerations = [_toleration(text) for text in deployment.trainer_tolerations]

@@ -11,7 +11,7 @@ import tyro
 
 from pipeline.configs import Config
 from pipeline.kubeflow import cron
-from pipeline.kubeflow.deployment import Deployment
+from pipeline.kubeflow.deployment import Deployment, Placement
 from schema.ranges import FOLDER, LINE, Checked, Number, Text
 
 
@@ -96,11 +96,11 @@ class Watch(Checked):
 
     photos: Annotated[str, FOLDER] = "/mnt/pets/inbox"
     """The folder of new photos: below the folder of `deployment.volume`."""
-    window: Annotated[int, Number(ge=1, le=1_000_000)] = 100
+    window: Annotated[int, Number(ge=20, le=1_000_000)] = 100
     """Photos that are compared together, see docs/serving.md."""
     alpha: Annotated[float, Number(gt=0, lt=1)] = 0.01
     """Chance of a false alarm in a run."""
-    deployment: Deployment = dataclasses.field(default_factory=Deployment)
+    deployment: Placement = dataclasses.field(default_factory=Placement)
     output: Annotated[pathlib.Path, LINE] = pathlib.Path("watch.yaml")
     """The package."""
 

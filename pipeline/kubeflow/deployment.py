@@ -40,8 +40,8 @@ class Resources(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Deployment(Checked):
-    """The cluster's side of a run: local runs know nothing of it."""
+class Placement(Checked):
+    """What every package says of its steps."""
 
     image: Annotated[str, IMAGE] = "pets-pipeline:latest"
     """The image of every step, see `make image`."""
@@ -54,22 +54,10 @@ class Deployment(Checked):
     """CLAIM:/FOLDER mounts a persistent volume claim in every step, for data and pushed models."""
     secret_env: tuple[Annotated[str, SECRET], ...] = ()
     """SECRET:KEY=VARIABLE puts a secret's key into every step's environment."""
-    trainer: Resources = Resources(4, 16)
-    """Of each Trainer; they run at the same time."""
-    beam: Resources = Resources(2, 8)
-    """Of each step that reads examples: ingestion, statistics, Transform, Evaluators, the comparison."""
     light: Resources = Resources(1, 4)
-    """Of each of the others."""
+    """Of each step that neither trains nor reads examples."""
     gpu_type: Annotated[str, DEVICE] = "nvidia.com/gpu"
     """Kubernetes' name of the accelerator."""
-    trainer_nodes: tuple[Annotated[str, NODES], ...] = ()
-    """LABEL=VALUE of the nodes that Trainers may run on."""
-    trainer_tolerations: tuple[Annotated[str, TOLERATION], ...] = ()
-    """KEY=VALUE:EFFECT or KEY:EFFECT, taints of nodes that Trainers may run on all the same."""
-    retries: Annotated[int, Number(ge=0, le=100)] = 2
-    """How often a failed step is tried again."""
-    serving_model: Annotated[str, LINE] = ""
-    """URI of an earlier Trainer's `model` artifact, which the champion would replace: it may not be worse."""
 
     @property
     def folder(self) -> str:
@@ -85,6 +73,24 @@ class Deployment(Checked):
         """Whether a path lies on `volume`: on a container's other disk there is nothing of this machine's."""
         folder, place = pathlib.PurePosixPath(self.folder), pathlib.PurePosixPath(posixpath.normpath(path))
         return bool(self.volume) and (folder == place or folder in place.parents)
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployment(Placement):
+    """The cluster's side of a run: local runs know nothing of it."""
+
+    trainer: Resources = Resources(4, 16)
+    """Of each Trainer; they run at the same time."""
+    beam: Resources = Resources(2, 8)
+    """Of each step that reads examples: ingestion, statistics, Transform, Evaluators, the comparison."""
+    trainer_nodes: tuple[Annotated[str, NODES], ...] = ()
+    """LABEL=VALUE of the nodes that Trainers may run on."""
+    trainer_tolerations: tuple[Annotated[str, TOLERATION], ...] = ()
+    """KEY=VALUE:EFFECT or KEY:EFFECT, taints of nodes that Trainers may run on all the same."""
+    retries: Annotated[int, Number(ge=0, le=100)] = 2
+    """How often a failed step is tried again."""
+    serving_model: Annotated[str, LINE] = ""
+    """URI of an earlier Trainer's `model` artifact, which the champion would replace: it may not be worse."""
 
     def resources(self, component: str) -> Resources:
         """What the component of this id gets."""

@@ -17,7 +17,7 @@ from components.datasets import storage
 from pipeline import pipeline
 from pipeline.configs import Config
 from pipeline.kubeflow import cluster
-from pipeline.kubeflow.deployment import Deployment, Resources
+from pipeline.kubeflow.deployment import Deployment, Placement, Resources
 from pipeline.kubeflow.step import Path, Step, parameter_key, paths_of_change, paths_of_value
 
 COMMAND = ("python3", "-m", "pipeline.kubeflow.entrypoint")
@@ -58,7 +58,7 @@ def write(path: pathlib.Path, config: Config, deployment: Deployment) -> None:
     write_spec(path, build(config, deployment), deployment)
 
 
-def write_spec(path: pathlib.Path, spec: Spec, deployment: Deployment) -> None:
+def write_spec(path: pathlib.Path, spec: Spec, deployment: Placement) -> None:
     """Writes a pipeline spec, after a line that lists its parameters, and of its platform a second document.
 
     Raises:

@@ -42,7 +42,11 @@ def _spec(command: Watch) -> package.Spec:
     def pipeline(photos: str = command.photos, serving_dir: str = deployment.serving_folder) -> None:
         step = watch(photos=photos, serving_dir=serving_dir)
         step.set_caching_options(False)  # there are other photos in the same folder every time
-        step.set_cpu_limit(str(deployment.light.cpu)).set_memory_limit(f"{deployment.light.memory_gb}G")
+        light = deployment.light
+        # Whole numbers of the smaller units: KFP takes no fraction of a G.
+        step.set_cpu_limit(f"{round(1000 * light.cpu)}m").set_memory_limit(f"{round(1000 * light.memory_gb)}M")
+        if light.gpus:
+            step.set_accelerator_type(deployment.gpu_type).set_accelerator_limit(light.gpus)
 
     spec: package.Spec = json_format.MessageToDict(pipeline.pipeline_spec)
     return spec
