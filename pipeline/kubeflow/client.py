@@ -274,9 +274,11 @@ def job(command: Submit) -> dict[str, Any]:
     values = parameter_values(spec, command.parameter)
     try:
         cluster.check_pipeline_root(command.pipeline_root or spec.get("defaultPipelineRoot", ""))
-        for name in ("data_dir", "serving_dir"):
-            if name in values:
-                cluster.check_folder(name, values[name])
+        watches = "photos" in spec["root"].get("inputDefinitions", {}).get("parameters", {})
+        for name in values.keys() & {"data_dir", "serving_dir", "photos"}:
+            if watches and not values[name].startswith("/"):
+                raise cluster.not_plain(name, values[name])
+            cluster.check_folder(name, values[name])
     except ValueError as error:
         raise CommandError(str(error)) from error
     return {

@@ -113,6 +113,14 @@ def check_folder(name: str, folder: str) -> None:
         raise ValueError(f"{name} is {folder!r}: in a container it must be an absolute path or gs://")
 
 
+def not_plain(name: str, folder: str) -> ValueError:
+    """What is wrong with a folder that `watch` cannot read."""
+    return ValueError(
+        f"{name} is {folder!r}, but the step reads plain files: mount their volume (--deployment.volume "
+        "CLAIM:/FOLDER) and give a path below /FOLDER"
+    )
+
+
 def platform_spec(executors: list[str], deployment: Placement) -> dict[str, Any]:
     """KFP's `platforms` document (kubernetes_platform/proto/kubernetes_executor_config.proto); empty if nothing is set.
 

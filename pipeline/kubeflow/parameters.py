@@ -7,7 +7,7 @@ container before it runs, for KFP's own pages can start a run too.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from pipeline.configs import Config, Thresholds
 from pipeline.kubeflow.deployment import Deployment
@@ -37,6 +37,8 @@ def _hint(name: str) -> Any:
         r"min_mask_f1": (Thresholds, "mask_f1"),
         r"\w+_phases_\d+_epochs": (Phase, "epochs"),
     }
+    if name == "photos":  # of the package of `watch`
+        return Annotated[str, ranges.FOLDER]
     for pattern, (config, field) in fields.items():
         if re.fullmatch(pattern, name):
             return ranges.hints(config)[field]

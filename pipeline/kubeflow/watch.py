@@ -21,10 +21,7 @@ def write(path: pathlib.Path, command: Watch) -> None:
     cluster.check_pipeline_root(deployment.pipeline_root)
     for name, folder in (("photos", command.photos), ("deployment.serving_dir", deployment.serving_folder)):
         if not deployment.holds(folder):
-            raise ValueError(
-                f"{name} is {folder!r}, but the step reads plain files: mount their volume (--deployment.volume "
-                "CLAIM:/FOLDER) and give a path below /FOLDER"
-            )
+            raise cluster.not_plain(name, folder)
     package.write_spec(path, _spec(command), deployment)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.kubeflow import watch
-from pipeline.kubeflow.commands import Watch
+from pipeline.kubeflow import client, parameters, watch
+from pipeline.kubeflow.commands import Submit, Watch
 from pipeline.kubeflow.deployment import Resources
 from serving.watch import FEWEST
 
@@ -31,3 +31,26 @@ def test_a_window_is_as_large_as_the_step_asks() -> None:
     Watch(window=FEWEST)
     with pytest.raises(ValueError, match=f"window is {FEWEST - 1}: it must be at least {FEWEST} "):
         Watch(window=FEWEST - 1)
+
+
+def _sent(tmp_path: pathlib.Path, *parameters: str) -> dict[str, Any]:
+    package = tmp_path / "watch.yaml"
+    watch.write(package, Watch(deployment=dataclasses.replace(Watch().deployment, volume="pets:/mnt/pets")))
+    sent: dict[str, Any] = client.job(Submit(package=package, parameter=parameters))["params"]
+    return sent
+
+
+def test_a_run_may_watch_another_folder(tmp_path: pathlib.Path) -> None:
+    assert _sent(tmp_path, "photos=/mnt/pets/other") == {"photos": "/mnt/pets/other"}
+
+
+@pytest.mark.parametrize("parameter", ["photos=inbox", "photos=gs://bucket/inbox", "serving_dir=gs://bucket/models"])
+def test_a_run_is_not_sent_to_a_folder_that_its_step_cannot_read(tmp_path: pathlib.Path, parameter: str) -> None:
+    name, _, folder = parameter.partition("=")
+    with pytest.raises(client.CommandError, match=f"^{name} is '{folder}', but the step reads plain files"):
+        _sent(tmp_path, parameter)
+
+
+def test_its_parameter_has_the_range_of_its_flag() -> None:
+    with pytest.raises(ValueError, match=r"photos is '/mnt/\*': it must be a path without"):
+        parameters.checked("photos", "/mnt/*")
