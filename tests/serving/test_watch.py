@@ -55,6 +55,13 @@ def test_photos_like_the_tests_are_no_alarm(watched: pathlib.Path, photo: Write,
     assert printed.endswith("They are like the test photos.\n")
 
 
+def test_the_very_test_photos_are_no_alarm_where_the_model_is_sure() -> None:
+    sure = 1 - np.random.default_rng(0).uniform(1e-7, 4e-5, 250)
+    seen = [watch.Seen(str(number), number, {"confidence": share}) for number, share in enumerate(sure)]
+    [[found]] = watch.differences({"confidence": np.round(sure, 4).tolist()}, [seen])
+    assert found.p == 1.0
+
+
 def test_it_says_since_when_and_in_what_they_differ(
     watched: pathlib.Path, photo: Write, capsys: pytest.CaptureFixture
 ) -> None:
@@ -200,7 +207,7 @@ def test_windows_are_in_the_order_of_time_and_the_rest_joins_the_last() -> None:
 
 def test_the_test_is_scipys_corrected_for_the_number_of_tests() -> None:
     rng = np.random.default_rng(1)
-    reference, found = rng.random(100).tolist(), (0.8 * rng.random(50)).tolist()
+    reference, found = rng.random(100).round(4).tolist(), (0.8 * rng.random(50)).round(4).tolist()
     [[one], [other]] = watch.differences({"known": reference}, [_seen(found), _seen(reference)])
     assert one.p == pytest.approx(2 * stats.ks_2samp(reference, found).pvalue)
     assert (one.reference, one.found) == (np.median(reference), np.median(found))
