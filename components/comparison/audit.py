@@ -42,6 +42,7 @@ _SAID = {
     "mask": "have a mask that the models contradict",
     "duplicate": "have a twin in another split",
 }
+_LOOKED_AT = {"label": "class", "mask": "mask"}
 _FENCE = 3.0
 _LEAST_GAP = 0.05
 """Nearer than that two people would not come; it counts where nearly all gaps are the same."""
@@ -58,7 +59,7 @@ def check_bars(bars: Mapping[str, float], splits: Sequence[str], heads: Heads) -
         if bar < 1 and not splits:
             raise ValueError(f"thresholds.{BARS[kind]} is set, but audit is empty: name the splits to look at")
         if bar < 1 and lacking[kind]:
-            head = "class" if kind == "label" else kind
+            head = _LOOKED_AT[kind]
             raise ValueError(f"thresholds.{BARS[kind]} is set, but the networks of this run have no {head} head")
 
 
@@ -71,22 +72,26 @@ def find(asked: Mapping[str, Asked], photos: Sequence[twins.Photo], heads: Heads
       heads: Of the models.
     """
     counts: dict[str, dict[str, int]] = {}
+    known: dict[str, dict[str, int]] = {}
     labels: list[Suspect] = []
     masks: list[Suspect] = []
     for split, (truth, predictions) in asked.items():
         if heads.label:
             found = _labels(split, truth, list(predictions.values()), heads.label)
             counts.setdefault("label", {})[split] = len(found)
+            known.setdefault("label", {})[split] = sum(given >= 0 for given in truth.labels[heads.label.name])
             labels += found
         if heads.mask:
             found = _masks(split, truth, list(predictions.values()), len(heads.mask.classes))
             counts.setdefault("mask", {})[split] = len(found)
+            f1 = next(iter(predictions.values())).image_f1
+            known.setdefault("mask", {})[split] = int(np.count_nonzero(~np.isnan(f1)))
             masks += found
     labels.sort(key=lambda one: (one.given_probability or 0.0) - (one.probability or 0.0))
     masks.sort(key=lambda one: (one.mask_f1 or 0.0) - (one.agreement or 0.0))
     duplicates, counts["duplicate"] = twins.across_splits(photos)
     examples = {split: len(truth.file_names) for split, (truth, _) in asked.items()}
-    return Audit(examples, counts, (*labels, *masks, *duplicates))
+    return Audit(examples, counts, (*labels, *masks, *duplicates), known)
 
 
 def _labels(split: str, truth: Truth, predictions: Sequence[Predictions], label: Label) -> list[Suspect]:
@@ -199,7 +204,8 @@ def refusals(audit: Audit, held_out: int, bars: Mapping[str, float]) -> tuple[st
         if kind == "duplicate":
             found, of, which = counts.get(record.EVAL, 0) + counts.get(record.TEST, 0), held_out, "photos held out"
         else:
-            found, of, which = sum(counts.values()), sum(audit.examples.values()), "audited photos"
+            of = sum(audit.known.get(kind, {}).values())
+            found, which = sum(counts.values()), f"audited photos whose {_LOOKED_AT[kind]} is known"
         if of and found / of > bar:
             sentences.append(
                 f"{found:,} of {of:,} {which} ({100 * found / of:.1f} %) {_SAID[kind]}, more than "

@@ -193,6 +193,8 @@ class Audit:
     """Suspects by kind and split; of `duplicate` all photos with a twin in another split, listed or not."""
     suspects: tuple[Suspect, ...]
     """By kind, the most suspicious first."""
+    known: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
+    """Examples whose label, or mask, is known, by kind and split: of these the suspects are a share."""
 
 
 @dataclasses.dataclass(frozen=True)

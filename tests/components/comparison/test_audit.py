@@ -126,8 +126,10 @@ def test_findings_of_all_splits_are_ranked_by_kind_and_counted_by_split() -> Non
         true = np.arange(count) % 2
         given = true.copy()
         given[wrong[0]] = 1 - given[wrong[0]]
+        given[-1] = record.UNKNOWN_CLASS
         masks, f1 = [square(5)] * count, np.full(count, 0.95)
         f1[wrong[1]] = 0.4 if split == record.EVAL else 0.3
+        f1[-2:] = np.nan
         truth = truth_of(*masks)
         truth.labels["species"] = given.tolist()
         found = told(*masks)
@@ -137,6 +139,7 @@ def test_findings_of_all_splits_are_ranked_by_kind_and_counted_by_split() -> Non
         asked[split] = (truth, {"one": found})
     found_all = audit.find(asked, [], HEADS)
     assert found_all.examples == {"eval": 40, "test": 40}
+    assert found_all.known == {"label": {"eval": 39, "test": 39}, "mask": {"eval": 38, "test": 38}}
     assert found_all.counts == {"label": {"eval": 1, "test": 1}, "mask": {"eval": 1, "test": 1}, "duplicate": {}}
     listed = [(one.kind, one.split, one.file_name) for one in found_all.suspects]
     assert listed == [
@@ -162,14 +165,24 @@ FOUND = Audit(
     {"eval": 40, "test": 60},
     {"label": {"eval": 1, "test": 4}, "mask": {"eval": 0, "test": 2}, "duplicate": {"train": 9, "eval": 1, "test": 2}},
     (),
+    {"label": {"eval": 40, "test": 60}, "mask": {"eval": 10, "test": 10}},
 )
 
 
 def test_more_suspects_than_allowed_are_a_sentence_with_count_bar_and_file() -> None:
-    [labels] = audit.refusals(FOUND, 100, {"label": 0.04, "mask": 0.02, "duplicate": 0.03})
-    assert labels.startswith("5 of 100 audited photos (5.0 %) have a class that the models contradict, more than ")
-    assert "thresholds.max_label_issues 0.04 allows: look at suspects.csv" in labels
+    [labels] = audit.refusals(FOUND, 100, {"label": 0.04, "mask": 0.1, "duplicate": 0.03})
+    assert labels.startswith(
+        "5 of 100 audited photos whose class is known (5.0 %) have a class that the models contradict, more than "
+    )
+    assert "contradict, more than thresholds.max_label_issues 0.04 allows: look at suspects.csv" in labels
     assert len(audit.refusals(FOUND, 100, dict.fromkeys(audit.BARS, 0.0))) == 3
+
+
+def test_a_photo_without_a_mask_is_no_photo_whose_mask_is_right() -> None:
+    [masks] = audit.refusals(FOUND, 100, {"mask": 0.05})
+    assert masks.startswith(
+        "2 of 20 audited photos whose mask is known (10.0 %) have a mask that the models contradict"
+    )
 
 
 def test_duplicates_are_a_share_of_what_is_held_out() -> None:
@@ -178,7 +191,7 @@ def test_duplicates_are_a_share_of_what_is_held_out() -> None:
 
 
 def test_a_bar_of_1_stops_nothing() -> None:
-    everything = Audit({"test": 5}, {kind: {"test": 5} for kind in audit.BARS}, ())
+    everything = Audit({"test": 5}, of_five := {kind: {"test": 5} for kind in audit.BARS}, (), of_five)
     assert audit.refusals(everything, 5, dict.fromkeys(audit.BARS, 1.0)) == ()
 
 

@@ -168,7 +168,10 @@ def test_planted_faults_are_listed_shown_and_more_than_allowed_of_them_bless_no_
     assert not compared.decision.blessed
     said = compared.decision.data_refusals
     # The photo of the test has a mask that is another photo's.
-    assert [sentence.split(" (")[0] for sentence in said] == ["1 of 20 audited photos", "2 of 20 audited photos"]
+    assert [sentence.split(" (")[0] for sentence in said] == [
+        "1 of 20 audited photos whose class is known",
+        "2 of 20 audited photos whose mask is known",
+    ]
     page = (tmp_path / "index.html").read_text()
     assert all(str(markupsafe.escape(sentence)) in page for sentence in said)
     for name in ("label-0-photo", "mask-0-photo", "mask-0-outlines", "duplicate-0-photo", "duplicate-0-twin"):
