@@ -127,7 +127,7 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
             _figure(overall, "classification", "accuracy"),
             _figure(overall, "classification", "macro_f1"),
             _figure(overall, "segmentation", "f1"),
-            "yes" if figures["blessed"] else "no",
+            "yes" if _is_blessed(model, metrics) else "no",
             ("champion" if metrics["decision"]["blessed"] else "best") if model == metrics["champion"] else "",
         )
     console.print()
@@ -139,6 +139,13 @@ def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
         console.print(f"no model is blessed: {refusal}")
     for refusal in metrics["decision"]["refusals"]:
         console.print(f"{metrics['champion']} does not replace the serving model: its {refusal}")
+
+
+def _is_blessed(model: str, metrics: Mapping[str, Any]) -> bool:
+    """It passed its own thresholds, the data theirs, and, if it is the champion, the serving model is not better."""
+    decision = metrics["decision"]
+    refused = decision["data_refusals"] or (model == metrics["champion"] and decision["refusals"])
+    return bool(metrics["models"][model]["blessed"] and not refused)
 
 
 def print_failure(console: Console, error: Exception, log: pathlib.Path) -> None:

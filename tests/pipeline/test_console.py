@@ -110,3 +110,18 @@ def test_a_head_that_was_not_trained_or_had_nothing_to_find_is_a_dash(console: C
     print_results(console, {"champion": "dcnn", "decision": decision, "models": {"dcnn": model}})
     row = next(line for line in _shown(console).splitlines() if "champion" in line)
     assert row.count(" - ") == 1
+
+
+@pytest.mark.parametrize(
+    ("refused", "column"),
+    [({}, ["yes", "yes"]), ({"refusals": ["r"]}, ["no", "yes"]), ({"data_refusals": ["d"]}, ["no"] * 2)],
+)
+def test_what_is_refused_for_another_reason_than_its_thresholds_is_not_blessed(
+    console: Console, refused: dict[str, Any], column: list[str]
+) -> None:
+    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
+    model = {"metrics": {"overall": overall}, "blessed": True, "failed_thresholds": []}
+    decision = {"blessed": not refused, "refusals": [], "data_refusals": []} | refused
+    print_results(console, {"champion": "a", "decision": decision, "models": {"a": model, "b": model}})
+    rows = [line for line in _shown(console).splitlines() if line.startswith("│ ")]
+    assert [row.split()[9] for row in rows] == column
