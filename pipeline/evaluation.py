@@ -101,13 +101,16 @@ def _slice_bound(text: str, spec: DatasetSpec) -> Bound:
     """Reads `kind=crack,size=small:mask_f1=0.5`."""
     try:
         which, bound = text.rsplit(":", 1)
-        values = dict(pair.split("=", 1) for pair in which.split(","))
+        pairs = [pair.split("=", 1) for pair in which.split(",")]
+        values = dict(pairs)
         figure, lowest = bound.split("=")
         number = float(lowest)
     except ValueError:
         raise ValueError(
             f"thresholds.slices has {text!r}: give LABEL=CLASS:FIGURE=NUMBER, such as kind=crack:accuracy=0.5"
         ) from None
+    if len(values) < len(pairs):
+        raise ValueError(f"thresholds.slices has {text!r}: name each label once, one class a bound")
     if figure not in (*_CLASS_FIGURES, *_MASK_FIGURES) or not 0 <= number <= 1:
         known = ", ".join((*_CLASS_FIGURES, *_MASK_FIGURES))
         raise ValueError(f"thresholds.slices has {text!r}: figures are {known}, each in [0, 1]")
