@@ -132,6 +132,7 @@ def _phase(phase: Mapping[str, Any]) -> str:
 
 _CLASS_FIGURES = (
     ("Accuracy", "accuracy"),
+    ("Always the most frequent class", "majority_share"),
     ("Top-5 accuracy", "top_5_accuracy"),
     ("Macro F1", "macro_f1"),
     ("F1 of the worst class", "worst_class_f1"),
@@ -144,7 +145,9 @@ def _figures(model: ModelResult) -> Section:
     rows = []
     for of_head, names in ((overall.classification, _CLASS_FIGURES), (overall.segmentation, _MASK_FIGURES)):
         found = [(title, getattr(of_head, name)) for title, name in names] if of_head else []
-        rows += [(title, *_shown(figure)) for title, figure in found if figure is not None]
+        for title, figure in found:
+            if figure is not None:
+                rows.append((title, *_shown(figure if isinstance(figure, Interval) else Interval(figure))))
     sentences = (f"Of {overall.examples:,} examples of split {record.TEST}, with 95 % confidence intervals over them.",)
     return Section("Figures", sentences, ("Figure", "%", "95 % interval"), tuple(rows))
 

@@ -153,6 +153,11 @@ def test_without_a_class_head_nothing_is_said_of_classes(compared):
     assert "Mask F1" in card.markdown(masks)
 
 
+def test_accuracy_stands_beside_that_of_always_naming_the_most_frequent_class(compared):
+    share = compared.models[compared.champion].metrics["overall"].classification.majority_share
+    assert f"| Always the most frequent class | {100 * share:.1f} |  |" in card.markdown(compared)
+
+
 def test_the_same_models_give_the_same_card(compared):
     """Else every comparison anew would be a new version to push."""
     slower = {
