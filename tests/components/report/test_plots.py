@@ -48,3 +48,16 @@ def test_a_name_is_no_formula(tmp_path: pathlib.Path) -> None:
 
 def test_other_names_need_no_other_font() -> None:
     assert fonts.families(["Größe (1)", "кошка", "plain"]) == ["sans-serif"]
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 1, 21))
+def test_a_count_can_be_read_on_the_colour_of_its_share(share: float) -> None:
+    """Of white and dark numbers the one that has more contrast, by WCAG 2.2's relative luminance."""
+
+    def luminance(colour: object) -> float:
+        rgb = np.array(mpl.colors.to_rgb(colour))  # type: ignore[arg-type]
+        return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+    ground = luminance(mpl.colormaps["Blues"](np.sqrt(share))[:3])
+    white, dark = 1.05 / (ground + 0.05), (ground + 0.05) / (luminance("#262626") + 0.05)
+    assert (white if share > plots._DARK_SHARE else dark) >= 3.8
