@@ -4,6 +4,7 @@ import logging
 import os
 import pathlib
 import warnings
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -54,8 +55,8 @@ def test_other_names_need_no_other_font() -> None:
 def test_a_count_can_be_read_on_the_colour_of_its_share(share: float) -> None:
     """Of white and dark numbers the one that has more contrast, by WCAG 2.2's relative luminance."""
 
-    def luminance(colour: object) -> float:
-        rgb = np.array(mpl.colors.to_rgb(colour))  # type: ignore[arg-type]
+    def luminance(colour: Any) -> float:
+        rgb: np.ndarray = np.array(mpl.colors.to_rgb(colour))
         return float(np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
 
     ground = luminance(mpl.colormaps["Blues"](np.sqrt(share))[:3])
