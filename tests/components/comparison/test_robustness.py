@@ -97,7 +97,7 @@ def test_the_figures_are_those_of_what_the_model_says(write, model) -> None:
 
 
 def test_what_is_unknown_of_a_photo_does_not_count(write, model) -> None:
-    """The class that is known is wrong as it is, a lamp that is on; of the masks one is right, and one marks no glass."""
+    """The class that is known is wrong, a lamp that is on; one of the masks is right, the other is of no glass."""
     files = write([example("on", label=1, mask=255), example("glass", label=-1), example("none", label=-1, mask=0)])
     found = robustness.judge({"lamp": model}, files, 3, 3, SPEC, HEADS)["lamp"]
     assert found.accuracy is not None
