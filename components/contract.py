@@ -59,7 +59,10 @@ def _contract(model: str) -> dict[str, Any]:
         for kind, tensors in (("input", signature.inputs), ("output", signature.outputs)):
             if name.startswith("serving_"):
                 found |= {f"{name}'s {kind} {key!r}": _tensor(tensor) for key, tensor in sorted(tensors.items())}
-    return found | {key: value for key, value in described.items() if key not in _FREE}
+    for name, label in described.get("coarser", {}).items():
+        pairs = zip(described["classes"], label["of"], strict=True)
+        found[f"coarser label {name!r}"] = [f"{fine} as {label['classes'][index]}" for fine, index in pairs]
+    return found | {key: value for key, value in described.items() if key not in (*_FREE, "coarser")}
 
 
 def _tensor(info: Any) -> str:

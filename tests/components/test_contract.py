@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_a_model_of_the_same_data_keeps_the_contract_whatever_it_is_called(old: 
         (
             {"coarser": "shape"},
             [
-                'coarser is {"shape": {"classes": ["all"], "of": [0, 0]}}, was {}',
+                "coarser label 'shape' is new",
                 "serving_default's output 'shape' is new",
             ],
         ),
@@ -52,6 +53,19 @@ def test_a_model_of_the_same_data_keeps_the_contract_whatever_it_is_called(old: 
 )
 def test_each_difference_is_named(change: dict[str, Any], said: list[str], old: str, tmp_path: pathlib.Path) -> None:
     assert sorted(contract.differences(old, export_answering(tmp_path / "model", **change))) == sorted(said)
+
+
+def test_a_class_that_moves_to_another_coarser_one_is_named(tmp_path: pathlib.Path) -> None:
+    classes = tuple(f"a class with a long name {number}" for number in range(10))
+    old, new = (export_answering(tmp_path / name, classes, coarser="shape") for name in ("old", "new"))
+    for model, of in ((old, [0] * 10), (new, [0] * 9 + [1])):
+        file = pathlib.Path(model, contract.MODEL_FILE)
+        told = json.loads(file.read_text())
+        told["coarser"]["shape"] = {"classes": ["round", "straight"], "of": of}
+        file.write_text(json.dumps(told))
+    assert contract.differences(old, new) == [
+        f"coarser label 'shape' lost {classes[9]} as round and gained {classes[9]} as straight"
+    ]
 
 
 def test_an_output_that_is_gone_is_named(tmp_path: pathlib.Path, old: str) -> None:
