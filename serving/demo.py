@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -96,8 +97,10 @@ def serve(page: gradio.Blocks, host: str, port: int | None, folder: str, block: 
         block: until Ctrl-C.
 
     Raises:
-        OSError: the port is taken.
+        ValueError: it cannot listen there; one sentence.
+        OSError: no port is free.
     """
+    _check_address(host, port or 0)  # Gradio says of each failure that no port is free
     import gradio
 
     from serving import answer_html
@@ -116,6 +119,18 @@ def serve(page: gradio.Blocks, host: str, port: int | None, folder: str, block: 
         footer_links=[],
     )
     return address
+
+
+def _check_address(host: str, port: int) -> None:
+    try:
+        [(family, kind, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ValueError(
+            f"it cannot listen at --host {host}{f' --port {port}' * bool(port)}: {error.strerror}"
+        ) from error
 
 
 def _gradio(folder: str) -> Any:
@@ -153,8 +168,15 @@ def _flags(arguments: Sequence[str] | None) -> Any:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 opens the page to the network (%(default)s)"
     )
-    parser.add_argument("--port", type=int, help="left out: the first that is free from 7860 on")
+    parser.add_argument("--port", type=_port, help="left out: the first that is free from 7860 on")
     return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 1 to 65535")
+    return number
 
 
 if __name__ == "__main__":

@@ -189,3 +189,22 @@ def test_without_gradio_it_says_what_to_install(version: pathlib.Path, tmp_path:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == "demo: the demo needs Gradio: pip install 'pets-pipeline[demo]'"
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "0", "many"])
+def test_a_port_that_is_none_is_told(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        demo.main([f"--port={port}"])
+    assert "argument --port: " in capsys.readouterr().err
+
+
+def test_an_address_that_it_cannot_listen_at_is_told(version: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["--model", str(version), "--host", "nowhere.invalid"]) == 2
+    assert capsys.readouterr().err.startswith("demo: it cannot listen at --host nowhere.invalid: ")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert demo.main(["--model", str(version), "--port", port]) == 2
+    told = f"demo: it cannot listen at --host 127.0.0.1 --port {port}: Address already in use\n"
+    assert capsys.readouterr().err == told
