@@ -36,6 +36,8 @@ def main() -> int:
 
     try:
         return 0 if client.run(command, console.plain(sys.stdout)) else 1
+    except KeyboardInterrupt:
+        return 130
     except client.CommandError as error:
         print(error, file=sys.stderr)
         return 2

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import io
+import itertools
 import json
 import os
 import pathlib
+import shlex
 import socket
 import time
 import urllib.parse
@@ -80,12 +83,14 @@ def connect(server: Server) -> kfp.Client:
         KubeflowError: nobody answers at the host, or not as Kubeflow Pipelines does; the token is refused, or the
             namespace cannot be used.
     """
-    address = urllib.parse.urlsplit(server.host)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise KubeflowError(f"host is {server.host!r}: give a URL such as http://localhost:8080")
     try:
+        address = urllib.parse.urlsplit(server.host)
         port = address.port or {"http": 80, "https": 443}[address.scheme]
+        if not address.hostname:
+            raise ValueError("no host")
         socket.create_connection((address.hostname, port), timeout=_TIMEOUT).close()
+    except (ValueError, KeyError) as error:  # a bracket left open, a port or a name that no machine can have
+        raise KubeflowError(f"host is {server.host!r}: give a URL such as http://localhost:8080") from error
     except OSError as error:
         raise KubeflowError(
             f"nobody answers at {server.host} ({error}). Outside the cluster, first run: "
@@ -172,7 +177,19 @@ def follow(client: kfp.Client, server: Server, run_id: str, screen: Console, pol
 
     Raises:
         KubeflowError: there is no such run, or the server has stopped to answer.
+        KeyboardInterrupt: by Ctrl-C, after a line that says how to follow the run again.
     """
+    try:
+        return _follow(client, server, run_id, screen, poll_seconds)
+    except KeyboardInterrupt:
+        given = dataclasses.asdict(server)
+        flags = [(f"--{name.replace('_', '-')}", given[name]) for name in given if given[name]]
+        command = shlex.join(["python", "kubeflow_runner.py", "wait", run_id, *itertools.chain(*flags)])
+        screen.print(f"The run goes on; to follow it: {command}")
+        raise
+
+
+def _follow(client: kfp.Client, server: Server, run_id: str, screen: Console, poll_seconds: float) -> bool:
     shown: set[str] = set()
     unanswered = 0
     while True:

@@ -5,9 +5,11 @@ import functools
 import io
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import kfp_api
@@ -149,6 +151,10 @@ def test_an_unreachable_host(server: Server) -> None:
     ("change", "message"),
     [
         ({"host": "localhost:8080"}, "give a URL such as"),
+        ({"host": "http://localhost:99999"}, "host is 'http://localhost:99999': give a URL such as"),
+        ({"host": "http:///"}, "host is 'http:///': give a URL such as"),
+        ({"host": "http://[::1"}, r"host is 'http://\[::1': give a URL such as"),
+        ({"host": "http://a..b:80"}, r"host is 'http://a\.\.b:80': give a URL such as"),
         ({"namespace": "nowhere"}, "namespace 'nowhere'.*Does this profile exist"),
         ({"namespace": ""}, "A namespace is required"),
         ({"token_file": "nowhere"}, "no token file nowhere"),
@@ -283,6 +289,28 @@ def test_an_error_is_one_sentence_without_a_traceback(server: Server) -> None:
     assert "does not allow the use of namespace 'nowhere'" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_leaves_the_run_alone_and_says_how_to_follow_it(
+    api: kfp_api.Api, server: Server, package: pathlib.Path
+) -> None:
+    api.runs = [kfp_api.run("RUNNING")]
+    arguments = ["--host", server.host, "--namespace", server.namespace, "--token-file", server.token_file]
+    waiting = subprocess.Popen(
+        [sys.executable, str(RUNNER), "submit", *arguments, "--package", str(package), "--wait"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert waiting.stdout
+    assert waiting.stdout.readline().startswith("Run run-1")
+    time.sleep(1)
+    waiting.send_signal(signal.SIGINT)
+    said, errors = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    follow = " ".join(["python kubeflow_runner.py wait run-1", *arguments])
+    assert said == f"The run goes on; to follow it: {follow}\n"
+    assert errors == ""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["compile", "--help"], ["submit", "--help"]])
