@@ -126,9 +126,9 @@ def test_steps_are_tried_again_and_cached_as_the_deployment_says(spec: dict[str,
 
 
 def test_the_config_names_components_that_are_not_cached() -> None:
-    spec = package.build(dataclasses.replace(debug(), uncached=("Trainer_dcnn",)), Deployment())
+    spec = package.build(dataclasses.replace(debug(), uncached=("ExampleGen", "Trainer_dcnn")), Deployment())
     cached = {name: task["cachingOptions"]["enableCache"] for name, task in spec["root"]["dag"]["tasks"].items()}
-    assert {name for name, enabled in cached.items() if not enabled} == {"Trainer-dcnn", "Pusher"}
+    assert {name for name, enabled in cached.items() if not enabled} == {"ExampleGen", "Trainer-dcnn", "Pusher"}
 
 
 def test_a_description_travels_in_the_package_since_no_step_finds_its_file(tmp_path: pathlib.Path) -> None:
