@@ -19,7 +19,7 @@ def main() -> int:
         print(HELP, file=sys.stdout if name in ("-h", "--help") else sys.stderr)
         return 0 if name in ("-h", "--help") else 2
     program, kind = f"kubeflow_runner.py {name}", commands.COMMANDS[name]
-    command: commands.Compile | commands.Watch | commands.Submit | commands.Wait = (
+    command: commands.Compile | commands.Watch | commands.Submit | commands.Schedule | commands.Wait = (
         flags.parse_with(arguments, program, str(kind.__doc__), kind, kind)
         if kind is commands.Compile
         else flags.command_of(arguments, program, kind)

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from pipeline import console
 from pipeline.kubeflow import cluster, cron, parameters
-from pipeline.kubeflow.commands import Schedule, Server, Submit, Wait
+from pipeline.kubeflow.commands import Schedule, Sent, Server, Submit, Wait
 
 _DONE = {"SUCCEEDED": "complete", "SKIPPED": "cached", "FAILED": "failed", "CANCELED": "failed"}
 """How a task ended, in the console's words: KFP skips a task whose outputs it has."""
@@ -51,7 +51,7 @@ class NotKubeflowError(KubeflowError):
     """The server answers, but not as Kubeflow Pipelines does."""
 
 
-def run(command: Submit | Wait, screen: Console) -> bool:
+def run(command: Submit | Schedule | Wait, screen: Console) -> bool:
     """Sends or follows what the command says, and prints its page.
 
     Returns:
@@ -60,7 +60,7 @@ def run(command: Submit | Wait, screen: Console) -> bool:
     Raises:
         KubeflowError: as `connect`, `submit`, `schedule` and `follow`.
     """
-    if isinstance(command, Submit):
+    if isinstance(command, Sent):
         job(command)  # before a server is asked
     client, server = connect(command.server), command.server
     if isinstance(command, Wait):
@@ -256,7 +256,7 @@ def _credentials(server: Server) -> set_volume_credentials.ServiceAccountTokenVo
     return None
 
 
-def _experiment(client: kfp.Client, command: Submit) -> str:
+def _experiment(client: kfp.Client, command: Sent) -> str:
     with contextlib.redirect_stdout(io.StringIO()):  # kfp prints a link of its own
         experiment = client.create_experiment(command.experiment, namespace=command.server.namespace or None)
     return _id(command.server, experiment, "experiment_id")
@@ -281,7 +281,7 @@ def _default_name(spec: dict[str, Any]) -> str:
     return f"{spec['pipelineInfo']['name']} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
-def job(command: Submit) -> dict[str, Any]:
+def job(command: Sent) -> dict[str, Any]:
     """What kfp's client takes of the command, checked; asks no server.
 
     Raises:

@@ -50,8 +50,8 @@ class Wait(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Submit(Checked):
-    """Starts a run of a package and prints its URL."""
+class Sent(Checked):
+    """What is said of a package that is sent to a server."""
 
     server: Annotated[Server, tyro.conf.arg(name="")] = Server()
     package: Annotated[pathlib.Path, LINE] = pathlib.Path("pipeline.yaml")
@@ -68,12 +68,18 @@ class Submit(Checked):
     """That the steps run as; empty: the cluster's default."""
     cache: bool = True
     """Take finished steps of earlier runs from KFP's cache, where the package says so."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Submit(Sent):
+    """Starts a run of a package and prints its URL."""
+
     wait: bool = False
     """Follow the run to its end, as `wait` does."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Schedule(Submit):
+class Schedule(Sent):
     """Starts runs of a package again and again."""
 
     cron: Annotated[str, LINE] = ""

@@ -247,6 +247,15 @@ def test_a_schedule_names_its_next_times(api: kfp_api.Api, server: Server, packa
     assert all(re.fullmatch(r"Next run \w{3} \d{4}-\d\d-\d\d 03:00:00 UTC, .*", line) for line in times)
 
 
+def test_a_schedule_is_not_waited_for(package: pathlib.Path) -> None:
+    arguments = ["--package", str(package), "--every-seconds", "60", "--wait"]
+    result = subprocess.run(
+        [sys.executable, str(RUNNER), "schedule", *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "--wait" in result.stderr
+
+
 def test_an_error_with_brackets_is_shown_whole(api: kfp_api.Api, server: Server) -> None:
     api.runs = [kfp_api.run("FAILED", kfp_api.task("Trainer[/x]", "FAILED", 5, "no [v2] in [/y]"))]
     _, lines = _followed(server)
