@@ -198,9 +198,10 @@ def _calibration(model: ModelResult) -> Section:
 def _foreign(compared: Comparison, model: ModelResult) -> Section:
     known = model.known
     sentences = (
-        f"Of split {record.TEST} it takes {wording.percent(known.test)} % for {compared.spec.example}s of its kind "
-        '("known" of 0.5 or more). Of pictures of something else, drawn by a program, it should take none; the area is '
-        "that under the ROC curve, 1 at best.",
+        f"Of {len(known.reference['known']):,} {compared.spec.example}s of split {record.TEST} it takes "
+        f'{wording.percent(known.test)} % for {compared.spec.example}s of its kind ("known" of 0.5 or more). Of '
+        "pictures of something else, drawn by a program, it should take none; the area is that under the ROC curve, "
+        "1 at best.",
     )
     rows = [
         (kind, str(found.pictures), wording.percent(found.known), f"{found.area:.3f}")

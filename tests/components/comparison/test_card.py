@@ -51,6 +51,7 @@ def test_it_says_what_it_does_on_pictures_of_something_else(compared):
     part = _section(compared, "Pictures of something else")
     known = compared.models[compared.champion].known
     assert f"{100 * known.test:.1f} %" in part.sentences[0]
+    assert part.sentences[0].startswith(f"Of {len(known.reference['known'])} photos of split test it takes ")
     assert [row[0] for row in part.rows] == list(known.foreign)
     for row in part.rows:
         assert row[3] == f"{known.foreign[row[0]].area:.3f}"
