@@ -310,6 +310,8 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_follow_it(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell lets what it starts in the background ignore Ctrl-C, these tests among it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert waiting.stdout
     assert waiting.stdout.readline().startswith("Run run-1")
