@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +26,7 @@ import numpy.typing as npt
 
 from components.comparison.predictions import Predictions, Truth
 from components.comparison.results import Audit, Comparison, Curves, ModelResult, Suspect
-from components.metrics.results import OVERALL, Interval, SliceFigures
+from components.metrics.results import OVERALL, Evaluation, Interval, SliceFigures
 from components.report import pictures, plots
 from components.report.wording import titled
 
@@ -89,12 +90,19 @@ def plotted_slice(compared: Comparison, figures: SliceFigures) -> bool:
 def _slice_rows(compared: Comparison, head: str) -> dict[str, dict[str, Interval]]:
     rows: dict[str, dict[str, Interval]] = {}
     for name, model in compared.models.items():
+        titles = slice_titles(model.metrics)
         for of_slice, figures in model.metrics.items():
             shown = headline_figure(figures, head)
             if shown and plotted_slice(compared, figures):
-                title = ", ".join(figures.by.values()) or of_slice
-                rows.setdefault(title.replace("_", " "), {})[name] = shown
+                rows.setdefault(titles[of_slice], {})[name] = shown
     return rows
+
+
+def slice_titles(metrics: Evaluation) -> dict[str, str]:
+    """What each slice is called in a plot: by its classes alone, but where another slice has classes of these names."""
+    short = {name: ", ".join(figures.by.values()) or name for name, figures in metrics.items()}
+    slices = collections.Counter(short.values())
+    return {name: (title if slices[title] == 1 else name).replace("_", " ") for name, title in short.items()}
 
 
 def classes_shown(compared: Comparison) -> list[str]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 
-from components.report import fonts, plots
+from components.metrics.results import SliceFigures, slice_name
+from components.report import figures, fonts, plots
 
 _STIX = os.path.join(mpl.get_data_path(), "fonts", "ttf", "STIXGeneral.ttf")
 _OF_STIX = "\u231a"  # a watch, which the default font lacks
@@ -45,6 +46,19 @@ def test_characters_of_no_font_are_named_once(tmp_path: pathlib.Path, caplog: py
 
 def test_a_name_is_no_formula(tmp_path: pathlib.Path) -> None:
     _confusion(r"$\frac$", tmp_path)
+
+
+def test_slices_whose_classes_have_one_name_are_two_rows() -> None:
+    slices: list[dict[str, str]] = [
+        {},
+        {"front": "hair_crack"},
+        {"back": "hair_crack"},
+        {"front": "sound"},
+        {"front": "sound", "size": "small"},
+    ]
+    titles = figures.slice_titles({slice_name(by): SliceFigures(by, 1, None, None) for by in slices})
+    shown = ["overall", "front: hair crack", "back: hair crack", "sound", "sound, small"]
+    assert list(titles.values()) == shown
 
 
 def test_other_names_need_no_other_font() -> None:
