@@ -32,13 +32,13 @@ def main() -> int:
             return 2
         print(f"Package  {command.output}")
         return 0
-    from pipeline.kubeflow import client
+    from pipeline.kubeflow import client, submission
 
     try:
         return 0 if client.run(command, console.plain(sys.stdout)) else 1
     except KeyboardInterrupt:
         return 130
-    except client.CommandError as error:
+    except submission.CommandError as error:
         print(error, file=sys.stderr)
         return 2
     except client.KubeflowError as error:

@@ -1,4 +1,4 @@
-"""Sends packages to Kubeflow Pipelines, follows runs, and says in one sentence what is wrong."""
+"""Asks a server of Kubeflow Pipelines: starts runs, follows them, and says in one sentence what is wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import io
 import itertools
 import json
 import os
-import pathlib
 import shlex
 import socket
 import time
@@ -21,12 +20,11 @@ from typing import Any
 import kfp
 import kfp_server_api
 import urllib3
-import yaml
 from kfp.client import KF_PIPELINES_SA_TOKEN_ENV, KF_PIPELINES_SA_TOKEN_PATH, set_volume_credentials
 from rich.console import Console
 
 from pipeline import console
-from pipeline.kubeflow import cluster, cron, parameters
+from pipeline.kubeflow import cron, submission
 from pipeline.kubeflow.commands import Schedule, Sent, Server, Submit, Wait
 
 _DONE = {"SUCCEEDED": "complete", "SKIPPED": "cached", "FAILED": "failed", "CANCELED": "failed"}
@@ -43,10 +41,6 @@ class KubeflowError(RuntimeError):
     """What went wrong and what to do, for a person."""
 
 
-class CommandError(KubeflowError):
-    """The command or its package is wrong: nothing was sent."""
-
-
 class NotKubeflowError(KubeflowError):
     """The server answers, but not as Kubeflow Pipelines does."""
 
@@ -58,10 +52,11 @@ def run(command: Submit | Schedule | Wait, screen: Console) -> bool:
         Whether all is well: the run that was followed, if one was, has succeeded.
 
     Raises:
+        submission.CommandError: the package or a parameter is wrong.
         KubeflowError: as `connect`, `submit`, `schedule` and `follow`.
     """
     if isinstance(command, Sent):
-        job(command)  # before a server is asked
+        submission.arguments(command)  # before a server is asked
     client, server = connect(command.server), command.server
     if isinstance(command, Wait):
         return follow(client, server, command.run_id, screen, command.poll_seconds)
@@ -123,9 +118,10 @@ def submit(client: kfp.Client, command: Submit) -> str:
         Its id.
 
     Raises:
-        KubeflowError: the package or a parameter is wrong, or the server refuses them.
+        submission.CommandError: the package or a parameter is wrong.
+        KubeflowError: the server refuses them.
     """
-    spec, arguments = read_package(command.package), job(command)
+    spec, arguments = submission.read_package(command.package), submission.arguments(command)
     with _explained(command.server):
         run = client.run_pipeline(
             experiment_id=_experiment(client, command),
@@ -144,7 +140,7 @@ def schedule(client: kfp.Client, command: Schedule) -> str:
     Raises:
         KubeflowError: as `submit`.
     """
-    spec, arguments = read_package(command.package), job(command)
+    spec, arguments = submission.read_package(command.package), submission.arguments(command)
     with _explained(command.server):
         recurring = client.create_recurring_run(
             experiment_id=_experiment(client, command),
@@ -214,23 +210,6 @@ def _follow(client: kfp.Client, server: Server, run_id: str, screen: Console, po
         time.sleep(poll_seconds)
 
 
-def read_package(path: pathlib.Path) -> dict[str, Any]:
-    """The pipeline spec in a package.
-
-    Raises:
-        CommandError: there is no such file, or it is no package.
-    """
-    if not path.is_file():
-        raise CommandError(f"there is no package {path}: write one with kubeflow_runner.py compile --output {path}")
-    try:
-        spec = next(yaml.safe_load_all(path.read_text()), None)
-    except (yaml.YAMLError, UnicodeDecodeError):
-        spec = None
-    if not isinstance(spec, dict) or "pipelineInfo" not in spec:
-        raise CommandError(f"{path} is no package of kubeflow_runner.py compile")
-    return spec
-
-
 def _print_ended(run: kfp_server_api.V2beta1Run, screen: Console, shown: set[str]) -> None:
     details = run.run_details.task_details if run.run_details else None
     for task in details or []:
@@ -279,56 +258,6 @@ def _not_kubeflow(server: Server, how: str) -> str:
 
 def _default_name(spec: dict[str, Any]) -> str:
     return f"{spec['pipelineInfo']['name']} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
-
-
-def job(command: Sent) -> dict[str, Any]:
-    """What kfp's client takes of the command, checked; asks no server.
-
-    Raises:
-        CommandError: the package or a parameter is wrong.
-    """
-    spec = read_package(command.package)
-    values = parameter_values(spec, command.parameter)
-    try:
-        cluster.check_pipeline_root(command.pipeline_root or spec.get("defaultPipelineRoot", ""))
-        watches = "photos" in spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        for name in values.keys() & {"data_dir", "serving_dir", "photos"}:
-            if watches and not values[name].startswith("/"):
-                raise cluster.not_plain(name, values[name])
-            cluster.check_folder(name, values[name])
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    return {
-        "pipeline_package_path": str(command.package),
-        "params": values,
-        "pipeline_root": command.pipeline_root or None,
-        "service_account": command.service_account or None,
-        "enable_caching": None if command.cache else False,
-    }
-
-
-def parameter_values(spec: dict[str, Any], given: tuple[str, ...]) -> dict[str, Any]:
-    """Values of a run's parameters from NAME=VALUE.
-
-    Raises:
-        CommandError: the package has no such parameter, it is a number and the value is none, or out of its range.
-    """
-    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    makers = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
-    values = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        if name not in known:
-            raise CommandError(f"the package has no parameter {name!r}; it has {', '.join(sorted(known))}")
-        try:
-            typed = makers[known[name]["parameterType"]](value)
-        except ValueError as error:
-            raise CommandError(f"parameter {name} is {value!r}, not a number") from error
-        try:
-            values[name] = parameters.checked(name, typed)
-        except ValueError as error:
-            raise CommandError(f"parameter {error}") from error
-    return values
 
 
 def _is_final(error: KubeflowError) -> bool:

@@ -18,7 +18,7 @@ import yaml
 from rich.console import Console
 
 from pipeline import console
-from pipeline.kubeflow import client
+from pipeline.kubeflow import client, submission
 from pipeline.kubeflow.commands import Schedule, Server, Submit
 from tests.imports import heavy_imports
 
@@ -190,7 +190,7 @@ def test_what_cannot_run_is_not_sent(
     api: kfp_api.Api, server: Server, package: pathlib.Path, change: dict[str, object], message: str
 ) -> None:
     command = dataclasses.replace(Submit(server, package), **change)  # type: ignore[arg-type]
-    with pytest.raises(client.KubeflowError, match=message):
+    with pytest.raises(submission.CommandError, match=message):
         client.submit(client.connect(server), command)
     assert not [path for path, _ in api.requests if "/runs" in path]
 

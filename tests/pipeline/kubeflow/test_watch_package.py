@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.kubeflow import client, parameters, watch
+from pipeline.kubeflow import parameters, submission, watch
 from pipeline.kubeflow.commands import Submit, Watch
 from pipeline.kubeflow.deployment import Resources
 from serving.watch import FEWEST
@@ -36,7 +36,7 @@ def test_a_window_is_as_large_as_the_step_asks() -> None:
 def _sent(tmp_path: pathlib.Path, *parameters: str) -> dict[str, Any]:
     package = tmp_path / "watch.yaml"
     watch.write(package, Watch(deployment=dataclasses.replace(Watch().deployment, volume="pets:/mnt/pets")))
-    sent: dict[str, Any] = client.job(Submit(package=package, parameter=parameters))["params"]
+    sent: dict[str, Any] = submission.arguments(Submit(package=package, parameter=parameters))["params"]
     return sent
 
 
@@ -47,7 +47,7 @@ def test_a_run_may_watch_another_folder(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("parameter", ["photos=inbox", "photos=gs://bucket/inbox", "serving_dir=gs://bucket/models"])
 def test_a_run_is_not_sent_to_a_folder_that_its_step_cannot_read(tmp_path: pathlib.Path, parameter: str) -> None:
     name, _, folder = parameter.partition("=")
-    with pytest.raises(client.CommandError, match=f"^{name} is '{folder}', but the step reads plain files"):
+    with pytest.raises(submission.CommandError, match=f"^{name} is '{folder}', but the step reads plain files"):
         _sent(tmp_path, parameter)
 
 
