@@ -37,27 +37,28 @@ def decode_photos(encoded: tf.Tensor, image_size: int, network_size: int) -> Pho
         image_size: side that Transform resizes to, in pixels.
         network_size: S, side that the network sees, in pixels.
     """
-    count = tf.size(encoded, tf.int64)
+    # An empty photo behind them, unusable without an error of TensorFlow's, stands for all that fail.
+    photos = tf.concat([encoded, [b""]], axis=0)
+    count = tf.size(photos, tf.int64)
     # A function that fails ends the whole graph; a data set can leave out the element instead.
     decoded = (
-        tf.data.Dataset.from_tensor_slices(encoded)
-        .enumerate()
+        tf.data.Dataset.range(count)
         .map(
-            lambda index, photo: (index, *_decode_photo(photo, image_size, network_size)),
+            lambda index: (index, *_decode_photo(photos[index], image_size, network_size)),
             num_parallel_calls=_PARALLEL,
             deterministic=False,
         )
         .ignore_errors()
+        .batch(count)
     )
-    # The last one stands for all that failed; `get_single_element` needs one anyway.
-    failed = (count, *_unusable(network_size, _DAMAGED))
+    # What tunes and rewrites a data set costs more than these few steps take.
     options = tf.data.Options()
     options.autotune.enabled = False
-    found = decoded.concatenate(tf.data.Dataset.from_tensors(failed)).batch(count + 1).with_options(options)
-    index, *values = found.get_single_element()
-    last = tf.size(index) - 1
-    places = tf.tensor_scatter_nd_update(tf.fill([count + 1], last), index[:, None], tf.range(last + 1))[:-1]
-    return Photos(*(tf.gather(value, places) for value in values))
+    options.experimental_optimization.apply_default_optimizations = False
+    index, *values = decoded.with_options(options).get_single_element()
+    places = tf.tensor_scatter_nd_update(tf.fill([count], -1), index[:, None], tf.range(tf.size(index)))
+    pixels, sizes, errors = (tf.gather(value, tf.where(places < 0, places[-1], places)[:-1]) for value in values)
+    return Photos(pixels, sizes, tf.where(places[:-1] < 0, _DAMAGED, errors))
 
 
 @tf.autograph.experimental.do_not_convert  # all of it is TensorFlow's own control flow already

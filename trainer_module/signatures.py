@@ -200,7 +200,7 @@ class ServingModel(tf.Module):
         if logits.shape[-1] > 1:
             mask = tf.argmax(logits, axis=-1)[..., None]
         else:
-            mask = tf.round(self._mask_probabilities(logits) * 255.0)
+            mask = self._mask_probabilities(logits) * 255.0 + 0.5
         return tf.io.encode_png(tf.cast(mask, tf.uint8), compression=_PNG_COMPRESSION)
 
 
