@@ -237,7 +237,7 @@ def pets() -> Config:
                 (
                     Phase(55, 3e-3, final_rate=0.3, input_size=96),
                     Phase(24, 1.5e-3, final_rate=0.2),
-                    Phase(10, 3e-4, input_size=160),
+                    Phase(10, 3e-4, input_size=160, cutmix=False),
                 ),
                 weights="none",
                 weight_decay=0.05,

@@ -35,7 +35,7 @@ class State:
     epoch: int
     """How many of its epochs are done."""
     iterations: int
-    """How often the training data of the last phase's size was gone over."""
+    """How often the training data of the last phase's pictures was gone over."""
     probed: bool
     """Whether the class head was fitted to frozen features."""
     epochs: list[dict[str, float]]

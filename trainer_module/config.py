@@ -50,6 +50,8 @@ class Phase(Checked):
     """Side of the picture in this phase, in pixels; small first is fast and regularises; 0: the recipe's."""
     steps: Annotated[int, Number(ge=0, le=10_000_000)] = 0
     """The least number of training steps: a small split is passed over as often as they need."""
+    cutmix: bool = True
+    """Whether the recipe's CutMix is on: without it in the last phase a network ends on photos as it will meet them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +157,14 @@ class TrainerConfig(Checked):
             for phase in self.recipe.phases
         )
         return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, phases=tuple(phases)))
+
+    def in_phase(self, phase: Phase) -> TrainerConfig:
+        """The same config with the pictures that `phase` trains on."""
+        stage = self.at_size(phase.input_size)
+        if phase.cutmix:
+            return stage
+        augmentation = dataclasses.replace(stage.recipe.augmentation, cutmix=0.0)
+        return dataclasses.replace(stage, recipe=dataclasses.replace(stage.recipe, augmentation=augmentation))
 
     @property
     def serving(self) -> TrainerConfig:

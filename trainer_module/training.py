@@ -43,7 +43,7 @@ def fit(
     Args:
         model: the network of `config`.
         data: gives the data sets (train, eval) of a config, at its `input_size`; asked once for every phase that
-            changes the size (progressive resizing: Tan and Le 2021, EfficientNetV2).
+            changes the pictures, such as their size (progressive resizing: Tan and Le 2021, EfficientNetV2).
         config: the recipe.
         history: is told of every epoch.
         kept: where the state goes after every epoch, and an interrupted training goes on from; None: nowhere.
@@ -72,7 +72,8 @@ class _Training:
         self.model, self._data, self._config, self._history, self._kept = model, data, config, history, kept
         self._label = config.heads.label.name if config.heads.label else ""
         self.best = KeepBest(config, history.eval_examples)
-        self.phase = self._epoch = self._iterations = self._size = 0
+        self.phase = self._epoch = self._iterations = 0
+        self._stage: TrainerConfig | None = None
         self._probed = False
         self._optimizer: list[np.ndarray] = []
         if kept and (state := kept.read()):
@@ -82,7 +83,7 @@ class _Training:
         """Trains phase `number`, or what is left of it."""
         config, recipe = self._config, self._config.recipe
         phase = recipe.phases[number]
-        self._begin_size(config.at_size(phase.input_size))
+        self._begin_stage(number)
         if recipe.probe_passes and self._label and phase.backbone_rate and not self._probed:
             probe.fit_class_head(self.model, self._label, self._train_data, recipe.probe_passes)
             self._iterations += recipe.probe_passes
@@ -122,16 +123,18 @@ class _Training:
         objectives = weighted_losses(config, self._class_counts)
         return [conflict.GradientConflict(self._eval_data, self._label, record.MASK, objectives)]
 
-    def _begin_size(self, stage: TrainerConfig) -> None:
-        """Makes the network and the data those of `stage`, if they are of another size."""
-        size = stage.recipe.input_size
-        if size == self._size:
+    def _begin_stage(self, number: int) -> None:
+        """Makes the network and the data those of phase `number`, if they are others."""
+        phases = self._config.recipe.phases
+        stage = self._config.in_phase(phases[number])
+        if stage == self._stage:
             return
-        if self.model.input_shape[1] != size:
-            self.model = rebuilt(self.model, stage)
+        if not self._epoch and number and stage != self._config.in_phase(phases[number - 1]):
             self._iterations = 0
+        if self.model.input_shape[1] != stage.recipe.input_size:
+            self.model = rebuilt(self.model, stage)
         distribution.share_norms(self.model)
-        self._size = size
+        self._stage = stage
         self._train_data, self._eval_data = self._data(stage)
         inputs.pass_over(self._train_data, self._iterations)
 

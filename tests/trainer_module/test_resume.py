@@ -17,8 +17,9 @@ import pytest
 from schema import record
 from trainer_module.checkpoint import Checkpoint, State, key
 
-# A size that changes between phases and one that does not, a frozen phase before the probe, a moving average, pasted
-# squares and dropout: everything that a training's course hangs on. A new process knows no random state of the first.
+# A size that changes between phases and one that does not, a frozen phase before the probe, a moving average, squares
+# that are pasted until the last phase and dropout: everything that a training's course hangs on. A new process knows no
+# random state of the first.
 _TRAIN = """
 import json, os, pathlib, shutil, sys
 import keras
@@ -34,7 +35,12 @@ from trainer_module.models import build_model
 
 config = small_config(
     "dcnn",
-    phases=(Phase(2, 1e-2, backbone_rate=0.0, input_size=64), Phase(3, 1e-2, backbone_rate=0.5), Phase(2, 1e-2)),
+    phases=(
+        Phase(2, 1e-2, backbone_rate=0.0, input_size=64),
+        Phase(2, 1e-2, backbone_rate=0.5),
+        Phase(1, 1e-2),
+        Phase(2, 1e-2, cutmix=False),
+    ),
     batch_size=8,
     dropout=0.5,
     width=0.25,
@@ -90,7 +96,8 @@ def _figures(run: pathlib.Path) -> list[dict[str, float]]:
 def test_a_training_killed_after_any_epoch_ends_as_the_unbroken_one(
     tmp_path: pathlib.Path, records: pathlib.Path
 ) -> None:
-    states = ["after-1-0", "after-2-1", "after-4-1", "after-5-2", "after-7-3"]  # epochs in all, phase to go on with
+    states = ["after-1-0", "after-2-1", "after-3-1", "after-4-2", "after-5-3", "after-6-3", "after-7-4"]
+    # epochs in all, phase to go on with
     _train(records, tmp_path)
     _train(records, tmp_path, *states)
     unbroken = np.load(tmp_path / "unbroken" / "weights.npz")

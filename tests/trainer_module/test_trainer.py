@@ -22,7 +22,7 @@ from tests.drawn import SPEC
 from trainer_module import inputs, schedule, trainer
 from trainer_module.calibration import temperature
 from trainer_module.callbacks import History, KeepBest
-from trainer_module.config import Phase, TrainerConfig
+from trainer_module.config import Augmentation, Phase, TrainerConfig
 from trainer_module.models import build_model
 from trainer_module.trainer import MaskThreshold
 from trainer_module.training import Data, _class_loss, fit, rebuilt
@@ -81,6 +81,19 @@ def test_a_phase_may_train_at_a_size_of_its_own(
     larger = rebuilt(model, config.at_size(96))
     for weight, same in zip(model.get_weights(), larger.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, same)
+
+
+def test_a_phase_may_train_without_the_recipes_cutmix(tmp_path: pathlib.Path, records: pathlib.Path) -> None:
+    shares = []
+    phases = (Phase(1, 1e-3), Phase(1, 1e-3), Phase(1, 1e-3, cutmix=False), Phase(1, 1e-3, cutmix=False))
+    config = small_config(input_size=32, phases=phases, augmentation=Augmentation(cutmix=0.5))
+
+    def data(stage: TrainerConfig) -> Data:
+        shares.append(stage.recipe.augmentation.cutmix)
+        return _data(stage, records, tmp_path)
+
+    fit(build_model(config), data, config, History(config, str(tmp_path), 24, 24))
+    assert shares == [0.5, 0.0]
 
 
 def test_a_training_that_diverges_names_the_rate_to_lower(
