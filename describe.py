@@ -18,12 +18,15 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.flags import command_of
+from schema.ranges import Checked
+
 _MOST_FILES = 4
 """So many files are named of which nothing says that they are COCO's."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Arguments:
+class Arguments(Checked):
     """Says what labelled photos are, writes their description, and prints the command that trains on them."""
 
     dir: Annotated[str, tyro.conf.Positional]
@@ -50,7 +53,7 @@ class Arguments:
 
 def main() -> int:
     """Returns 0 if the data can be used, 2 if not."""
-    arguments = tyro.cli(Arguments, description=__doc__)
+    arguments = command_of(sys.argv[1:], "describe.py", Arguments, description=__doc__)
     console = Console(width=min(100, Console().width), highlight=False)
     try:
         _describe(arguments, console)

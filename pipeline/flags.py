@@ -53,7 +53,7 @@ def parse_with(
     """
     names = argparse.ArgumentParser(prog=program, add_help=False, allow_abbrev=False)
     names.add_argument("--config", choices=sorted(CONFIGS), default="sample")
-    names.add_argument("--contestants", nargs="+", default=[])
+    names.add_argument("--contestants", nargs="+", action="extend", default=[])
     chosen, rest = names.parse_known_args(arguments)
     config = CONFIGS[chosen.config]()
     if chosen.contestants:
@@ -77,6 +77,8 @@ def command_of(
     arguments: Sequence[str], program: str, command: type[T], default: T | None = None, description: str | None = None
 ) -> T:
     """Reads the fields of a dataclass; exits with status 2 and one sentence where a value is out of its range.
+
+    A list that is given several times holds the values of all; given empty, it drops those before it.
 
     Args:
         arguments: the command line without the program's name.
@@ -106,12 +108,15 @@ _REGISTRY = ConstructorRegistry()
 
 @_REGISTRY.struct_rule
 def _checked(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Reads our dataclasses as tyro does, with the range in each field's help and a sentence that names the flag."""
+    """Reads our dataclasses as tyro does, with the range in each field's help, a sentence that names the flag, and
+    lists that may be given several times."""
     spec = dataclass_rule(info)
     if spec is None or not issubclass(info.type, ranges.Checked):
         return None
+    defaults = {field.name: field.default for field in spec.fields if _is_list(field.type)}
 
     def instantiate(**values: Any) -> Any:
+        values |= {name: _joined(values[name], default) for name, default in defaults.items()}
         for name, value in values.items():
             if refused := _refused(_prefix(info.type, name), value):
                 return refused
@@ -120,7 +125,8 @@ def _checked(info: StructTypeInfo) -> StructConstructorSpec | None:
         except ValueError as error:
             return _Refused(str(error))
 
-    return StructConstructorSpec(instantiate, tuple(_with_range(_unprefixed(field)) for field in spec.fields))
+    fields = tuple(_repeatable(_with_range(_unprefixed(field))) for field in spec.fields)
+    return StructConstructorSpec(instantiate, fields)
 
 
 def _refused(prefix: str, value: Any) -> _Refused | None:
@@ -146,6 +152,34 @@ def _unprefixed(field: StructFieldSpec) -> StructFieldSpec:
         return field
     unprefixed: Any = Annotated[field.type, tyro.conf.arg(name="")]
     return dataclasses.replace(field, type=unprefixed)
+
+
+def _is_list(hint: Any) -> bool:
+    """Whether one flag takes all elements; those that are dataclasses have flags of their own."""
+    hint = ranges.plain(hint)
+    arguments = typing.get_args(hint)
+    listed = typing.get_origin(hint) is tuple and arguments[1:] == (Ellipsis,)
+    return listed and not dataclasses.is_dataclass(ranges.plain(arguments[0]))
+
+
+def _repeatable(field: StructFieldSpec) -> StructFieldSpec:
+    """A list becomes the list of what each of its flags gives: of several, tyro would take the last alone."""
+    if not _is_list(field.type):
+        return field
+    default = tyro.conf.arg(help_behavior_hint=f"(default: {' '.join(map(str, field.default))})")
+    nested: Any = tuple[field.type, ...]  # type: ignore[name-defined]
+    repeatable: Any = Annotated[nested, tyro.conf.UseAppendAction, default]
+    return dataclasses.replace(field, type=repeatable, default=())
+
+
+def _joined(given: tuple[tuple[Any, ...], ...], default: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values of a list's flags, in their order."""
+    if not given:
+        return default
+    joined: tuple[Any, ...] = ()
+    for values in given:
+        joined = joined + values if values else ()
+    return joined
 
 
 def _with_range(field: StructFieldSpec) -> StructFieldSpec:

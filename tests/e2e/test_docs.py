@@ -20,7 +20,6 @@ import cv2
 import model_server
 import numpy as np
 import pytest
-import tyro
 import yaml
 from conftest import ROOT, Run
 
@@ -146,7 +145,7 @@ def _parse(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) 
         else:
             flags.command_of(rest, program, commands.COMMANDS[name])
     elif program == "describe.py":
-        tyro.cli(describe.Arguments, args=arguments)
+        flags.command_of(arguments, program, describe.Arguments)
     elif program.startswith("benchmarks/"):
         assert (ROOT / program).is_file()
     elif program == "pipeline.worker_pool":

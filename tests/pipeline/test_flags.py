@@ -5,6 +5,7 @@ import pytest
 import kubeflow_runner
 from pipeline import flags
 from pipeline.configs import CONFIGS, Config
+from pipeline.kubeflow import commands
 from tests.drawn import SPEC
 
 
@@ -188,3 +189,39 @@ def test_the_runs_weights_are_for_the_recipes_that_name_none() -> None:
     config = _parse("--weights", "some.h5")
     assert config.trainer("mobilenet_v3_small", SPEC).weights == "some.h5"
     assert config.trainer("dcnn", SPEC).weights == "none"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "edge"),
+    [
+        (["--edge", "onnx", "--seed", "1", "--edge=int8", "float16"], ("onnx", "int8", "float16")),
+        (["--edge", "onnx", "--edge"], ()),
+        (["--edge", "--edge", "onnx"], ("onnx",)),
+        ([], CONFIGS["sample"]().edge),
+    ],
+)
+def test_a_list_given_several_times_has_the_values_since_it_was_last_given_empty(
+    arguments: list[str], edge: tuple[str, ...]
+) -> None:
+    assert _parse(*arguments).edge == edge
+
+
+def test_every_list_takes_all_that_its_flags_give() -> None:
+    config = _parse(
+        *("--contestants", "dcnn", "--contestants", "large=mobilenet_v3_large,resnet50_v2"),
+        *("--data.annotations", "train=a.json", "--data.annotations", "val=b.json"),
+    )
+    assert list(config.contestants) == ["dcnn", "large", "resnet50_v2"]
+    assert config.data.annotations == ("train=a.json", "val=b.json")
+
+
+def test_help_states_a_lists_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _parse("--help")
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "the data are not looked at. (default: eval test)" in text
+
+
+def test_the_kubeflow_runner_takes_all_parameters_of_a_run() -> None:
+    several = ["--parameter", "min_accuracy=0.8", "--parameter", "data_dir=/mnt"]
+    assert flags.command_of(several, "submit", commands.Submit).parameter == ("min_accuracy=0.8", "data_dir=/mnt")

@@ -390,6 +390,14 @@ def test_the_files_to_name_are_told_with_their_splits(run, tree, files, named):
     assert shlex.split(printed[printed.index("--annotations") :])[1:] == given
 
 
+def test_files_named_one_by_one_are_all_described(run, tree):
+    files = {"a.json": instances(), "b.json": instances().replace(".jpg", "b.jpg")}
+    root = tree({f"{name}.jpg": photo(number) for number, name in enumerate(("1", "2", "1b", "2b"))} | files)
+    code, printed = run(root, "--annotations", "train=a.json", "--annotations", "test=b.json")
+    assert code == 0, printed
+    assert "--data.annotations train=a.json test=b.json" in printed
+
+
 def test_what_cannot_be_described_is_one_sentence(run, tmp_path):
     assert run(tmp_path / "nowhere") == (2, f"there is no folder {tmp_path}/nowhere: name one that holds photos")
 
