@@ -137,6 +137,7 @@ def _describe(arguments: Arguments, console: Console) -> None:
 def _source(arguments: Arguments) -> tuple[Any, dict[str, Any]]:
     """The data set, and the runner's flags that name it."""
     flags: dict[str, Any] = {"dir": arguments.dir}
+    _check_read(arguments)
     if arguments.tfds:
         from components.datasets.tfds import Tfds
 
@@ -152,6 +153,18 @@ def _source(arguments: Arguments) -> tuple[Any, dict[str, Any]]:
 
     given = {name: getattr(arguments, name) for name in ("masks", "metadata", "labels") if getattr(arguments, name)}
     return Folder(arguments.dir, **given), flags | given
+
+
+def _check_read(arguments: Arguments) -> None:
+    """Raises ValueError where a flag is of another kind of source than the one that is described."""
+    what, others = "a folder has", ["features"]
+    if arguments.tfds:
+        what, others = "a TFDS data set has", ["annotations", "masks", "metadata", "labels"]
+    elif arguments.annotations:
+        what, others = "COCO's files have", ["masks", "metadata", "labels", "features"]
+    for name in others:
+        if getattr(arguments, name):
+            raise ValueError(f"--{name} is given, and {what} no use for it: leave it out")
 
 
 def _used(source: Any) -> set[str]:

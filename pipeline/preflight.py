@@ -41,6 +41,11 @@ def check(config: Config, run_dir: pathlib.Path) -> None:
     Raises:
         ValueError: one sentence that names the field, the wrong value and what to do.
     """
+    if config.beam.shared_dir:
+        raise ValueError(
+            f"beam.shared_dir is {config.beam.shared_dir!r}, which is for Kubeflow: here workers reach artifacts in "
+            "run_dir, so leave it out"
+        )
     ranges.check("run_dir", str(run_dir), ranges.hints(Config)["run_dir"])
     _check_writable("run_dir", run_dir)
     needed = _RUN_MB + _check_data(config)

@@ -26,6 +26,11 @@ def check(config: Config, deployment: Deployment) -> None:
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,127}", config.name):
         raise ValueError(f"name is {config.name!r}: Kubeflow takes lower-case letters, digits and hyphens")
+    if config.run_dir:
+        raise ValueError(
+            f"run_dir is {config.run_dir!r}, which no step would write to: artifacts go to deployment.pipeline_root, "
+            "pushed models to deployment.serving_dir, so leave it out"
+        )
     _check_beam(config)
     check_pipeline_root(deployment.pipeline_root)
     if config.data_dir:

@@ -11,6 +11,7 @@ import keras
 import pytest
 
 from pipeline import preflight
+from pipeline.beam import Beam
 from pipeline.configs import Config, Data, debug
 
 REAL_WEIGHTS = pathlib.Path(__file__).parents[3] / "shared" / "weights"
@@ -66,6 +67,12 @@ def test_a_folder_that_cannot_be_written(config: Config, tmp_path: pathlib.Path)
 @pytest.mark.parametrize("name", ["a*", "a?", "[v2]", "a]", "back\\slash", "new\nline", "bell\x07", "byte\udcff"])
 def test_characters_by_which_tfx_would_look_for_other_files(config: Config, tmp_path: pathlib.Path, name: str) -> None:
     assert _refused(config, tmp_path / name).startswith("run_dir is ")
+
+
+def test_a_shared_folder_is_refused_since_a_run_here_has_its_own(config: Config, tmp_path: pathlib.Path) -> None:
+    flink = Beam("flink", job_endpoint="h:1", flink_master="h:2", worker_pool="h:3", shared_dir="/mnt/shared")
+    said = _refused(dataclasses.replace(config, beam=flink), tmp_path / "run")
+    assert said.startswith("beam.shared_dir is '/mnt/shared', which is for Kubeflow")
 
 
 def test_a_data_directory_that_is_a_file(config: Config, tmp_path: pathlib.Path) -> None:

@@ -390,6 +390,21 @@ def test_the_files_to_name_are_told_with_their_splits(run, tree, files, named):
     assert shlex.split(printed[printed.index("--annotations") :])[1:] == given
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--annotations a.json --labels kind", "--labels is given, and COCO's files have no use for it: leave it out"),
+        ("--annotations a.json --tfds leaves", "--annotations is given, and a TFDS data set has no use for it"),
+        ("--tfds leaves --masks outlines", "--masks is given, and a TFDS data set has no use for it"),
+        ("--features image=photo", "--features is given, and a folder has no use for it"),
+    ],
+)
+def test_a_flag_that_the_source_does_not_read_is_refused(run, tree, arguments, sentence):
+    code, printed = run(tree({"1.jpg": photo(1)}), *arguments.split())
+    assert code == 2
+    assert sentence in printed
+
+
 def test_files_named_one_by_one_are_all_described(run, tree):
     files = {"a.json": instances(), "b.json": instances().replace(".jpg", "b.jpg")}
     root = tree({f"{name}.jpg": photo(number) for number, name in enumerate(("1", "2", "1b", "2b"))} | files)

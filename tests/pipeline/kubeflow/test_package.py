@@ -338,6 +338,11 @@ def test_every_parameter_of_a_package_has_the_range_of_its_field(spec: dict[str,
             parameters.checked(name, wrong)
 
 
+def test_a_run_directory_is_refused_since_a_package_has_none() -> None:
+    with pytest.raises(ValueError, match=r"^run_dir is 'runs/x', which no step would write to: .* leave it out$"):
+        cluster.check(dataclasses.replace(debug(), run_dir="runs/x"), DEPLOYMENT)
+
+
 def test_a_name_that_kubeflow_refuses_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="lower-case"):
         package.build(dataclasses.replace(debug(), name="My_Run"), Deployment())
