@@ -52,11 +52,17 @@ def _check_files(config: Config, deployment: Deployment) -> None:
         if weights not in ("none", "imagenet"):
             _check_held(field, weights, deployment, "a file", ", 'imagenet' or 'none'")
     data = config.data
-    places = [("data.masks", data.masks), ("data.metadata", data.metadata)]
-    places += [("data.annotations", text.rpartition("=")[2]) for text in data.annotations]
-    places = [(field, path) for field, path in places if path.startswith("/")]  # others start from data_dir
-    places += [("data_dir", config.data_dir)] if data.source in ("folder", "coco") else []
-    for field, path in [*places, ("data.manual_dir", data.manual_dir)]:
+    places = [("data.manual_dir", data.manual_dir)]
+    if config.data_dir and data.source in ("folder", "coco"):
+        from components.datasets import storage  # imports numpy, as below
+
+        given = [("data.masks", data.masks), ("data.metadata", data.metadata)]
+        given += [("data.annotations", text.rpartition("=")[2]) for text in data.annotations]
+        # As the sources read them: from data_dir, or where only that exists from the working directory.
+        found = [(field, storage.located(config.data_dir, path)) for field, path in given if path]
+        places += [("data_dir", config.data_dir)]
+        places += [(field, storage.join(config.data_dir, path)) for field, path in found]
+    for field, path in places:
         if path and "://" not in path:
             _check_held(field, path, deployment, "a place", " or in a bucket (gs://)")
 

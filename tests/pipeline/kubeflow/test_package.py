@@ -312,6 +312,23 @@ def test_files_of_this_machine_are_refused(name: str, data: dict[str, Any]) -> N
         cluster.check(config, DEPLOYMENT)
 
 
+@pytest.mark.parametrize("place", ["masks", "../../masks"])
+def test_a_path_that_means_one_of_this_machine_is_refused(
+    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "masks").mkdir()
+    monkeypatch.chdir(tmp_path if place == "masks" else tmp_path / "a" / "b")
+    with pytest.raises(ValueError, match=rf"^data\.masks is '{tmp_path}/masks', which no step would find"):
+        cluster.check(_own("/mnt/pets/photos", masks=place), DEPLOYMENT)
+
+
+def test_a_path_that_leads_out_of_the_volume_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^data\.metadata is '/mnt/pets/photos/\.\./\.\./t\.csv', which no step"):
+        cluster.check(_own("/mnt/pets/photos", metadata="../../t.csv"), DEPLOYMENT)
+    cluster.check(_own("/mnt/pets/photos", metadata="../t.csv"), DEPLOYMENT)
+
+
 @pytest.mark.parametrize("folder", ["/mnt/pets", "/mnt/pets/photos", "gs://bucket/photos"])
 def test_files_of_the_volume_and_of_buckets_are_taken(folder: str) -> None:
     cluster.check(_own(folder, masks="masks", metadata="gs://bucket/metadata.csv"), DEPLOYMENT)
