@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from serving import results
@@ -44,7 +44,7 @@ def photos(arguments: Sequence[str], outside: str | None = None) -> Iterator[str
     Args:
         arguments: files, folders (looked through to the bottom) and patterns (`*`, `?`, `[…]`, `**`). One that is
             nothing of that is given back as it is: whoever reads it learns that there is no such file. So is a folder
-            that cannot be looked into.
+            that cannot be looked into, there or on a pattern's way.
         outside: the folder that results are written to, which may hold photos as well: the results are none.
     """
     return (path for path, is_photo in _files(arguments, outside) if is_photo)
@@ -79,7 +79,9 @@ def _files(arguments: Sequence[str], outside: str | None) -> Iterator[tuple[str,
     for argument in arguments:
         pattern = glob.has_magic(argument) and not os.path.lexists(argument)
         seen: set[str] = set()  # folders and files, by where they really lie
-        for path in (sorted(glob.iglob(argument, recursive=True)) if pattern else []) or [argument]:
+        found = sorted(glob.iglob(argument, recursive=True)) if pattern else []
+        unreadable = sorted(_unreadable(argument)) if pattern else []
+        for path in found if found or unreadable else [argument]:
             folder = os.path.join(os.path.realpath(os.path.dirname(path)), "")
             place = os.path.join(folder, os.path.basename(path), "")
             if os.path.isdir(path):
@@ -87,6 +89,7 @@ def _files(arguments: Sequence[str], outside: str | None) -> Iterator[tuple[str,
             elif not place.startswith(left_out) and seen.isdisjoint((folder, place)):
                 seen.add(place)
                 yield path, True
+        yield from _told(unreadable, left_out, seen)
 
 
 def _in_folder(folder: str, left_out: tuple[str, ...], seen: set[str]) -> Iterator[tuple[str, bool]]:
@@ -103,4 +106,34 @@ def _in_folder(folder: str, left_out: tuple[str, ...], seen: set[str]) -> Iterat
         for name in sorted(names):
             if not f"{real}{name}{os.sep}".startswith(left_out):
                 yield os.path.join(place, name), name.lower().endswith(SUFFIXES)
-    yield from ((path, True) for path in unreadable)
+    yield from _told(unreadable, left_out, seen)
+
+
+def _told(folders: Sequence[str], left_out: tuple[str, ...], seen: set[str]) -> Iterator[tuple[str, bool]]:
+    """Folders that cannot be looked into, each once, as photos are: whoever reads one learns why."""
+    for folder in folders:
+        real = os.path.join(os.path.realpath(folder), "")
+        if real not in seen and not real.startswith(left_out):
+            seen.add(real)
+            yield folder, True
+
+
+def _unreadable(pattern: str) -> Iterator[str]:
+    """The folders on a pattern's way that cannot be looked into, some of them several times: `glob` says nothing."""
+    folder, name = os.path.split(pattern)
+    if glob.has_magic(folder):
+        yield from _unreadable(folder)
+        places: Iterable[str] = glob.iglob(os.path.join(folder, ""), recursive=True)
+    else:
+        places = [folder or os.curdir]
+    searched = glob.has_magic(name) or os.path.basename(folder) == "**"
+    for place in places:
+        try:
+            if searched:
+                os.scandir(place).close()
+            else:
+                os.lstat(os.path.join(place, name))  # one that cannot be listed may let through to a name
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            yield place.rstrip(os.sep) or place

@@ -119,6 +119,39 @@ def test_a_folder_that_may_not_be_looked_into_is_told_as_a_photo_is(
             reading.read("a")
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/*.jpg", ["b/one.jpg", "a"]),
+        ("*/*.jpg", ["b/one.jpg", "a"]),
+        ("**/b/*.jpg", ["b/one.jpg", "a"]),
+        ("*/one.jpg", ["b/one.jpg", "a"]),
+        ("a/*.jpg", ["a"]),
+        ("**", ["a", "b/one.jpg", "b/two.PNG", "top.webp"]),
+        ("*", ["a", "b/one.jpg", "b/two.PNG", "top.webp"]),
+        ("b/*.jpg", ["b/one.jpg"]),
+        ("**/[b]/*.jpg", ["b/one.jpg", "a"]),
+    ],
+)
+def test_a_folder_on_a_patterns_way_that_may_not_be_looked_into_is_told_once(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, pattern: str, found: list[str]
+) -> None:
+    (folder / "a").chmod(0)
+    monkeypatch.chdir(folder)
+    with _nobody():
+        assert list(listing.photos([pattern])) == found
+        assert listing.count([pattern]).photos == len(found)
+
+
+def test_a_folder_that_only_lets_through_is_no_obstacle_to_a_name(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "a").chmod(0o711)
+    monkeypatch.chdir(folder)
+    with _nobody():
+        assert list(listing.photos(["*/one.jpg"])) == ["a/one.jpg", "b/one.jpg"]
+
+
 def test_photos_are_listed_as_they_are_drawn(photo: Write, tmp_path: pathlib.Path) -> None:
     for name in ("a/1.png", "b/1.png"):
         photo(name)
