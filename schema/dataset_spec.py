@@ -200,7 +200,8 @@ def _check_label(spec: DatasetSpec, label: Label) -> None:
         raise ValueError(f"labels.{label.name} names {', '.join(sorted(twice))} twice")
     if label.of:
         finer = spec.label(label.of)
-        if label.name in ANSWERS or label.name.endswith("_score"):
+        # The finer label and its score are columns beside these where a folder of photos is answered.
+        if label.name in ANSWERS or label.name.endswith("_score") or finer.name == f"{label.name}_score":
             raise ValueError(
                 f"labels.{label.name} is coarser than {label.of}: name it otherwise, for a model's answer holds it "
                 f"beside {', '.join(sorted(ANSWERS))} and a `_score` of each label"

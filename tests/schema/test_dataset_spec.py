@@ -82,6 +82,16 @@ HEAD = "name: tiles\ntitle: Tiles\n"
             HEAD + "labels: {kind: [a, b], s: {of: kind, classes: {u: [a, b], v: [b]}}}",
             "each class of kind once; look at b",
         ),
+        *(
+            (
+                HEAD + f"labels: {{{finer}: [a, b], {coarser}: {{of: {finer}, classes: {{u: [a], v: [b]}}}}}}",
+                f"labels.{coarser} is coarser than {finer}: name it otherwise, .* a `_score` of each label",
+            )
+            for finer, coarser in (
+                *(("kind", name) for name in ("probabilities", "classes", "scores", "mask_bytes", "state_score")),
+                ("state_score", "state"),
+            )
+        ),
         (HEAD + "labels: {kind: [a, b], s: {of: kind, classes: [a, b]}}", "labels.s.classes is .*`name: value` pairs"),
         (HEAD + "labels: [a, b]", "labels is .*`name: value` pairs"),
         (HEAD + "labels: {kind: abc}", r"labels.kind has 'abc' where a list should be: write \[abc\]"),
