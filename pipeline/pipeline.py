@@ -119,7 +119,6 @@ def create_pipeline(
         evaluations={model: evaluator.outputs["evaluation"] for model, evaluator in evaluators.items()},
         blessings={model: evaluator.outputs["blessing"] for model, evaluator in evaluators.items()},
         examples=example_gen.outputs["examples"],
-        anomalies=validator.outputs["anomalies"],
         spec=spec,
         label=config.label,
         task=config.task,

@@ -43,7 +43,6 @@ class ModelComparisonSpec(component_spec.ComponentSpec):
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {  # noqa: RUF012
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
-        "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
         "serving_model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS = {  # noqa: RUF012
@@ -91,7 +90,6 @@ class ModelComparison(base_component.BaseComponent):
         fingerprint: str,
         label: str = "",
         task: str = "",
-        anomalies: BaseChannel | None = None,
         serving_model: BaseChannel | None = None,
         max_drop: float = 0.0,
         robustness: Demand = NOTHING,
@@ -112,7 +110,6 @@ class ModelComparison(base_component.BaseComponent):
           fingerprint: Of the code that runs here, so that changed code never meets a stale cache.
           label: That the models' class head names; empty: the spec's first.
           task: Which heads the models have; empty: all that the data can train.
-          anomalies: `ExampleAnomalies`, listed in the report.
           serving_model: `Model`, the latest blessed one of earlier runs; the champion may not be worse.
           max_drop: How much worse it may be, see `paired`.
           robustness: What is asked about corrupted photos.
@@ -131,8 +128,6 @@ class ModelComparison(base_component.BaseComponent):
                     f"{suffix} channels are given for {sorted(channels)}: give one for each of {sorted(models)}"
                 )
             inputs.update({f"{name}_{suffix}": channel for name, channel in channels.items()})
-        if anomalies is not None:
-            inputs["anomalies"] = anomalies
         if serving_model is not None:
             inputs["serving_model"] = serving_model
         super().__init__(

@@ -50,7 +50,6 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> Input
     return Inputs(
         models=models,
         splits={split: _record_files(artifact_utils.get_split_uri(examples, split)) for split in splits},
-        anomalies=uri("anomalies") if input_dict.get("anomalies") else None,
         spec=spec,
         heads=spec.heads(exec_properties["label"], exec_properties["task"]),
         rule=exec_properties["rule"],

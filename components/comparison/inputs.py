@@ -28,7 +28,6 @@ class Inputs:
     models: dict[str, ModelInputs]
     splits: dict[str, list[str]]
     """Record files of each split."""
-    anomalies: str | None
     spec: DatasetSpec
     heads: Heads
     rule: champion.Rule

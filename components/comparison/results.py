@@ -198,23 +198,12 @@ class Audit:
 
 
 @dataclasses.dataclass(frozen=True)
-class Anomaly:
-    """What ExampleValidator found."""
-
-    feature: str
-    found: str
-    description: str
-
-
-@dataclasses.dataclass(frozen=True)
 class DataSummary:
     """The examples of each split."""
 
     examples: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
     """Examples of each class of the label that the models name, by split; empty without a class head."""
-    anomalies: Mapping[str, tuple[Anomaly, ...]] | None
-    """By split; None: the data were not validated."""
     quarantine: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)
     """Records that ingestion put aside, by split and what was wrong; this and the next are empty if it is unknown."""
     repaired: Mapping[str, Mapping[str, int]] = dataclasses.field(default_factory=dict)

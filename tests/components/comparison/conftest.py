@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.comparison import comparison
 from components.comparison.inputs import Inputs, ModelInputs
@@ -242,17 +241,9 @@ def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> 
         path = root / name / "run" / record.HISTORY_FILE
         path.write_text(json.dumps(history(name, config.task or SPEC.task, int(1000 * BLIND_TO[name]))))
         models[name] = ModelInputs(saved, evaluation, str(path), blessed=True)
-    anomalies = anomalies_pb2.Anomalies()
-    anomalies.anomaly_info["size"].description = "Examples contain values missing from the schema: huge (1%)."
-    for split in record.SPLITS:
-        (root / "anomalies" / f"Split-{split}").mkdir(parents=True)
-        (root / "anomalies" / f"Split-{split}" / "SchemaDiff.pb").write_bytes(
-            anomalies.SerializeToString() if split == record.TRAIN else b""
-        )
     inputs = Inputs(
         models,
         splits,
-        str(root / "anomalies"),
         SPEC,
         SPEC.heads(config.label, config.task),
         config.champion,

@@ -85,12 +85,10 @@ def test_cases_carry_the_figures_of_their_photos(report_dir, metrics):
     assert cases["wrong"], "the model that hardly sees blue should mix up breeds"
 
 
-def test_data_are_counted_and_anomalies_named(metrics):
+def test_data_are_counted(metrics):
     for split in record.SPLITS:
         assert metrics["data"]["examples"][split] == sum(metrics["data"]["classes"][split].values()) == 20
     assert metrics["data"]["classes"]["test"]["Abyssinian"] == 4
-    assert metrics["data"]["anomalies"][record.TRAIN][0]["feature"] == "size"
-    assert metrics["data"]["anomalies"][record.TEST] == []
     assert metrics["data"]["quarantine"][record.TRAIN] == {"photo": 2, "mask": 1}
     assert metrics["data"]["duplicates"][record.TEST] == 5
 
@@ -287,7 +285,7 @@ def of_masks_alone(make_run, tmp_path_factory):
     """Models with a mask head, of which more is demanded on corrupted photos than they can answer; and the page."""
     folder = tmp_path_factory.mktemp("masks")
     run = make_run(folder / "run", breeds=(0, 1), photos=2, task="segmentation")
-    inputs = dataclasses.replace(run.inputs, anomalies=None, robustness=Demand(photos=1, mask_f1=1.0))
+    inputs = dataclasses.replace(run.inputs, robustness=Demand(photos=1, mask_f1=1.0))
     compared = comparison.compare(inputs, str(folder / "report"))
     return compared, (folder / "report" / "index.html").read_text()
 
@@ -313,7 +311,7 @@ def test_a_model_that_corrupted_photos_mislead_is_not_blessed_and_the_page_says_
 
 def test_models_of_a_class_head_alone_have_the_sections_of_that_head(make_run, tmp_path):
     run = make_run(tmp_path / "run", breeds=(0, 1), photos=2, label="species", task="classification")
-    comparison.compare(dataclasses.replace(run.inputs, anomalies=None), str(tmp_path / "report"))
+    comparison.compare(run.inputs, str(tmp_path / "report"))
     page = (tmp_path / "report" / "index.html").read_text()
     assert all(f'<section id="{name}">' in page for name in ("confusion", "classes"))
     absent = ("pixels", "robustness", "suspects", "sharing")

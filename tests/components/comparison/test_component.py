@@ -47,7 +47,6 @@ def run_pipeline(run, run_dir: Path, blessed: int) -> None:
     comparison = ModelComparison(
         **channels,
         examples=imported("examples", str(examples), artifacts.Examples, properties={"split_names": splits}),
-        anomalies=imported("anomalies", run.inputs.anomalies, artifacts.ExampleAnomalies),
         spec=SPEC,
         rule="mean",
         config_json=json.dumps(run.inputs.config),
@@ -127,7 +126,7 @@ def test_the_report_is_redrawn_from_the_metadata_store(blessed_run, monkeypatch)
 
 def test_a_redraw_names_an_input_that_is_gone(run, blessed_run, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["pipeline.redraw", "--run-dir", str(blessed_run)])
-    there = Path(run.inputs.anomalies)
+    there = Path(run.inputs.models["dcnn"].evaluation)
     away = there.rename(there.with_name("away"))
     try:
         with pytest.raises(SystemExit, match=f"{there} is gone: run local_runner.py again"):

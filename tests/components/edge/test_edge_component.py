@@ -59,7 +59,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         spec=SPEC,
         heads=SPEC.heads("", "both"),
         portraits={},
-        data=DataSummary(PHOTOS, {}, None),
+        data=DataSummary(PHOTOS, {}),
         run=RunInfo({}, "", {}, ""),
     )
     folder = tmp_path_factory.mktemp("report")
