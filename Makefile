@@ -7,7 +7,7 @@ ENGINE ?= docker
 IMAGE ?= pets-pipeline:latest
 BUILD_FLAGS ?=
 
-.PHONY: run demo test bench lint install lock image clean
+.PHONY: run demo test bench lint install lock image clean help
 
 run: install  ## the sample run; flags: make run ARGS="--config pets"
 	@$(BIN)/python local_runner.py $(ARGS)
@@ -44,3 +44,6 @@ image:  ## the image of every step on Kubeflow; make image ENGINE=podman IMAGE=R
 
 clean:  ## everything that was installed and every run
 	rm -rf .venv runs
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s%s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -160,6 +160,13 @@ def _parse(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) 
             run(program, run_name="__main__")
 
 
+def test_make_help_says_of_every_target_what_it_is_for() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    [targets] = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [line.split()[0] for line in listed] == targets.split()
+    assert all(len(line.split()) > 2 for line in listed)
+
+
 @pytest.mark.parametrize("words", _commands())
 def test_every_command_is_one_that_its_program_takes(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["20" if word == "SEED" else word for word in words if word != "&"]
