@@ -2,7 +2,7 @@
 
     CLASS/…/x.jpg                 classes (Keras' image folder); folders below a class mean nothing
     SPLIT/CLASS/…/x.jpg           the same with splits (TFDS' image folder); see `metadata.SPLIT_NAMES`
-    x.jpg  x.png                  a mask beside its photo: PNG, the same name
+    x.jpg  x.png                  a mask beside its photo: PNG, the same name; where most are, a y.png alone is left out
     x.png  x_mask.png             or with `_mask` or `-mask` after it; beside such pairs a y_mask.png alone is left out
     images/…/x.jpg  masks/…/x.png a parallel tree, the classes and splits below both or above both
     JPEGImages  SegmentationClass Pascal VOC, whose lists in ImageSets/Segmentation are the splits
@@ -206,14 +206,31 @@ def _photos(place: _Place, explicit: str, lister: Lister) -> Iterator[tuple[str,
             return
     by_stem = _by_stem(pictures)
     masks = frozenset(itertools.chain.from_iterable(_beside(stem, names, by_stem) for stem, names in by_stem.items()))
-    marked = any(_stem(name).endswith(_MARKS) for name in masks)
-    for name in pictures:
-        if name in masks:
-            continue
-        mask = next(iter(_beside(_stem(name), by_stem[_stem(name)], by_stem)), "")
-        if marked and not mask and _stem(name).endswith(_MARKS):
-            continue  # A mask as those beside it are; its photo is gone.
-        yield name, posixpath.join(place.path, mask) if mask else ""
+    mask_of = {
+        name: next(_beside(_stem(name), by_stem[_stem(name)], by_stem), "") for name in pictures if name not in masks
+    }
+    orphans = _orphans(masks, mask_of)
+    for name, mask in mask_of.items():
+        if name not in orphans:
+            yield name, posixpath.join(place.path, mask) if mask else ""
+
+
+def _orphans(masks: Collection[str], mask_of: Mapping[str, str]) -> set[str]:
+    """The files that are masks as those beside them are, but whose photos are gone.
+
+    A PNG is one only where more PNGs of the folder are masks than are not: a photo may be called as another one is.
+
+    Args:
+        masks: the files of a folder that are masks of others.
+        mask_of: its other files, each with its mask or an empty name.
+    """
+    unmarked = [name for name in masks if not _stem(name).endswith(_MARKS)]
+    alone = [name for name, mask in mask_of.items() if not mask]
+    pngs = [name for name in alone if storage.suffix(name) == ".png" and not _stem(name).endswith(_MARKS)]
+    orphans = set(pngs) if len(unmarked) > len(pngs) else set()
+    if len(unmarked) < len(masks):
+        orphans.update(name for name in alone if _stem(name).endswith(_MARKS))
+    return orphans
 
 
 def _stem(name: str) -> str:

@@ -170,14 +170,15 @@ def test_groups_are_not_written_beside_a_table_and_that_is_said_before_reading(r
     assert run(root, "--groups", root / "other.csv")[0] == 2
 
 
-def test_a_mask_without_its_photo_is_left_out_and_named(run, tree):
+@pytest.mark.parametrize("ending", ["_mask.png", ".png"])
+def test_a_mask_without_its_photo_is_left_out_and_named(run, tree, ending):
     values = np.zeros((120, 160))
     values[10:30, 10:30] = 1
     files = {f"{kind}/{n}.jpg": photo(len(kind) * 10 + n) for kind in ("ash", "maple") for n in (1, 2)}
-    files |= {name.replace(".jpg", "_mask.png"): mask(values) for name in files} | {"ash/3_mask.png": mask(values)}
+    files |= {name.replace(".jpg", ending): mask(values) for name in files} | {f"ash/3{ending}": mask(values)}
     printed = run(tree(files))[1]
     assert "Photos: 4 photos in" in printed
-    assert "Files that are left out: 1 pictures: ash/3_mask.png." in printed
+    assert f"Files that are left out: 1 pictures: ash/3{ending}." in printed
 
 
 def test_a_photo_is_judged_as_ingestion_judges_it(run, tree):

@@ -94,6 +94,33 @@ def test_a_mask_whose_photo_is_gone_is_no_photo(tree):
     }  # fmt: skip
 
 
+def test_a_png_alone_where_pngs_are_masks_is_no_photo(tree):
+    files = {f"{kind}/{number}.jpg": number for kind in ("ash", "oak") for number in (1, 2)}
+    files |= {f"{kind}/{number}.png": square() for kind in ("ash", "oak") for number in (1, 2)}
+    files |= {
+        "ash/gone.png": square(),
+        "oak/no mask.jpg": 3,
+        "elm/only.png": 4,
+        "pine/a.png": 5,
+        "pine/a_mask.png": square(),
+    }
+    source = Folder(str(tree(files)))
+    assert set(records_of(source)) == {
+        "ash/1.jpg", "ash/2.jpg", "oak/1.jpg", "oak/2.jpg", "oak/no mask.jpg", "elm/only.png", "pine/a.png",
+    }  # fmt: skip
+
+
+def test_pngs_are_photos_where_few_of_them_have_the_name_of_another_photo(tree):
+    files = {"ash/1.jpg": 1, "ash/1.png": square(), "ash/2.png": 2, "ash/3.png": 3, "oak/1.jpg": 4}
+    assert set(records_of(Folder(str(tree(files))))) == {"ash/1.jpg", "ash/2.png", "ash/3.png", "oak/1.jpg"}
+
+
+def test_a_table_may_name_a_png_alone_as_a_photo(tree):
+    files = {f"{number}.{suffix}": square() for number in (1, 2) for suffix in ("jpg", "png")}
+    source = Folder(str(tree(files | {"alone.png": 3, "metadata.csv": "file_name,kind\n1.jpg,a\nalone.png,b\n"})))
+    assert set(records_of(source)) == {"1.jpg", "alone.png"}
+
+
 @pytest.mark.parametrize(
     ("photo", "its_mask"),
     [
