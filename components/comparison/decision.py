@@ -55,7 +55,7 @@ def decide(
     return Decision(
         rule=inputs.rule,
         scores={candidate.name: candidate.score(inputs.rule) for candidate in candidates},
-        blessed=chosen.blessed and not refusals and not data_refusals,
+        blessed=chosen.blessed and chosen.score(inputs.rule) is not None and not refusals and not data_refusals,
         sentence=chosen.sentence(inputs.rule),
         max_drop=inputs.max_drop,
         against_serving=against_serving,

@@ -139,10 +139,10 @@ class Decision:
     """Why this model, and whether it may replace the one that serves."""
 
     rule: Rule
-    scores: Mapping[str, float]
-    """Of each model."""
+    scores: Mapping[str, float | None]
+    """Of each model; None where split `test` has nothing to choose by."""
     blessed: bool
-    """Whether the chosen model is: it passed its thresholds and is not worse than the serving one."""
+    """Whether the chosen model is: it has a score, passed its thresholds and is not worse than the serving one."""
     sentence: str
     """For a person."""
     max_drop: float = 0.0

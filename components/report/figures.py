@@ -60,7 +60,7 @@ def draw_plots(compared: Comparison, folder: str) -> None:
             plots.confusion(counts, classes, os.path.join(folder, "plots", f"confusion-{name}"))
     for head, title in HEADS.items():
         rows = _slice_rows(compared, head)
-        if rows:
+        if any(figure.value is not None for of_slice in rows.values() for figure in of_slice.values()):
             plots.intervals(rows, titled(title), os.path.join(folder, "plots", f"slices-{head}"))
         curves = {name: found for name, model in compared.models.items() if (found := robust_curves(model, head))}
         if curves:

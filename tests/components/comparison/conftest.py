@@ -42,19 +42,20 @@ class Run:
     config: configs.Config
 
 
-def draw(breed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """A photo uint8 [48, 64, 3] and its mask uint8 [48, 64] with an ignored rim."""
+def draw(breed: int, number: int, with_pet: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """A photo uint8 [48, 64, 3] and its mask uint8 [48, 64] with an ignored rim; without a pet grey and background."""
     rng = np.random.default_rng([breed, number])
     row, column = np.mgrid[:48, :64]
     radius = rng.uniform(8, 30, 2)
     inside = ((row - rng.uniform(16, 32)) / radius[0]) ** 2 + ((column - rng.uniform(20, 44)) / radius[1]) ** 2
+    inside = inside if with_pet else np.full_like(inside, np.inf)
     photo = np.where((inside < 1)[..., None], COLOURS[breed], GREY) + rng.normal(0, 12, (48, 64, 3))
     mask = np.where(inside < 1, 1, np.where(inside < 1.1, record.MASK_IGNORED, record.MASK_BACKGROUND))
     return np.clip(photo, 0, 255).astype(np.uint8), mask.astype(np.uint8)
 
 
-def example(breed: int, number: int) -> bytes:
-    photo, mask = draw(breed, number)
+def example(breed: int, number: int, with_pet: bool = True) -> bytes:
+    photo, mask = draw(breed, number, with_pet)
     name = BREEDS[breed]
     species = int(not name[0].isupper())
     share = (mask == 1).mean()
@@ -222,13 +223,18 @@ def write_records(folder: Path, examples: Sequence[bytes]) -> list[str]:
     return [path]
 
 
-def build_run(root: Path, breeds: Sequence[int], photos: int, **fields: Any) -> Run:
-    """Draws examples of the numbered breeds, exports both models, evaluates them with TFMA."""
+def build_run(
+    root: Path, breeds: Sequence[int], photos: int, pets_in: Sequence[str] = record.SPLITS, **fields: Any
+) -> Run:
+    """Draws examples of the numbered breeds, exports both models, evaluates them with TFMA.
+
+    In a split that `pets_in` does not name no photo has a pet.
+    """
     config = dataclasses.replace(configs.debug(), **fields)
     splits = {
         split: write_records(
             root / "examples" / f"Split-{split}",
-            [example(breed, 100 * first + number) for breed in breeds for number in range(photos)],
+            [example(breed, 100 * first + n, split in pets_in) for breed in breeds for n in range(photos)],
         )
         for first, split in enumerate(record.SPLITS)
     }

@@ -320,6 +320,22 @@ def test_models_of_a_class_head_alone_have_the_sections_of_that_head(make_run, t
     assert not (tmp_path / "report" / "suspects.csv").exists()
 
 
+def test_masks_alone_and_a_test_split_without_an_object_bless_no_model_and_say_why(make_run, tmp_path):
+    pets_in = (record.TRAIN, record.EVAL)
+    run = make_run(tmp_path / "run", breeds=(0, 1), photos=2, pets_in=pets_in, task="segmentation")
+    asked = dataclasses.replace(run.inputs, audit=(record.EVAL, record.TEST), robustness=Demand(photos=2))
+    compared = comparison.compare(asked, str(tmp_path / "report"))
+    assert not compared.decision.blessed
+    assert compared.decision.scores == {"dcnn": None, "mobilenet_v3_small": None}
+    sentence = "dcnn, without a figure to choose by: split test holds no known class and no object"
+    assert compared.decision.sentence == sentence
+    assert (
+        f"No model passed every check, so none is pushed. The best of them: <b>{sentence}</b>"
+        in (tmp_path / "report" / "index.html").read_text()
+    )
+    assert "mask f1 was not measured" in compared.models["dcnn"].failed_thresholds
+
+
 def test_an_empty_test_split_is_an_error(run, tmp_path):
     tf.io.TFRecordWriter(str(tmp_path / "empty.gz"), "GZIP").close()
     inputs = dataclasses.replace(run.inputs, splits={**run.inputs.splits, record.TEST: [str(tmp_path / "empty.gz")]})
