@@ -84,9 +84,10 @@ def _check_data(config: Config) -> int:
     Raises:
         ValueError: the data set's folder or the archives' cannot be used, or there is no room to prepare it.
     """
-    folder = pathlib.Path(config.data_path() or "~/tensorflow_datasets").expanduser().absolute()
-    if "://" in config.data_path():
+    place = config.data_path() or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"  # as TFDS has it
+    if "://" in place:
         return 0
+    folder = pathlib.Path(place).expanduser().absolute()
     ranges.check("data_dir", str(folder), ranges.hints(Config)["data_dir"])
     if config.data.source not in _PREPARED_BY_TFDS:
         return 0

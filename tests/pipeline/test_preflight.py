@@ -88,6 +88,15 @@ def test_archives_that_are_not_there_and_what_is(config: Config, tmp_path: pathl
     assert "lacks images.tar.gz and annotations.tar.gz (found: images.tar)" in said
 
 
+def test_data_lie_where_the_environment_says_that_tfds_keeps_them(
+    config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "kept"))
+    (tmp_path / "kept").touch()
+    config = dataclasses.replace(config, data=Data("oxford_iiit_pet"), data_dir="")
+    assert _refused(config, tmp_path / "run").startswith(f"data_dir is '{tmp_path / 'kept'}', which is a file")
+
+
 class _Usage(NamedTuple):
     total: int
     used: int
