@@ -20,7 +20,6 @@ from components.datasets import storage
 from schema.dataset_spec import RESERVED, DatasetSpec
 
 FILES = ("metadata.csv", "metadata.jsonl")
-_MASK_MOST_CLASSES = 1000
 _MASK_COLUMNS = ("mask", "mask_file_name")
 _MOST_CLASSES = 1000
 _COLUMNS = ("file_name", "split", "group", *_MASK_COLUMNS)
