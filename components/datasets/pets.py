@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.util
-import io
 import logging
 import os
 import pathlib
@@ -94,7 +94,7 @@ class OxfordPets:
         _progress.info("%s %s: preparing %s there", self.data_dir, holds, builder.info.full_name)
         try:
             _require_archives(builder, self.manual_dir)
-            download_and_prepare(builder, self.manual_dir)
+            tfds_folder.prepare(builder, manual_dir=self.manual_dir or None, num_shards=PREPARED_SHARDS)
         except Exception as error:
             raise RuntimeError(
                 f"{NAME} is not prepared in {self.data_dir}, which {holds}, and could not be prepared there: {error}"
@@ -131,14 +131,7 @@ def raw_record(features: Mapping[str, Any] | None, split: str) -> RawRecord:
     if features is None:
         return RawRecord("", b"", None, {}, split, fault="it is no tf.Example")
     faults: list[str] = []
-
-    def take(name: str, kind: str, otherwise: Any) -> Any:
-        try:
-            return tfds_folder.one_value(features, name, kind)
-        except ValueError as error:
-            faults.append(str(error))
-            return otherwise
-
+    take = functools.partial(tfds_folder.take, features, faults)
     return RawRecord(
         file_name=os.fsdecode(take("file_name", "bytes_list", b"")),
         image=take("image", "bytes_list", b""),
@@ -147,18 +140,6 @@ def raw_record(features: Mapping[str, Any] | None, split: str) -> RawRecord:
         split=split,
         fault=" and ".join(faults),
     )
-
-
-def download_and_prepare(builder: Any, manual_dir: str = "") -> None:
-    """Lets TFDS make the data set, in `PREPARED_SHARDS` shards a split, with nothing on the console."""
-    import tensorflow_datasets as tfds
-
-    config = tfds.download.DownloadConfig(
-        manual_dir=manual_dir or None, try_download_gcs=False, num_shards=PREPARED_SHARDS
-    )
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare(download_config=config)
 
 
 def _require_archives(builder: Any, manual_dir: str) -> None:

@@ -55,7 +55,7 @@ class PetDrawings:
             )
             _progress.info("drawing %s in %s", NAME, self.data_dir)
             try:
-                pets.download_and_prepare(builder)
+                tfds_folder.prepare(builder, num_shards=pets.PREPARED_SHARDS)
             except Exception as error:
                 raise RuntimeError(f"{NAME} could not be drawn in {self.data_dir}: {error}") from error
             tfds_folder.mark(builder.data_path, self._drawings_key())

@@ -7,19 +7,18 @@ stored them, encoded.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import functools
 import hashlib
-import io
 import itertools
-import json
 import logging
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from components.datasets import derivation, mask_values, storage, tfds_folder
-from components.datasets.digests import Digests
+from etils import epath
+
+from components.datasets import derivation, mask_values, tfds_folder
 from components.datasets.metadata import SPLIT_NAMES, label_name
 from components.datasets.source import RawRecord
 from schema.dataset_spec import DatasetSpec, Label, Mask
@@ -84,12 +83,11 @@ class Tfds:
             return self.description
         folder = self._folder()
         roles = self._roles(folder)
-        features = _features(folder)
         sample = self._sample()
         labels = tuple(
             Label(
                 name,
-                _class_names(folder, feature, features[feature]),
+                tfds_folder.class_names(folder, feature),
                 optional=any(name not in record.labels for record in sample),
             )
             for name, feature in roles.labels.items()
@@ -100,18 +98,13 @@ class Tfds:
     def key(self) -> str:
         """As the protocol says: of the prepared files; before that, of the name, so that preparing changes nothing."""
         folder = self._found()
-        if folder is None:
-            return self._unprepared_key()
-        content = _content(folder)
-        note = storage.join(folder, tfds_folder.MADE_OF_FILE)
-        made = json.loads(storage.read(note)) if storage.is_file(note) else {}
-        return made["of"] if made.get("content") == content else content
+        return tfds_folder.key(folder) if folder else self._unprepared_key()
 
     def shards(self) -> Iterator[tfds_folder.Shard]:
         """TFDS' shards of the splits that are known."""
-        found = [shard for shard in tfds_folder.shards(self._folder_path()) if shard.split.lower() in SPLIT_NAMES]
+        found = [shard for shard in tfds_folder.shards(self._folder()) if shard.split.lower() in SPLIT_NAMES]
         if not found:
-            given = ", ".join(sorted({shard.split for shard in tfds_folder.shards(self._folder_path())}))
+            given = ", ".join(sorted({shard.split for shard in tfds_folder.shards(self._folder())}))
             raise ValueError(f"{self.name} has the splits {given}: none of them is called as {', '.join(SPLIT_NAMES)}")
         yield from found
 
@@ -121,56 +114,47 @@ class Tfds:
             place = f"{shard.split}/{posixpath.basename(shard.path)}-{number}"
             yield _record(features, roles, SPLIT_NAMES[shard.split.lower()], shard.split, place)
 
-    def _found(self) -> str | None:
+    def _found(self) -> epath.Path | None:
         name, _, version = self.name.partition(":")
-        found = tfds_folder.find(self.data_dir, name, version or "*.*.*")
-        return str(found) if found else None
+        return tfds_folder.find(self.data_dir, name, version or "*.*.*")
 
-    def _folder(self) -> str:
+    def _folder(self) -> epath.Path:
         found = self._found()
         if found is None:
-            there = ", ".join(tfds_folder.others(self.data_dir)) or "nothing that is prepared"
             raise ValueError(
-                f"{self.name} is not prepared in {self.data_dir}, which holds {there}: name one of these, or prepare "
+                f"{self._not_prepared()}: name one of these, or prepare "
                 f"it by `tfds build {self.name} --data_dir {self.data_dir}`"
             )
         return found
 
-    def _folder_path(self) -> Any:
-        from etils import epath
-
-        return epath.Path(self._folder())
+    def _not_prepared(self) -> str:
+        there = ", ".join(tfds_folder.others(self.data_dir)) or "nothing that is prepared"
+        return f"{self.name} is not prepared in {self.data_dir}, which holds {there}"
 
     def _make(self) -> None:
         import tensorflow_datasets as tfds
 
         _progress.info("preparing %s in %s", self.name, self.data_dir)
         try:
-            builder = tfds.builder(self.name, data_dir=self.data_dir)
-            tfds.disable_progress_bar()
-            with contextlib.redirect_stdout(io.StringIO()):
-                builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+            tfds_folder.prepare(tfds.builder(self.name, data_dir=self.data_dir))
         except Exception as error:
-            there = ", ".join(tfds_folder.others(self.data_dir)) or "nothing that is prepared"
             raise RuntimeError(
-                f"{self.name} is not prepared in {self.data_dir}, which holds {there}, and could not be prepared "
-                f"there: {error}\nProvide it in one of three ways: a network that reaches its source; a data_dir in "
-                "which TFDS has prepared it; or the name of a data set that TFDS knows."
+                f"{self._not_prepared()}, and could not be prepared there: {error}\nProvide it in one of three ways: a "
+                "network that reaches its source; a data_dir in which TFDS has prepared it; or the name of a data set "
+                "that TFDS knows."
             ) from error
-        folder = self._folder()
-        note = {"content": _content(folder), "of": self._unprepared_key()}
-        (self._folder_path() / tfds_folder.MADE_OF_FILE).write_text(json.dumps(note))
+        tfds_folder.mark(self._folder(), self._unprepared_key())
 
     def _unprepared_key(self) -> str:
         return hashlib.sha256(f"tfds {self.name}".encode()).hexdigest()[:32]
 
-    def _roles(self, folder: str) -> Roles:
+    def _roles(self, folder: epath.Path) -> Roles:
         """What the features are: as the flags say, else as their names and types do.
 
         Raises:
             ValueError: a feature is missing or of another type, or it cannot be known which is meant.
         """
-        features = _features(folder)
+        features = tfds_folder.features(folder)
         images = [name for name, kind in features.items() if "image" in kind]
         labels = [name for name, kind in features.items() if "classLabel" in kind]
         given = dict(one.split("=", 1) for one in self.features)
@@ -217,42 +201,12 @@ def _derived_mask(name: str, feature: str, sample: list[RawRecord]) -> Mask:
     return mask_values.derive(values, optional=False)
 
 
-def _features(folder: str) -> dict[str, dict[str, Any]]:
-    """TFDS' features by name, as `features.json` describes them."""
-    content = json.loads(storage.read(storage.join(folder, "features.json")))
-    return content.get("featuresDict", {}).get("features", {})
-
-
-def _class_names(folder: str, feature: str, kind: Mapping[str, Any]) -> tuple[str, ...]:
-    path = storage.join(folder, f"{feature}.labels.txt")
-    if storage.is_file(path):
-        return tuple(storage.read(path).decode().splitlines())
-    return tuple(map(str, range(int(kind["classLabel"]["numClasses"]))))
-
-
-def _content(folder: str) -> str:
-    """Of the content of every file in a prepared folder, wherever it lies."""
-    total = hashlib.sha256()
-    with Digests() as digests:
-        for name in storage.listing(folder).files:
-            if name != tfds_folder.MADE_OF_FILE:
-                total.update(name.encode() + b"\n" + digests.of(storage.join(folder, name)) + b"\n")
-    return total.hexdigest()[:32]
-
-
 def _record(features: Mapping[str, Any] | None, roles: Roles, split: str, source_split: str, place: str) -> RawRecord:
     """TFDS' record; what is wrong with it becomes its fault."""
     if features is None:
         return RawRecord(place, b"", None, {}, split, fault="it is no tf.Example")
     faults: list[str] = []
-
-    def take(name: str, kind: str, otherwise: Any) -> Any:
-        try:
-            return tfds_folder.one_value(features, name, kind)
-        except ValueError as error:
-            faults.append(str(error))
-            return otherwise
-
+    take = functools.partial(tfds_folder.take, features, faults)
     labels = {label: take(feature, "int64_list", -1) for label, feature in roles.labels.items()}
     name = take(roles.name, "bytes_list", b"").decode("utf-8", "backslashreplace") if roles.name else ""
     return RawRecord(

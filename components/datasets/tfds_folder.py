@@ -1,19 +1,22 @@
 """A data set that TFDS has prepared, as it lies in a folder: found, known by its content, read shard by shard.
 
-Nothing here needs TFDS, and all but `read` not even TensorFlow: pipelines are built by it.
+Only `prepare` needs TFDS, and all but that and `read` not even TensorFlow: pipelines are built by it.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import hashlib
+import io
 import json
 import os
-import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from etils import epath
+
+from components.datasets import storage
+from components.datasets.digests import Digests
 
 INFO_FILE = "dataset_info.json"
 MADE_OF_FILE = "made_of.json"
@@ -35,8 +38,7 @@ class Shard(NamedTuple):
 
 def absolute(data_dir: str) -> str:
     """One spelling of a TFDS data_dir; empty is TFDS' default. A bucket's stays as it is but for trailing slashes."""
-    data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return data_dir.rstrip("/") if "://" in data_dir else os.path.abspath(os.path.expanduser(data_dir))
+    return storage.absolute(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
 def find(data_dir: str, name: str, version: str) -> epath.Path | None:
@@ -56,6 +58,16 @@ def others(data_dir: str) -> list[str]:
     root = epath.Path(data_dir)
     found = [path.parent for depth in ("*/*", "*/*/*") for path in root.glob(f"{depth}/{INFO_FILE}")]
     return sorted(str(path.relative_to(root)) for path in found)
+
+
+def prepare(builder: Any, **options: Any) -> None:
+    """Lets TFDS make a data set, with nothing on the console; `options` are those of its DownloadConfig."""
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    config = tfds.download.DownloadConfig(try_download_gcs=False, **options)
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare(download_config=config)
 
 
 def key(folder: epath.Path) -> str:
@@ -79,23 +91,26 @@ def mark(folder: epath.Path, of: str) -> None:
 
 
 def _content(folder: epath.Path) -> str:
-    files = sorted(path for path in folder.iterdir() if path.name != MADE_OF_FILE and path.is_file())
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        digests = list(pool.map(_hash, files))
-    digest = hashlib.sha256()
-    for path, of_file in zip(files, digests, strict=True):
-        digest.update(path.name.encode() + b"\n" + of_file)
-    return digest.hexdigest()
+    total = hashlib.sha256()
+    with Digests() as digests:
+        for name in storage.listing(str(folder)).files:
+            if name != MADE_OF_FILE:
+                total.update(name.encode() + b"\n" + digests.of(str(folder / name)) + b"\n")
+    return total.hexdigest()[:32]
 
 
-def _hash(path: epath.Path) -> bytes:
-    with pathlib.Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+def features(folder: epath.Path) -> dict[str, dict[str, Any]]:
+    """TFDS' features by name, as `features.json` describes them."""
+    content = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+    return content.get("featuresDict", {}).get("features", {})
 
 
 def class_names(folder: epath.Path, feature: str) -> tuple[str, ...]:
-    """The classes of a label, in the order of their indices."""
-    return tuple((folder / f"{feature}.labels.txt").read_text().splitlines())
+    """The classes of a label, in the order of their indices; their numbers where they have no names."""
+    names = folder / f"{feature}.labels.txt"
+    if names.exists():
+        return tuple(names.read_text(encoding="utf-8").splitlines())
+    return tuple(map(str, range(int(features(folder)[feature]["classLabel"]["numClasses"]))))
 
 
 def shards(folder: epath.Path) -> Iterator[Shard]:
@@ -172,3 +187,12 @@ def one_value(features: Mapping[str, Any], name: str, kind: str) -> Any:
     if len(values) != 1:
         raise ValueError(f"its feature {name!r} holds {len(values)} values, not one")
     return values[0]
+
+
+def take(features: Mapping[str, Any], faults: list[str], name: str, kind: str, otherwise: Any) -> Any:
+    """As `one_value`, but that what is wrong joins `faults`, and the value is `otherwise`."""
+    try:
+        return one_value(features, name, kind)
+    except ValueError as error:
+        faults.append(str(error))
+        return otherwise
