@@ -37,7 +37,7 @@ from components.example_gen.component import ExampleGen
 
 
 def ingest(source: Source) -> None:
-    properties = ExampleGen(source, source.spec(), min_speck=0.001).exec_properties
+    properties = ExampleGen(source, source.spec(), fingerprint="", min_speck=0.001).exec_properties
     with tempfile.TemporaryDirectory() as folder:
         examples, aside = standard_artifacts.Examples(), simple_artifacts.File()
         examples.uri, aside.uri = f"{folder}/examples", f"{folder}/quarantine"

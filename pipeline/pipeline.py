@@ -64,6 +64,7 @@ def create_pipeline(
     example_gen = ExampleGen(
         source=source,
         spec=spec,
+        fingerprint=fingerprint.of_code("components.example_gen"),
         min_speck=config.data.min_speck,
         max_megapixels=config.data.max_megapixels,
         max_quarantined=config.data.max_quarantined,

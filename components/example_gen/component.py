@@ -13,7 +13,7 @@ from tfx.types.experimental import simple_artifacts
 
 from components import datasets
 from components.datasets.source import Source
-from components.example_gen import executor, fingerprint
+from components.example_gen import executor
 from schema.dataset_spec import DatasetSpec
 
 
@@ -22,6 +22,7 @@ class ExampleGenSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {  # noqa: RUF012 - TFX reads class attributes
         "source": component_spec.ExecutionParameter(type=str),
+        "data": component_spec.ExecutionParameter(type=str),
         "spec": component_spec.ExecutionParameter(type=str),
         "min_speck": component_spec.ExecutionParameter(type=float),
         "max_pixels": component_spec.ExecutionParameter(type=int),
@@ -52,16 +53,18 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         self,
         source: Source,
         spec: DatasetSpec,
+        fingerprint: str,
         min_speck: float = 0.0,
         max_megapixels: int = 100,
         max_quarantined: float = 0.01,
         leave_out: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Makes the component, with the fingerprint of code and data in its cache key; the data may not be there yet.
+        """Makes the component, with what names the data in its cache key; they may not be there yet.
 
         Args:
           source: Where the records come from, one of `components.datasets.DATASETS`.
           spec: What their labels and masks mean; `splits` are cut where the source gives none.
+          fingerprint: Of the code that runs here, so that changed code never meets a stale cache.
           min_speck: Areas of a mask smaller than this share of the picture are dropped, in [0, 1); 0 drops none.
           max_megapixels: Photos of more pixels (by their header) are not opened, 1 or more.
           max_quarantined: The share of a split that may be unusable before the run stops, in [0, 1]; copies of photos
@@ -80,13 +83,14 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             raise ValueError(f"max_quarantined is {max_quarantined}; a share of a split lies in [0, 1]")
         component_spec = ExampleGenSpec(
             source=datasets.to_json(source),
+            data=source.key(),
             # What a person calls things changes no record.
             spec=dataclasses.replace(spec.essence(), splits=spec.splits).to_json(),
             min_speck=min_speck,
             max_pixels=max_megapixels * 1_000_000,
             max_quarantined=max_quarantined,
             leave_out=json.dumps(list(leave_out)),
-            fingerprint=fingerprint.fingerprint(source),
+            fingerprint=fingerprint,
             examples=types.Channel(type=standard_artifacts.Examples),
             quarantine=types.Channel(type=simple_artifacts.File),
         )

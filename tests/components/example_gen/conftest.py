@@ -59,7 +59,7 @@ def pixels(features: Any, name: str) -> np.ndarray:
 
 def run(folder: pathlib.Path, source: Source, spec: DatasetSpec | None = None, **rules: Any) -> Made:
     """Runs the component's executor as TFX would."""
-    component = ExampleGen(source, spec or source.spec(), **rules)
+    component = ExampleGen(source, spec or source.spec(), fingerprint="", **rules)
     examples, aside = standard_artifacts.Examples(), simple_artifacts.File()
     made = Made(folder)
     examples.uri, aside.uri = str(made.examples), str(made.quarantine)

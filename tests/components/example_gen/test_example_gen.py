@@ -7,7 +7,6 @@ import pytest
 
 from components import datasets
 from components.example_gen.component import ExampleGen
-from components.example_gen.fingerprint import fingerprint
 from schema import record, spec_file
 from tests.components.example_gen.conftest import pixels, run, shards, value
 from tests.drawn import BREEDS, SPECIES
@@ -149,18 +148,22 @@ def test_without_data_the_error_tells_what_was_found_and_the_ways_to_provide_it(
         run(tmp_path / "out", source)
 
 
-def test_the_fingerprint_follows_the_data_and_the_component_refuses_wrong_parameters(real):
+def test_the_cache_key_follows_the_data_and_the_component_refuses_wrong_parameters(real):
     source = datasets.OxfordPets(str(real()))
-    before = fingerprint(source)
-    assert before == fingerprint(source)
+
+    def properties(**given):
+        return ExampleGen(source, source.spec(), fingerprint="0123", **given).exec_properties
+
+    before = properties()
+    assert before == properties()
     shard = next(shards(pathlib.Path(source.data_dir), "test"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    assert fingerprint(source) != before
+    assert properties() != before
     for wrong in ({"min_speck": 1.0}, {"max_megapixels": 0}, {"max_quarantined": 1.5}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
-            ExampleGen(source, source.spec(), **wrong)
+            properties(**wrong)
 
 
 @pytest.mark.skipif(not HUMAN_MASKS.exists(), reason="the shared real photos are not here")
