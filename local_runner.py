@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import pathlib
 import sys
@@ -44,7 +43,8 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
 
         from components import pusher, serving_folder
         from components.comparison import lineage
-        from components.report.publishing import publish
+        from components.comparison.results import Comparison
+        from components.report import page, publishing
         from pipeline import beam, history, local, pipeline, serving_model
 
     try:
@@ -64,11 +64,11 @@ def _run(config: flags.Config, folder: pathlib.Path, screen: console.Console) ->
     report = local.output_uri(dag.metadata_connection_config, executions["ModelComparison"], "report")
     with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
         seconds, edge = lineage.component_seconds(handle), lineage.edge_of_last_comparison(handle)
-        publish(report, str(folder / "report"), seconds, edge)
-    console.print_results(screen, json.loads((folder / "report" / "metrics.json").read_text()))
+        published = publishing.publish(report, str(folder / "report"), seconds, edge)
+    console.print_results(screen, Comparison.from_json((folder / "report" / page.METRICS_FILE).read_bytes()))
     pushed = local.output_uri(dag.metadata_connection_config, executions["Pusher"], "pushed_model")
     screen.print(f"Pushed model  {pusher.told(pushed, serving)}")
-    screen.print(f"Report        {folder / 'report' / 'index.html'}\nLog           {folder / 'log.txt'}")
+    screen.print(f"Report        {published}\nLog           {folder / 'log.txt'}")
     return 0
 
 

@@ -11,8 +11,8 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, TextIO
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.status import Status
@@ -20,6 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import cause
+
+if TYPE_CHECKING:
+    from components.comparison.results import Comparison
+    from components.metrics.results import Interval
 
 _MARKS = {
     "complete": ("done", "green"),
@@ -110,42 +114,40 @@ def component_line(name: str, state: str, seconds: float) -> Text:
     return Text.assemble(f"{name:<34} ", (f"{word:<10}", colour), f" {_duration(seconds):>8}")
 
 
-def print_results(console: Console, metrics: Mapping[str, Any]) -> None:
-    """Prints the models' figures on split test.
+def print_results(console: Console, compared: Comparison) -> None:
+    """Prints the models' figures on split test."""
+    from components.metrics.results import OVERALL  # imports TensorFlow
 
-    Args:
-        console: where to.
-        metrics: `metrics.json` of the model comparison.
-    """
     table = Table(title="Results on the test split", title_justify="left")
     for heading in ("model", "accuracy", "macro F1", "mask F1", "blessed", ""):
         table.add_column(heading, justify="left" if heading in ("model", "") else "right")
-    for model, figures in metrics["models"].items():
-        overall = figures["metrics"]["overall"]
+    decision = compared.decision
+    for name, model in compared.models.items():
+        classes, mask = model.metrics[OVERALL].classification, model.metrics[OVERALL].segmentation
         table.add_row(
-            model,
-            _figure(overall, "classification", "accuracy"),
-            _figure(overall, "classification", "macro_f1"),
-            _figure(overall, "segmentation", "f1"),
-            "yes" if _is_blessed(model, metrics) else "no",
-            ("champion" if metrics["decision"]["blessed"] else "best") if model == metrics["champion"] else "",
+            name,
+            _figure(classes.accuracy if classes else None),
+            _figure(classes.macro_f1 if classes else None),
+            _figure(mask.f1 if mask else None),
+            "yes" if _is_blessed(name, compared) else "no",
+            ("champion" if decision.blessed else "best") if name == compared.champion else "",
         )
     console.print()
     console.print(table)
-    for model, figures in metrics["models"].items():
-        for failed in figures["failed_thresholds"]:
-            console.print(f"{model} is not blessed: {failed}")
-    for refusal in metrics["decision"]["data_refusals"]:
+    for name, model in compared.models.items():
+        for failed in model.failed_thresholds:
+            console.print(f"{name} is not blessed: {failed}")
+    for refusal in decision.data_refusals:
         console.print(f"no model is blessed: {refusal}")
-    for refusal in metrics["decision"]["refusals"]:
-        console.print(f"{metrics['champion']} does not replace the serving model: its {refusal}")
+    for refusal in decision.refusals:
+        console.print(f"{compared.champion} does not replace the serving model: its {refusal}")
 
 
-def _is_blessed(model: str, metrics: Mapping[str, Any]) -> bool:
+def _is_blessed(name: str, compared: Comparison) -> bool:
     """It passed its own thresholds, the data theirs, and, if it is the champion, the serving model is not better."""
-    decision = metrics["decision"]
-    refused = decision["data_refusals"] or (model == metrics["champion"] and decision["refusals"])
-    return bool(metrics["models"][model]["blessed"] and not refused)
+    decision = compared.decision
+    refused = decision.data_refusals or (name == compared.champion and decision.refusals)
+    return compared.models[name].blessed and not refused
 
 
 def print_failure(console: Console, error: Exception, log: pathlib.Path) -> None:
@@ -156,9 +158,8 @@ def print_failure(console: Console, error: Exception, log: pathlib.Path) -> None
     console.print(f"{cause.sentence(reason)}\nThe log has more: {log}")
 
 
-def _figure(overall: Mapping[str, Any], head: str, metric: str) -> str:
-    value = overall[head][metric]["value"] if overall[head] else None
-    return "-" if value is None else f"{value:.3f}"
+def _figure(figure: Interval | None) -> str:
+    return "-" if figure is None or figure.value is None else f"{figure.value:.3f}"
 
 
 def _duration(seconds: float) -> str:

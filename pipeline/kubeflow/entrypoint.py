@@ -170,23 +170,25 @@ def complete_output(invocation: dict[str, Any], step: steps.Step, shown: dict[st
         [report] = invocation["outputs"]["artifacts"]["report"]["artifacts"]
         source = pathlib.Path(report["uri"]) / step.shown[key]
         shutil.copyfile(source, artifact["uri"])
-        metadata = _figures(json.loads(source.read_text())) if source.suffix == ".json" else {}
+        metadata = _figures(source) if source.suffix == ".json" else {}
         entry = {"name": artifact["name"], "uri": _remote_uri(artifact["uri"]), "metadata": metadata}
         output.setdefault("artifacts", {})[key] = {"artifacts": [entry]}
     output_file.write_text(json.dumps(output))
 
 
-def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
+def _figures(metrics: pathlib.Path) -> dict[str, Any]:
     """The models' figures of all examples as one flat table, which is how KFP's page of a run shows metrics."""
-    table: dict[str, Any] = {"champion": metrics["champion"]}
-    for model, figures in metrics["models"].items():
+    from components.comparison.results import Comparison  # imports TensorFlow, as the step has by now
+    from components.metrics.results import OVERALL, Interval
+
+    compared = Comparison.from_json(metrics.read_bytes())
+    table: dict[str, Any] = {"champion": compared.champion}
+    for model, result in compared.models.items():
         for head in ("classification", "segmentation"):
-            scalars = {
-                name: figure["value"]
-                for name, figure in (figures["metrics"]["overall"][head] or {}).items()
-                if isinstance(figure, dict) and figure["value"] is not None
-            }
-            table.update({f"{model}_{head}_{name}": value for name, value in scalars.items()})
+            of_head = getattr(result.metrics[OVERALL], head)
+            for name, figure in (vars(of_head) if of_head else {}).items():
+                if isinstance(figure, Interval) and figure.value is not None:
+                    table[f"{model}_{head}_{name}"] = figure.value
     return table
 
 

@@ -14,6 +14,7 @@ from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components.datasets import storage
+from components.report import page
 from pipeline import pipeline
 from pipeline.configs import Config
 from pipeline.kubeflow import cluster
@@ -28,7 +29,7 @@ DATA_DIR = "/tmp/tensorflow_datasets"
 _DATA_DIR_NAMES = ("dir", "data_dir")
 """What sources and the config call it. It is found so and not by a probe, where a source would look for its data."""
 
-_SHOWN = {"report_page": ("system.HTML", "index.html"), "metrics": ("system.Metrics", "metrics.json")}
+_SHOWN = {"report_page": ("system.HTML", page.PAGE_FILE), "metrics": ("system.Metrics", page.METRICS_FILE)}
 """Outputs of ModelComparison for KFP's own pages: type, and the file of its report."""
 
 _BEAM_STEPS = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator")

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.console import RunDisplay, plain, print_results
+from tests.pipeline.compared import comparison, masks
 
 
 def _shown(console: Console) -> str:
@@ -58,10 +59,7 @@ def test_every_text_is_shown_as_it_is(text: str) -> None:
         logging.getLogger("progress").info("in %s", text)
         outcome["state"] = "complete"
     console.print(text)
-    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
-    model = {"metrics": {"overall": overall}, "blessed": False, "failed_thresholds": [text]}
-    decision = {"blessed": False, "refusals": [text], "data_refusals": [text]}
-    print_results(console, {"champion": text, "decision": decision, "models": {text: model}})
+    print_results(console, comparison([text], failed=(text,), refusals=(text,), data_refusals=(text,)))
     lines = _shown(console).splitlines()
     assert lines[:2] == [f"    in {text}", lines[1]]
     assert lines[1].split(" done ")[0].rstrip() == text
@@ -90,38 +88,26 @@ def test_what_the_terminal_cannot_show_is_shown_by_its_number(tmp_path: pathlib.
 
 
 def test_results_of_a_refused_model_say_which_check_failed(console: Console) -> None:
-    overall = {
-        "classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}},
-        "segmentation": {"f1": {"value": 0.8}, "iou": {"value": 0.67}},
-    }
-    refused = {"metrics": {"overall": overall}, "blessed": False, "failed_thresholds": ["breed accuracy is too low"]}
-    decision = {"blessed": False, "refusals": [], "data_refusals": []}
-    print_results(console, {"champion": "dcnn", "decision": decision, "models": {"dcnn": refused}})
+    print_results(console, comparison(mask=masks(0.8), failed=("breed accuracy is too low",)))
     assert "0.410" in _shown(console)
     assert "dcnn is not blessed: breed accuracy is too low" in _shown(console)
     assert "champion" not in _shown(console)
 
 
-@pytest.mark.parametrize("masks", [None, {"f1": {"value": None}}])
-def test_a_head_that_was_not_trained_or_had_nothing_to_find_is_a_dash(console: Console, masks: Any) -> None:
-    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": masks}
-    model = {"metrics": {"overall": overall}, "blessed": True, "failed_thresholds": []}
-    decision = {"blessed": True, "refusals": [], "data_refusals": []}
-    print_results(console, {"champion": "dcnn", "decision": decision, "models": {"dcnn": model}})
+@pytest.mark.parametrize("mask", [None, masks(None)])
+def test_a_head_that_was_not_trained_or_had_nothing_to_find_is_a_dash(console: Console, mask: Any) -> None:
+    print_results(console, comparison(mask=mask))
     row = next(line for line in _shown(console).splitlines() if "champion" in line)
     assert row.count(" - ") == 1
 
 
 @pytest.mark.parametrize(
     ("refused", "column"),
-    [({}, ["yes", "yes"]), ({"refusals": ["r"]}, ["no", "yes"]), ({"data_refusals": ["d"]}, ["no"] * 2)],
+    [({}, ["yes", "yes"]), ({"refusals": ("r",)}, ["no", "yes"]), ({"data_refusals": ("d",)}, ["no"] * 2)],
 )
 def test_what_is_refused_for_another_reason_than_its_thresholds_is_not_blessed(
     console: Console, refused: dict[str, Any], column: list[str]
 ) -> None:
-    overall = {"classification": {"accuracy": {"value": 0.41}, "macro_f1": {"value": 0.3}}, "segmentation": None}
-    model = {"metrics": {"overall": overall}, "blessed": True, "failed_thresholds": []}
-    decision = {"blessed": not refused, "refusals": [], "data_refusals": []} | refused
-    print_results(console, {"champion": "a", "decision": decision, "models": {"a": model, "b": model}})
+    print_results(console, comparison(["a", "b"], **refused))
     rows = [line for line in _shown(console).splitlines() if line.startswith("│ ")]
     assert [row.split()[9] for row in rows] == column

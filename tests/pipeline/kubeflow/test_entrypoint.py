@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.kubeflow import entrypoint
 from pipeline.kubeflow.step import Step
+from tests.pipeline.compared import comparison
 
 EVALUATOR = {
     "inputs": {
@@ -200,12 +201,7 @@ def test_the_bucket_gets_the_outputs_the_page_and_the_figures(
     report = tmp_path / "minio" / "bucket" / "report"
     report.mkdir(parents=True)
     (report / "index.html").write_text("<html>")
-    not_a_number = {"value": None, "lower": None, "upper": None}
-    accuracy = {"value": 0.5, "lower": 0.4, "upper": 0.6}
-    classification = {"accuracy": accuracy, "log_loss": not_a_number, "confusion_matrix": [[1]], "example_count": 74}
-    overall = {"by": {}, "examples": 74, "classification": classification, "segmentation": None}
-    metrics = {"champion": "dcnn", "models": {"dcnn": {"metrics": {"overall": overall}}}}
-    (report / "metrics.json").write_text(json.dumps(metrics))
+    (report / "metrics.json").write_text(comparison().to_json())
     tfx_output = {"artifacts": {"report": {"artifacts": [{"uri": str(report), "metadata": {"tfx_version": "1.21.0"}}]}}}
     (tmp_path / "output.json").write_text(json.dumps(tfx_output))
 
@@ -215,7 +211,8 @@ def test_the_bucket_gets_the_outputs_the_page_and_the_figures(
     assert _one(output, "outputs", "report")["uri"] == "minio://bucket/report"
     assert _one(output, "outputs", "report_page")["uri"] == "minio://bucket/report_page"
     assert (tmp_path / "minio" / "bucket" / "report_page").read_text() == "<html>"
-    assert _one(output, "outputs", "metrics")["metadata"] == {"champion": "dcnn", "dcnn_classification_accuracy": 0.5}
+    figures = {"dcnn_classification_accuracy": 0.41, "dcnn_classification_macro_f1": 0.3}
+    assert _one(output, "outputs", "metrics")["metadata"] == {"champion": "dcnn", **figures}
 
 
 def test_before_tfx_nothing_heavy_is_imported() -> None:
