@@ -29,12 +29,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from schema.dataset_spec import DatasetSpec, Label, Mask, Splits
 
 _FIELDS = {field.name for field in dataclasses.fields(DatasetSpec)}
+_OF_LABEL = {"of", "classes", "optional"}
+_OF_MASK = {"classes", "background", "ignored", "between", "optional"}
+_OF_SPLITS = {field.name for field in dataclasses.fields(Splits)}
 
 
 def load(path: str | pathlib.Path) -> DatasetSpec:
@@ -96,9 +99,7 @@ def _label_as_file(spec: DatasetSpec, label: Label) -> Any:
 
 
 def _of_file(content: Mapping[str, Any]) -> DatasetSpec:
-    unknown = sorted(set(content) - _FIELDS)
-    if unknown:
-        raise ValueError(f"{', '.join(map(repr, unknown))} is no field of it; known are {', '.join(sorted(_FIELDS))}")
+    _check_fields(content, _FIELDS)
     plain = {key: content[key] for key in ("example", "about", "licence") if key in content}
     finer: dict[str, Sequence[str]] = {}
     labels = []
@@ -114,6 +115,12 @@ def _of_file(content: Mapping[str, Any]) -> DatasetSpec:
         splits=_splits_of_file(_mapping(content.get("splits") or {}, "splits")),
         **plain,
     )
+
+
+def _check_fields(value: Mapping[Any, Any], known: Collection[str], prefix: str = "") -> None:
+    for field in value:
+        if field not in known:
+            raise ValueError(f"{prefix}{field} is no field; known are {', '.join(sorted(known))}")
 
 
 def _mapping(value: Any, field: str) -> Mapping[Any, Any]:
@@ -135,6 +142,7 @@ def _flag(value: Any, field: str) -> bool:
 
 
 def _splits_of_file(value: Mapping[str, Any]) -> Splits:
+    _check_fields(value, _OF_SPLITS, "splits.")
     for field, share in value.items():
         if isinstance(share, bool) or not isinstance(share, int | float):
             raise ValueError(f"splits.{field} is {share!r}: write a share of the examples, such as 0.1")
@@ -144,8 +152,7 @@ def _splits_of_file(value: Mapping[str, Any]) -> Splits:
 def _label_of_file(name: str, value: Any, finer: Mapping[str, Sequence[str]]) -> Label:
     if not isinstance(value, Mapping):
         return Label(name, _class_names(name, value))
-    if set(value) - {"of", "classes", "optional"}:
-        raise ValueError(f"labels.{name} may hold `classes`, `of` and `optional`, not {', '.join(sorted(value))}")
+    _check_fields(value, _OF_LABEL, f"labels.{name}.")
     optional = _flag(value.get("optional", False), f"labels.{name}.optional")
     if "of" not in value:
         return Label(name, _class_names(name, value["classes"]), optional=optional)
@@ -169,9 +176,7 @@ def _class_names(label: str, names: Any) -> tuple[str, ...]:
 
 
 def _mask_of_file(value: Mapping[str, Any]) -> Mask:
-    known = {"classes", "background", "ignored", "between", "optional"}
-    if set(value) - known:
-        raise ValueError(f"mask.{sorted(set(value) - known)[0]} is no field; known are {', '.join(sorted(known))}")
+    _check_fields(value, _OF_MASK, "mask.")
     classes = _mapping(value["classes"], "mask.classes")
     return Mask(
         classes=tuple(map(str, classes)),
