@@ -1,1 +1,1 @@
-"""What uses a pushed model, and needs nothing of what made it: `predict` for folders, `demo` for a person."""
+"""What uses a pushed model, and needs nothing of what made it: `predict`, `demo`, and `watch` for a schedule."""
