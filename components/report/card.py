@@ -7,7 +7,7 @@ models to the next.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from components.comparison.results import Comparison, ModelResult
@@ -153,7 +153,7 @@ def _figures(model: ModelResult) -> Section:
 
 
 def _slices(compared: Comparison, model: ModelResult) -> Section:
-    heads = [*(["class"] if compared.heads.label else []), *(["mask"] if compared.heads.mask else [])]
+    heads = figures.heads_of(compared)
     slices = {name: of_slice for name, of_slice in model.metrics.items() if name != OVERALL}
     chosen, sentences = list(slices), []
     if len(slices) > SHOWN_SLICES:
@@ -165,8 +165,8 @@ def _slices(compared: Comparison, model: ModelResult) -> Section:
         sentences = [
             f"{SHOWN_SLICES} of {len(slices)} slices, the worst first{behind}; the others stand in the report."
         ]
-    titles = {"class": "Accuracy %", "mask": "Mask F1 %"}
-    columns = ("Slice", "Examples", *(part for head in heads for part in (titles[head], "95 % interval")))
+    titles = [f"{wording.titled(figure)} %" for figure in heads.values()]
+    columns = ("Slice", "Examples", *(part for title in titles for part in (title, "95 % interval")))
     rows = []
     for name in chosen:
         found = [figures.headline_figure(slices[name], head) for head in heads]
@@ -175,7 +175,7 @@ def _slices(compared: Comparison, model: ModelResult) -> Section:
     return Section("Figures by slice", tuple(sentences), columns if rows else (), tuple(rows))
 
 
-def _worst(of_slice: SliceFigures, heads: Sequence[str]) -> float:
+def _worst(of_slice: SliceFigures, heads: Iterable[str]) -> float:
     values = [figure.value for head in heads if (figure := figures.headline_figure(of_slice, head))]
     return min((value for value in values if value is not None), default=1.0)
 

@@ -28,7 +28,7 @@ from components.comparison.predictions import Predictions, Truth
 from components.comparison.results import Audit, Comparison, Curves, ModelResult, Suspect
 from components.metrics.results import OVERALL, Evaluation, Interval, SliceFigures
 from components.report import pictures, plots
-from components.report.wording import titled
+from components.report.wording import readable, titled
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +56,7 @@ def draw_plots(compared: Comparison, folder: str) -> None:
             assert overall is not None
             order = list(model.order)
             counts = np.array(overall.confusion_matrix)[np.ix_(order, order)]
-            classes = [compared.heads.label.classes[index].replace("_", " ") for index in order]
+            classes = [readable(compared.heads.label.classes[index]) for index in order]
             plots.confusion(counts, classes, os.path.join(folder, "plots", f"confusion-{name}"))
     for head, title in HEADS.items():
         rows = _slice_rows(compared, head)
@@ -65,6 +65,12 @@ def draw_plots(compared: Comparison, folder: str) -> None:
         curves = {name: found for name, model in compared.models.items() if (found := robust_curves(model, head))}
         if curves:
             plots.robustness(curves, title, os.path.join(folder, "plots", f"robust-{head}"))
+
+
+def heads_of(compared: Comparison) -> dict[str, str]:
+    """Those of `HEADS` that the models have."""
+    present = {"class": compared.heads.label, "mask": compared.heads.mask}
+    return {head: figure for head, figure in HEADS.items() if present[head]}
 
 
 def headline_figure(figures: SliceFigures, head: str) -> Interval | None:
@@ -102,7 +108,7 @@ def slice_titles(metrics: Evaluation) -> dict[str, str]:
     """What each slice is called in a plot: by its classes alone, but where another slice has classes of these names."""
     short = {name: ", ".join(figures.by.values()) or name for name, figures in metrics.items()}
     slices = collections.Counter(short.values())
-    return {name: (title if slices[title] == 1 else name).replace("_", " ") for name, title in short.items()}
+    return {name: readable(title if slices[title] == 1 else name) for name, title in short.items()}
 
 
 def classes_shown(compared: Comparison) -> list[str]:

@@ -108,13 +108,12 @@ def _draw(compared: Comparison, folder: str) -> str:
         class_rows=class_rows(compared),
         slice_rows=slice_rows(compared),
         paired_rows=paired_rows(compared),
-        heads=figures.HEADS,
+        heads=figures.heads_of(compared),
         robust_rows=robust_rows(compared),
         data_rows=data_rows(compared),
         suspect_kinds=SUSPECT_KINDS,
         shown_suspects=figures.shown_suspects(compared.audit) if compared.audit else {},
-        outline_colours=(pictures.GIVEN_OUTLINE, pictures.OUTLINE),
-        class_colours=pictures.CLASS_COLOURS,
+        pictures=pictures,
         config_rows=list(flat(compared.run.config)),
         portrait=lambda name: figures.portrait_file(compared, name),
         exists=lambda name: os.path.exists(os.path.join(folder, name)),
@@ -252,13 +251,12 @@ def class_rows(compared: Comparison) -> list[Row]:
 def slice_rows(compared: Comparison) -> list[Row]:
     """A row a slice: its examples, then accuracy and mask F1 of each model, with intervals."""
     names = dict.fromkeys(name for model in compared.models.values() for name in model.metrics)
-    heads = [*(["class"] if compared.heads.label else []), *(["mask"] if compared.heads.mask else [])]
     rows = []
     for name in names:
         evaluations = [model.metrics.get(name) for model in compared.models.values()]
         count = next(evaluation.examples for evaluation in evaluations if evaluation)
         cells = [Cell(str(count), sort=count)]
-        for head in heads:
+        for head in figures.heads_of(compared):
             found = [figures.headline_figure(evaluation, head) if evaluation else None for evaluation in evaluations]
             cells += [_interval(figure) if figure else Cell(DASH) for figure in found]
         rows.append(Row(name, cells))

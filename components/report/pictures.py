@@ -28,13 +28,13 @@ CLASS_COLOURS = (TINT, (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 
 """Of several foreground classes, in their order, and round again."""
 
 PANELS = {
-    "photo": "Photo",
-    "truth": "Ground truth",
-    "prediction": "Prediction",
-    "overlay": "Overlay",
-    "errors": "Error map",
+    "photo.jpg": "Photo",
+    "truth.png": "Ground truth",
+    "prediction.png": "Prediction",
+    "overlay.jpg": "Overlay",
+    "errors.png": "Error map",
 }
-"""Of each case with a mask, in the order in which they stand side by side: key and caption."""
+"""Of each case with a mask, in the order in which they stand side by side: the end of the file's name, and caption."""
 
 
 def write_photo(photo: Array, path: str, side: int = 0) -> None:
@@ -44,7 +44,7 @@ def write_photo(photo: Array, path: str, side: int = 0) -> None:
     _write(path, photo, [cv2.IMWRITE_JPEG_QUALITY, 82, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
 
 
-def write_panels(photo: Array, truth: Array, prediction: Array, several: bool, stem: str) -> dict[str, str]:
+def write_panels(photo: Array, truth: Array, prediction: Array, several: bool, stem: str) -> None:
     """Writes the five `PANELS` of one case.
 
     Args:
@@ -52,19 +52,14 @@ def write_panels(photo: Array, truth: Array, prediction: Array, several: bool, s
       truth: uint8 [H, W]: class indices, 0 background, `record.MASK_IGNORED` unknown.
       prediction: uint8 [H, W] of class indices.
       several: Whether there is more than one foreground class.
-      stem: Path of the files without `-PANEL.jpg` or `-PANEL.png`.
-
-    Returns:
-      The file's path of each panel.
+      stem: Path of the files without `-PANEL`.
     """
-    paths = {panel: f"{stem}-{panel}.{'jpg' if panel in ('photo', 'overlay') else 'png'}" for panel in PANELS}
-    write_photo(photo, paths["photo"])
+    write_photo(photo, f"{stem}-photo.jpg")
     draw = class_map if several else two_tone
-    _write(paths["truth"], draw(truth))
-    _write(paths["prediction"], draw(prediction))
-    write_photo(overlay(photo, truth, prediction), paths["overlay"])
-    _write(paths["errors"], error_map(truth, prediction))
-    return paths
+    _write(f"{stem}-truth.png", draw(truth))
+    _write(f"{stem}-prediction.png", draw(prediction))
+    write_photo(overlay(photo, truth, prediction), f"{stem}-overlay.jpg")
+    _write(f"{stem}-errors.png", error_map(truth, prediction))
 
 
 def overlay(photo: Array, truth: Array, prediction: Array) -> Array:
