@@ -15,21 +15,33 @@ if TYPE_CHECKING:
 Channels = tuple[float, float, float]
 
 
+def _dcnn(network: Network, recipe: Recipe, weights: str) -> keras.Model:
+    from trainer_module.models import dcnn
+
+    return dcnn.backbone(recipe)
+
+
+def _application(network: Network, recipe: Recipe, weights: str) -> keras.Model:
+    from trainer_module.models import applications
+
+    return applications.backbone(network, recipe, weights)
+
+
 @dataclasses.dataclass(frozen=True)
 class Network:
     """A backbone: how it is built, what it gives, and what its weights were trained with."""
 
-    build: Callable[[Network, Recipe, str], keras.Model]
-    """From the entry, the recipe (`input_size`, `width`) and the weights to a flat model named `backbone` from image
-    float32 [B, S, S, 3] in [-1, 1] to a feature map for each of `strides`."""
-    strides: tuple[int, int, int, int]
-    """Of the feature maps, shallow to deep, each twice the one before."""
     application: str = ""
     """Its name in `keras.applications`, for `applications.backbone`."""
-    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Further arguments of that function."""
     before_halving: tuple[str, ...] = ()
     """The layers that halve the maps; what enters one is a feature map, and so is the network's output."""
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Further arguments of that function."""
+    build: Callable[[Network, Recipe, str], keras.Model] = _application
+    """From the entry, the recipe (`input_size`, `width`) and the weights to a flat model named `backbone` from image
+    float32 [B, S, S, 3] in [-1, 1] to a feature map for each of `strides`."""
+    strides: tuple[int, int, int, int] = (4, 8, 16, 32)
+    """Of the feature maps, shallow to deep, each twice the one before."""
     mean: Channels = (0.5, 0.5, 0.5)
     """Of red, green and blue in [0, 1]: what the weights were trained with took off ..."""
     deviation: Channels = (0.5, 0.5, 0.5)
@@ -81,61 +93,40 @@ def _last_of_mobilenet(channels: int) -> Callable[[float], tuple[int, ...]]:
     return shape
 
 
-def _dcnn(network: Network, recipe: Recipe, weights: str) -> keras.Model:
-    from trainer_module.models import dcnn
-
-    return dcnn.backbone(recipe)
-
-
-def _application(network: Network, recipe: Recipe, weights: str) -> keras.Model:
-    from trainer_module.models import applications
-
-    return applications.backbone(network, recipe, weights)
-
-
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 NETWORKS: dict[str, Network] = {
-    "dcnn": Network(_dcnn, (2, 4, 8, 16), pretrained_widths=()),
+    "dcnn": Network(build=_dcnn, strides=(2, 4, 8, 16), pretrained_widths=()),
     "mobilenet_v3_small": Network(
-        _application,
-        (4, 8, 16, 32),
         "MobileNetV3Small",
-        {"include_preprocessing": False},
         ("expanded_conv_1_depthwise_pad", "expanded_conv_3_depthwise_pad", "expanded_conv_8_depthwise_pad"),
+        {"include_preprocessing": False},
         width_argument="alpha",
         pretrained_widths=(0.75, 1.0),
         keras_file="weights_mobilenet_v3_small_224_{width}_float_no_top_v2.h5",
         telling_kernel=_last_of_mobilenet(96),
     ),
     "mobilenet_v3_large": Network(
-        _application,
-        (4, 8, 16, 32),
         "MobileNetV3Large",
-        {"include_preprocessing": False},
         ("expanded_conv_3_depthwise_pad", "expanded_conv_6_depthwise_pad", "expanded_conv_12_depthwise_pad"),
+        {"include_preprocessing": False},
         width_argument="alpha",
         pretrained_widths=(0.75, 1.0),
         keras_file="weights_mobilenet_v3_large_224_{width}_float_no_top_v2.h5",
         telling_kernel=_last_of_mobilenet(160),
     ),
     "efficientnet_v2_b0": Network(
-        _application,
-        (4, 8, 16, 32),
         "EfficientNetV2B0",
-        {"include_preprocessing": False},
         ("block3a_expand_conv", "block4a_dwconv2", "block6a_dwconv2"),
+        {"include_preprocessing": False},
         mean=IMAGENET_MEAN,
         deviation=IMAGENET_DEVIATION,
         keras_file="efficientnetv2-b0_notop.h5",
         telling_kernel=lambda width: (1, 1, 192, 1280),
     ),
     "efficientnet_b0": Network(
-        _application,
-        (4, 8, 16, 32),
         "EfficientNetB0",
-        {},
         ("block3a_dwconv_pad", "block4a_dwconv_pad", "block6a_dwconv_pad"),
         mean=IMAGENET_MEAN,
         deviation=IMAGENET_DEVIATION,
@@ -143,30 +134,22 @@ NETWORKS: dict[str, Network] = {
         telling_kernel=lambda width: (1, 1, 320, 1280),
     ),
     "resnet50_v2": Network(
-        _application,
-        (4, 8, 16, 32),
         "ResNet50V2",
-        {},
         ("conv2_block3_1_conv", "conv3_block4_1_conv", "conv4_block6_1_conv"),
         keras_file="resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
         telling_kernel=lambda width: (1, 1, 1024, 2048),
     ),
     "convnext_tiny": Network(
-        _application,
-        (4, 8, 16, 32),
         "ConvNeXtTiny",
-        {"include_preprocessing": False},
         tuple(f"convnext_tiny_downsampling_block_{index}" for index in range(3)),
+        {"include_preprocessing": False},
         mean=IMAGENET_MEAN,
         deviation=IMAGENET_DEVIATION,
         keras_file="convnext_tiny_notop.h5",
         telling_kernel=lambda width: (2, 2, 384, 768),
     ),
     "densenet121": Network(
-        _application,
-        (4, 8, 16, 32),
         "DenseNet121",
-        {},
         ("pool2_conv", "pool3_conv", "pool4_conv"),
         mean=IMAGENET_MEAN,
         deviation=IMAGENET_DEVIATION,
