@@ -90,6 +90,11 @@ def encode(
     return tf.train.Example(features=tf.train.Features(feature={key: _feature(v) for key, v in features.items()}))
 
 
+def files_in(folder: str) -> list[str]:
+    """The files with records in a split's folder, in their order."""
+    return sorted(tf.io.gfile.glob(f"{folder}/*"))
+
+
 def serialized(files: Sequence[str]) -> tf.data.Dataset:
     """The records of files, in their order, each a string; TFX names compressed files `*.gz`."""
     return tf.data.TFRecordDataset(list(files), "GZIP" if files[0].endswith(".gz") else "")

@@ -11,7 +11,6 @@ from typing import Any
 from tfx.components.evaluator import constants
 from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_executor
-from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
@@ -21,8 +20,8 @@ from components.comparison.known import REFERENCE_FILE
 from components.comparison.robustness import Demand
 from components.example_gen import summary
 from components.report.card import CARD_FILE
+from schema import record
 from schema.dataset_spec import DatasetSpec
-from schema.record import HISTORY_FILE
 
 progress = logging.getLogger("progress")
 
@@ -41,7 +40,7 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> Input
         name: ModelInputs(
             saved_model=path_utils.serving_model_path(uri(f"{name}_model")),
             evaluation=uri(f"{name}_evaluation"),
-            history=os.path.join(uri(f"{name}_run"), HISTORY_FILE),
+            history=os.path.join(uri(f"{name}_run"), record.HISTORY_FILE),
             blessed=model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict[f"{name}_blessing"])),
         )
         for name in json.loads(exec_properties["contestants"])
@@ -49,7 +48,7 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> Input
     spec = DatasetSpec.from_json(exec_properties["dataset_spec"])
     return Inputs(
         models=models,
-        splits={split: _record_files(artifact_utils.get_split_uri(examples, split)) for split in splits},
+        splits={split: record.files_in(artifact_utils.get_split_uri(examples, split)) for split in splits},
         spec=spec,
         heads=spec.heads(exec_properties["label"], exec_properties["task"]),
         rule=exec_properties["rule"],
@@ -64,11 +63,6 @@ def read_inputs(input_dict: Artifacts, exec_properties: dict[str, Any]) -> Input
         max_suspects=json.loads(exec_properties["max_suspects"]),
         ingestion=summary.of_report(artifact_utils.get_single_uri(examples)),
     )
-
-
-def _record_files(folder: str) -> list[str]:
-    """The record files of one split, in their order."""
-    return sorted(map(str, fileio.glob(io_utils.all_files_pattern(folder))))
 
 
 class Executor(base_executor.BaseExecutor):

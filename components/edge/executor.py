@@ -15,6 +15,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components import contract
 from components.comparison.results import Comparison
 from components.edge import convert, package, parity
 from components.edge.results import EDGE_FILE, Edge, EdgeModel, Figures
@@ -65,9 +66,10 @@ def _made(
 ) -> Edge:
     """Writes the files and judges them."""
     formats: list[convert.Format] = json.loads(exec_properties["formats"])
-    told = json.loads(pathlib.Path(saved_model, "assets", package.DESCRIPTION_FILE).read_text(encoding="utf-8"))
-    photos = parity.Photos(compared.spec, compared.heads, exec_properties["image_size"], told["input_size"])
-    train, test = (_record_files(examples, split) for split in (record.TRAIN, record.TEST))
+    input_size = contract.description(saved_model)["input_size"]
+    photos = parity.Photos(compared.spec, compared.heads, exec_properties["image_size"], input_size)
+    folders = (artifact_utils.get_split_uri(examples, split) for split in (record.TRAIN, record.TEST))
+    train, test = map(record.files_in, folders)
     of_train = compared.data.examples[record.TRAIN]
     failed = convert.convert(saved_model, formats, lambda: photos.pixels(train, CALIBRATION_PHOTOS, of_train), files)
     overall = compared.models[compared.champion].metrics[OVERALL]
@@ -96,8 +98,3 @@ def _sentence(model: EdgeModel) -> str:
     if not model.blessed:
         return f"{model.file} is not pushed: {model.reason}"
     return f"{model.file}: {model.size_bytes / 1e6:.2f} MB, {model.milliseconds:.1f} ms a photo"
-
-
-def _record_files(examples: list[Artifact], split: str) -> list[str]:
-    folder = artifact_utils.get_split_uri(examples, split)
-    return sorted(map(str, io_utils.fileio.glob(io_utils.all_files_pattern(folder))))
