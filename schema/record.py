@@ -21,7 +21,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from schema.dataset_spec import SIZE, DatasetSpec
+from schema.dataset_spec import SIZE, DatasetSpec, Label
 
 IMAGE = "image"
 MASK = "mask"
@@ -47,6 +47,11 @@ HISTORY_FILE = "history.json"
 def name_feature(label: str) -> str:
     """The feature that holds the name of a label's class."""
     return f"{label}_name"
+
+
+def class_name(label: Label, index: int) -> str:
+    """What the class of that index is called; `UNKNOWN_NAME` of `UNKNOWN_CLASS`."""
+    return UNKNOWN_NAME if index == UNKNOWN_CLASS else label.classes[index]
 
 
 def slice_feature(name: str) -> str:
@@ -82,8 +87,7 @@ def encode(
     for label in spec.labels:
         index = labels[label.name]
         features[label.name] = index
-        name = UNKNOWN_NAME if index == UNKNOWN_CLASS else label.classes[index]
-        features[name_feature(label.name)] = name.encode()
+        features[name_feature(label.name)] = class_name(label, index).encode()
     if spec.mask:
         assert mask is not None
         features |= {MASK: mask, SIZE: size_of(share).encode()}

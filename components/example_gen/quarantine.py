@@ -18,6 +18,7 @@ from typing import Any
 
 from tfx.dsl.io import fileio
 
+from components.datasets.listing import printable
 from components.datasets.source import RawRecord
 from components.example_gen import records
 
@@ -55,7 +56,7 @@ def keep(uri: str, raw: RawRecord, split: str, refused: records.Refused, place: 
     """
     stem = os.path.join(_FILES, f"{place[0]:05d}-{place[1]:06d}")
     return {
-        "file_name": records.readable(raw.file_name),
+        "file_name": printable(raw.file_name),
         "split": split,
         "what": refused.what,
         "reason": refused.reason,

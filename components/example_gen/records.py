@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from components.datasets.listing import printable
 from components.datasets.source import RawRecord
 from components.example_gen import images, masks
 from schema import record
@@ -51,17 +52,12 @@ def refusal(raw: RawRecord, spec: DatasetSpec) -> Refused | None:
     try:
         raw.file_name.encode()
     except UnicodeEncodeError:
-        return Refused("file name", f"its file name is not UTF-8: {readable(raw.file_name)}")
+        return Refused("file name", f"its file name is not UTF-8: {printable(raw.file_name)}")
     try:
         class_indices(raw, spec)
     except ValueError as error:
         return Refused("label", str(error))
     return None
-
-
-def readable(file_name: str) -> str:
-    """A name that may not be UTF-8 (bytes as surrogates, as `os.fsdecode` makes them), escaped."""
-    return file_name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def class_indices(raw: RawRecord, spec: DatasetSpec) -> dict[str, int]:
@@ -110,12 +106,7 @@ def accept(raw: RawRecord, rules: Rules) -> Accepted | Refused:
     example = record.encode(
         rules.spec, raw.file_name, photo.data, indices, mask.png if mask else None, mask.share if mask else 0.0
     )
-    names = {
-        label.name: record.UNKNOWN_NAME
-        if indices[label.name] == record.UNKNOWN_CLASS
-        else label.classes[indices[label.name]]
-        for label in rules.spec.labels
-    }
+    names = {label.name: record.class_name(label, indices[label.name]) for label in rules.spec.labels}
     return Accepted(example, names, photo, mask)
 
 
