@@ -13,7 +13,7 @@ from components.metrics import classification, segmentation, summed
 from pipeline import fingerprint
 from pipeline.configs import Config, Thresholds
 from schema import record
-from schema.dataset_spec import SIZE, DatasetSpec
+from schema.dataset_spec import SIZE, DatasetSpec, Heads
 
 _CLASS_FIGURES = {
     "accuracy": classification.ClassificationAccuracy,
@@ -58,7 +58,7 @@ def eval_config(config: Config, spec: DatasetSpec) -> tfma.EvalConfig:
     """
     heads = spec.heads(config.label, config.task)
     bounds = threshold_bounds(config.thresholds, spec)
-    _check_heads(bounds, heads.outputs)
+    _check_heads(bounds, heads)
     metrics_specs = [tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount")])]
     if heads.label:
         few = len(heads.label.classes) <= 5
@@ -124,14 +124,13 @@ def _slice_bound(text: str, spec: DatasetSpec) -> Bound:
     return Bound(figure, number, {record.slice_feature(name): value for name, value in values.items()})
 
 
-def _check_heads(bounds: Sequence[Bound], outputs: Sequence[str]) -> None:
-    has_mask, has_label = record.MASK in outputs, outputs != (record.MASK,)
+def _check_heads(bounds: Sequence[Bound], heads: Heads) -> None:
     for bound in bounds:
-        if bound == _ANY_GAIN:
-            continue  # set by default
-        if not (has_mask if bound.figure in _MASK_FIGURES else has_label):
-            head = "mask" if bound.figure in _MASK_FIGURES else "class"
-            raise ValueError(f"thresholds.{bound.figure} is set, but the networks of this run have no {head} head")
+        name, head = ("mask", heads.mask) if bound.figure in _MASK_FIGURES else ("class", heads.label)
+        if not head and bound != _ANY_GAIN:  # which is set by default
+            raise ValueError(
+                f"thresholds.{bound.figure} is set, but the networks of this run have no {name} head: leave it out"
+            )
 
 
 def _metrics(

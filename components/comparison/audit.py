@@ -60,7 +60,9 @@ def check_bars(bars: Mapping[str, float], splits: Sequence[str], heads: Heads) -
             raise ValueError(f"thresholds.{BARS[kind]} is set, but audit is empty: name the splits to look at")
         if bar < 1 and lacking[kind]:
             head = _LOOKED_AT[kind]
-            raise ValueError(f"thresholds.{BARS[kind]} is set, but the networks of this run have no {head} head")
+            raise ValueError(
+                f"thresholds.{BARS[kind]} is set, but the networks of this run have no {head} head: leave it out"
+            )
 
 
 def find(asked: Mapping[str, Asked], photos: Sequence[twins.Photo], heads: Heads) -> Audit:
