@@ -21,7 +21,7 @@ NetworkName = Literal[
     "convnext_tiny",
     "densenet121",
 ]
-"""Keys of `trainer_module.models.NETWORKS`."""
+"""Keys of `trainer_module.networks.NETWORKS`."""
 
 SecondLook = Literal["none", "mirror", "closer"]
 

@@ -36,6 +36,6 @@ def comparison(
         spec=spec,
         heads=spec.heads(),
         portraits={},
-        data=DataSummary({}, {}, None),
+        data=DataSummary({}, {}),
         run=RunInfo({}, "", {}, ""),
     )
