@@ -41,7 +41,7 @@ class Data(Checked):
     source: Literal["synthetic_pets", "oxford_iiit_pet", "folder", "coco", "tfds"]
     """One of `components.datasets.DATASETS`; docs/own-data.md shows what each reads."""
     spec: Annotated[str, LINE] = ""
-    """The file that describes the data set (schema/dataset_spec.py); empty: the source's own, or what it derives."""
+    """The file that describes the data set (schema/spec_file.py); empty: the source's own, or what it derives."""
     masks: Annotated[str, LINE] = ""
     """folder: a folder of masks in parallel to the photos'; empty: where convention has them."""
     metadata: Annotated[str, LINE] = ""
@@ -53,7 +53,7 @@ class Data(Checked):
     name: Annotated[str, LINE] = ""
     """tfds: the data set's name, such as `caltech_birds2011`."""
     features: tuple[Annotated[str, LINE], ...] = ()
-    """tfds: PART=FEATURE of image, label and mask, where the features are not named so."""
+    """tfds: ROLE=FEATURE, such as image=photo, where the features are not named image, mask and as the labels are."""
     manual_dir: Annotated[str, LINE] = ""
     """oxford_iiit_pet: a folder with the official archives, where TFDS cannot download them."""
     drawings: Annotated[int, Number(ge=0, le=10_000)] = 0

@@ -43,7 +43,10 @@ class Writer:
 
         Raises:
             OSError: nothing can be written there.
+            ValueError: there are no masks to draw.
         """
+        if overlays and not description.mask_classes:
+            raise ValueError("overlays show masks, and this model gives none: leave --overlays out")
         self._folder, self._root = pathlib.Path(folder), root
         self._description, self._overlays = description, overlays
         self._folder.mkdir(parents=True, exist_ok=True)

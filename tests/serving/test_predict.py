@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from serving import models, predict, reading, results
-from tests.colours import Write, png
+from tests.colours import Write, export, png
 
 ROOT = pathlib.Path(__file__).parents[2]
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
@@ -337,6 +337,15 @@ def test_a_folder_without_photos_is_told(
 ) -> None:
     assert _predict(tmp_path / "out", version, str(tmp_path)) == 2
     assert f"there is no photo in {tmp_path}" in capsys.readouterr().err
+
+
+def test_overlays_of_a_model_without_masks_are_refused(
+    tmp_path: pathlib.Path, photo: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = export(tmp_path / "1", mask_classes=())
+    assert _predict(tmp_path / "out", model, str(photo("one.png")), "--overlays") == 2
+    assert capsys.readouterr().err.endswith("this model gives none: leave --overlays out\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_of_another_contract_is_refused(tmp_path: pathlib.Path, version: pathlib.Path) -> None:
