@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,6 +12,10 @@ from components.datasets import metadata as tables
 from components.datasets.listing import Listed
 from components.datasets.source import RawRecord
 from schema.dataset_spec import DatasetSpec
+
+_progress = logging.getLogger("progress")
+_NAMED = 3
+"""So many masks without a photo are named."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +44,16 @@ class Folder:
         set_(self, "metadata", storage.located(self.dir, self.metadata))
 
     def prepare(self) -> None:
-        """Nothing: the photos are there or not.
+        """Says which masks are left out since their photos are gone; else nothing: the photos are there or not.
 
         Raises:
             RuntimeError: there is no such folder.
         """
         if not storage.is_folder(self.dir):
             raise RuntimeError(f"there is no folder {self.dir}: name one that holds photos")
+        orphans = [] if self._metadata_files() else layout.orphans(self.dir, self.masks)
+        if orphans:
+            _progress.info("left out, masks without a photo: %d, such as %s", len(orphans), ", ".join(orphans[:_NAMED]))
 
     def spec(self) -> DatasetSpec:
         if self.description:

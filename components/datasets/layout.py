@@ -18,6 +18,7 @@ import itertools
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from components.datasets import storage
 from components.datasets.listing import Listed, printable
@@ -64,14 +65,25 @@ def examples(root: str, masks: str, label: str) -> Iterator[Listed]:
     lister = caching_lister(root)
     listed = _voc_splits(root)
     missing = dict(listed)
-    for place, name, mask in _visit(_Place(masks=masks), root, masks, lister):
-        if listed and _stem(name) not in listed:
-            continue
-        missing.pop(_stem(name), None)
-        yield _listed(place, name, mask, root, label, listed)
+    for place, found in _visit(_Place(masks=masks), root, masks, lister):
+        for name, mask in found.photos:
+            if listed and _stem(name) not in listed:
+                continue
+            missing.pop(_stem(name), None)
+            yield _listed(place, name, mask, root, label, listed)
     for name, split in missing.items():
         fault = f"a list in {_VOC_LISTS} names it, but there is no such photo"
         yield Listed(name, name, split=split, where=storage.join(root, _VOC_LISTS), fault=fault)
+
+
+def orphans(root: str, masks: str) -> list[str]:
+    """Paths of the masks that are no photo's, from `root` or absolute; arguments and errors as of `examples`."""
+    taken: set[str] = set()
+    others: dict[str, None] = {}
+    for _, found in _visit(_Place(masks=masks), root, masks, caching_lister(root)):
+        taken.update(mask for _, mask in found.photos)
+        others.update(dict.fromkeys(found.orphans))
+    return [path for path in others if path not in taken]
 
 
 def finder(root: str, masks: str, label: str) -> Callable[[str], Listed]:
@@ -97,7 +109,7 @@ def finder(root: str, masks: str, label: str) -> Callable[[str], Listed]:
     @functools.lru_cache(_REMEMBERED)
     def photos(folder: str) -> tuple[_Place, dict[str, str]]:
         here = place(folder)
-        return here, dict(_photos(here, masks, lister))
+        return here, dict(_found(here, masks, lister).photos)
 
     def find(path: str) -> Listed:
         folder, name = posixpath.split(path)
@@ -131,12 +143,12 @@ def _listing(root: str, path: str) -> storage.Listing:
         return storage.Listing((), ())
 
 
-def _visit(place: _Place, root: str, explicit: str, lister: Lister) -> Iterator[tuple[_Place, str, str]]:
-    """(where, photo's name, mask's path) of every photo at and below a place."""
-    for name, mask in _photos(place, explicit, lister):
-        if place.fault:
-            raise ValueError(place.fault)
-        yield place, name, mask
+def _visit(place: _Place, root: str, explicit: str, lister: Lister) -> Iterator[tuple[_Place, _Found]]:
+    """What is in a place and in every one below."""
+    found = _found(place, explicit, lister)
+    if place.fault and found.photos:
+        raise ValueError(place.fault)
+    yield place, found
     identity = storage.identity(storage.join(root, place.path))
     if identity in place.above:
         return  # A link to a folder above.
@@ -192,27 +204,36 @@ def _beside_splits(folder: str, splits: Sequence[str], name: str) -> str:
     )
 
 
-def _photos(place: _Place, explicit: str, lister: Lister) -> Iterator[tuple[str, str]]:
-    """The photos among a folder's files, each with its mask's path or an empty one."""
+class _Found(NamedTuple):
+    """What a folder's files are."""
+
+    photos: list[tuple[str, str]]
+    """Each one's name, and its mask's path or an empty one."""
+    orphans: list[str]
+    """Paths of masks that are none of theirs."""
+
+
+def _found(place: _Place, explicit: str, lister: Lister) -> _Found:
     pictures = [name for name in lister(place.path).files if storage.is_picture(name)]
-    if not pictures:
-        return
     if place.masks:
         by_stem = _by_stem(filter(storage.is_picture, lister(place.masks).files))
-        if by_stem or explicit:
-            for name in pictures:
-                mask = _first(by_stem, name)
-                yield name, posixpath.join(place.masks, mask) if mask else ""
-            return
+        if by_stem or (explicit and pictures):
+            mask_of = {name: _first(by_stem, name) for name in pictures}
+            others = set(itertools.chain.from_iterable(by_stem.values())).difference(mask_of.values())
+            return _paired(mask_of, sorted(others), place.masks)
     by_stem = _by_stem(pictures)
     masks = frozenset(itertools.chain.from_iterable(_beside(stem, names, by_stem) for stem, names in by_stem.items()))
     mask_of = {
         name: next(_beside(_stem(name), by_stem[_stem(name)], by_stem), "") for name in pictures if name not in masks
     }
-    orphans = _orphans(masks, mask_of)
-    for name, mask in mask_of.items():
-        if name not in orphans:
-            yield name, posixpath.join(place.path, mask) if mask else ""
+    alone = _orphans(masks, mask_of)
+    return _paired({name: mask for name, mask in mask_of.items() if name not in alone}, sorted(alone), place.path)
+
+
+def _paired(mask_of: Mapping[str, str], orphans: Sequence[str], masks: str) -> _Found:
+    """What files are, by their names; `masks` is the folder that the masks lie in."""
+    photos = [(name, posixpath.join(masks, mask) if mask else "") for name, mask in mask_of.items()]
+    return _Found(photos, [posixpath.join(masks, name) for name in orphans])
 
 
 def _orphans(masks: Collection[str], mask_of: Mapping[str, str]) -> set[str]:

@@ -110,6 +110,32 @@ def test_a_png_alone_where_pngs_are_masks_is_no_photo(tree):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("gone", "where"),
+    [
+        ({"ash/3_mask.png": square(), "ash/1_mask.png": square()}, "ash/3_mask.png"),
+        ({"ash/3.png": square(), "ash/1.png": square(), "ash/2.png": square()}, "ash/3.png"),
+        ({"masks/3.png": square(), "masks/1.png": square()}, "masks/3.png"),
+    ],
+)
+def test_a_run_says_which_masks_it_leaves_out(tree, gone, where, caplog):
+    caplog.set_level("INFO", "progress")
+    photos = "images" if where.startswith("masks") else "ash"
+    files = {f"{photos}/{number}.jpg": number for number in (1, 2)}
+    source = Folder(str(tree(files | gone)))
+    assert len(records_of(source)) == 2
+    source.prepare()
+    assert caplog.messages == [f"left out, masks without a photo: 1, such as {where}"]
+
+
+def test_a_run_says_nothing_of_masks_that_a_table_or_no_photo_misses(tree, caplog):
+    caplog.set_level("INFO", "progress")
+    pair = {"ash/1.jpg": 1, "ash/1_mask.png": square()}
+    Folder(str(tree(pair))).prepare()
+    Folder(str(tree(pair | {"ash/3_mask.png": square(), "metadata.csv": "file_name\nash/1.jpg\n"}))).prepare()
+    assert not caplog.messages
+
+
 def test_pngs_are_photos_where_few_of_them_have_the_name_of_another_photo(tree):
     files = {"ash/1.jpg": 1, "ash/1.png": square(), "ash/2.png": 2, "ash/3.png": 3, "oak/1.jpg": 4}
     assert set(records_of(Folder(str(tree(files))))) == {"ash/1.jpg", "ash/2.png", "ash/3.png", "oak/1.jpg"}
