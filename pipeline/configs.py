@@ -146,6 +146,11 @@ class Config(Checked):
         super().__post_init__()
         if not self.contestants:
             raise ValueError("contestants is empty: name one network or more")
+        starts = {self.weights_of(name) for name in self.contestants}
+        if self.weights not in ("imagenet", "none", *starts):
+            raise ValueError(
+                f"weights is {self.weights!r}, but {', '.join(self.contestants)} would not start from it: leave it out"
+            )
         for name in ("robust_accuracy", "robust_mask_f1"):
             if getattr(self.thresholds, name) and not self.robustness:
                 raise ValueError(

@@ -135,6 +135,14 @@ def test_a_value_out_of_range_is_one_sentence_with_flag_value_and_range(
     assert range_ in line
 
 
+def test_weights_that_no_contestant_starts_from_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _parse("--contestants", "dcnn", "--weights", "none").weights == "none"
+    with pytest.raises(SystemExit) as ended:
+        _parse("--contestants", "dcnn", "--weights", "some.h5")
+    assert ended.value.code == 2
+    assert "weights is 'some.h5', but dcnn would not start from it: leave it out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("figure", ["accuracy", "mask-f1"])
 def test_a_bar_for_corrupted_photos_without_any_is_refused_at_once(
     figure: str, capsys: pytest.CaptureFixture[str]
