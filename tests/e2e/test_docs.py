@@ -161,7 +161,9 @@ def _parse(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_make_help_says_of_every_target_what_it_is_for() -> None:
-    listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
     [targets] = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [line.split()[0] for line in listed] == targets.split()
     assert all(len(line.split()) > 2 for line in listed)
