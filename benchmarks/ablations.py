@@ -119,6 +119,7 @@ VARIANTS = {
         **SERVING,
         **COMMON,
         "no CutMix": Variant(_augmented(cutmix=0.0)),
+        "CutMix to the end": Variant(_each_phase(cutmix=True)),
         "one size": Variant(_each_phase(input_size=0)),
         "no squeeze-and-excitation": Variant(patch=lambda: mock.patch.object(dcnn, "_squeeze_excite", lambda x, _: x)),
         "no skip at half size": Variant(patch=_without_shallowest_map),

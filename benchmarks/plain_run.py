@@ -100,10 +100,10 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
     model = build_model(config)
     recipe, label = config.recipe, class_label(config)
     examples = builder.info.splits[EVAL].num_examples
-    clock, best, probed, size = EpochSeconds(), KeepBest(config, examples), False, 0
+    clock, best, probed, stage = EpochSeconds(), KeepBest(config, examples), False, None
     for number, phase in enumerate(recipe.phases):
-        stage = config.at_size(phase.input_size)
-        if stage.recipe.input_size != size:
+        if stage != config.in_phase(phase):
+            stage = config.in_phase(phase)
             size = stage.recipe.input_size
             if model.input_shape[1] != size:
                 model = rebuilt(model, stage)
