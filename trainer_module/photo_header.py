@@ -1,7 +1,6 @@
 """What the first bytes of an encoded photo say of it, in TensorFlow's graph: format, size and EXIF's orientation.
 
 A server needs to know them before it decodes what a stranger sent: a PNG of a megabyte may hold 400 million pixels.
-Every function takes a photo as string [] or its bytes as `padded` gives them, and reads zeros behind the end.
 """
 
 from __future__ import annotations
@@ -34,13 +33,54 @@ _GIF_STEPS = 20_000
 _ORIENTATION, _SHORT, _LONG = 0x0112, 3, 4
 
 
-def padded(photo: tf.Tensor) -> tf.Tensor:
-    """The photo's bytes, uint8 [n + 64], zeros at the end."""
-    return tf.concat([tf.io.decode_raw(photo, tf.uint8), tf.zeros([_PADDING], tf.uint8)], axis=0)
+class Header(NamedTuple):
+    """What a photo's first bytes say."""
 
-
-def format_of(data: tf.Tensor) -> tf.Tensor:
+    kind: tf.Tensor
     """One of the formats, int32 []."""
+    size: tf.Tensor
+    """(height, width) in pixels as it is stored, int64 [2]; 0 where it says nothing, of a GIF its first picture's.
+
+    0 of a JPEG: `tf.io.extract_jpeg_shape` reads what libjpeg does, but fails where that would."""
+    orientation: tf.Tensor
+    """EXIF's, int64 [] from 1 (upright) to 8; 1 where there is none or it makes no sense."""
+    png_has_alpha: tf.Tensor
+    """Whether a PNG says how opaque its pixels are, bool []: as a channel, or in chunk `tRNS`, before the pixels."""
+    gif_end: tf.Tensor
+    """Where the last block of a GIF's first picture ends, int64 []; 0 where there is none."""
+    gif_shows_more: tf.Tensor
+    """Whether a GIF is more than its first picture's colours, bool []: seen through, or with an edge around it."""
+    bmp_has_palette: tf.Tensor
+    """Whether a BMP has at most 16 bits a pixel, bool []: TensorFlow takes 8 for grey, which may stand for colours."""
+    webp_is_animated: tf.Tensor
+    """Whether a WebP holds several pictures, bool []."""
+
+
+SIGNATURE = Header(
+    *(tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int64), tf.TensorSpec([], tf.int64)),
+    *(tf.TensorSpec([], tf.bool), tf.TensorSpec([], tf.int64), *[tf.TensorSpec([], tf.bool)] * 3),
+)
+
+
+def read(photo: tf.Tensor) -> Header:
+    """The header of a photo, string [], without an error whatever its bytes are; zeros are read behind their end."""
+    data = tf.concat([tf.io.decode_raw(photo, tf.uint8), tf.zeros([_PADDING], tf.uint8)], axis=0)
+    kind = _format_of(data)
+    no, zero = tf.constant(False), tf.zeros([], tf.int64)
+    gif = tf.cond(kind == GIF, lambda: _first_gif_picture(data), lambda: _GifPicture(zero, zero, no))
+    return Header(
+        kind=kind,
+        size=_size_of(data, kind, gif),
+        orientation=_orientation(data, kind),
+        png_has_alpha=tf.cond(kind == PNG, lambda: _png_has_alpha(data), lambda: no),
+        gif_end=gif.end,
+        gif_shows_more=_shows_more(data, gif),
+        bmp_has_palette=(kind == BMP) & (_number(data, 28, 2, little=True) < 24),
+        webp_is_animated=(kind == WEBP) & _is(data, 12, b"VP8X") & (_number(data, 20, 1) // 2 % 2 == 1),
+    )
+
+
+def _format_of(data: tf.Tensor) -> tf.Tensor:
     found = tf.constant(UNKNOWN)
     for number, magic in _MAGIC.items():
         fits = [tf.reduce_all(data[at : at + len(text)] == tf.constant(list(text), tf.uint8)) for at, text in magic]
@@ -48,22 +88,16 @@ def format_of(data: tf.Tensor) -> tf.Tensor:
     return found
 
 
-def size_of(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
-    """(height, width) in pixels as it is stored, int64 [2], by the header alone; 0 where it says nothing.
-
-    Of a GIF those of the first picture. A JPEG without a header that libjpeg takes raises InvalidArgumentError.
-    """
-
-    def jpeg() -> tf.Tensor:
-        return tf.cast(tf.io.extract_jpeg_shape(photo)[:2], tf.int64)
+def _size_of(data: tf.Tensor, kind: tf.Tensor, gif: _GifPicture) -> tf.Tensor:
+    def unknown() -> tf.Tensor:
+        return tf.zeros([2], tf.int64)
 
     def png() -> tf.Tensor:
         return tf.stack([_number(data, 20, 4), _number(data, 16, 4)])
 
-    def gif() -> tf.Tensor:
-        position = _first_gif_picture(data).start
-        size = tf.stack([_number(data, position + 7, 2, little=True), _number(data, position + 5, 2, little=True)])
-        return tf.where(position > 0, size, 0)
+    def of_gif() -> tf.Tensor:
+        size = tf.stack([_number(data, gif.start + 7, 2, little=True), _number(data, gif.start + 5, 2, little=True)])
+        return tf.where(gif.start > 0, size, 0)
 
     def bmp() -> tf.Tensor:
         height, width = _number(data, 22, 4, little=True), _number(data, 18, 4, little=True)
@@ -76,28 +110,15 @@ def size_of(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
             b"VP8L": (1 + lossless // 2**14 % 2**14, 1 + lossless % 2**14),
             b"VP8X": (1 + _number(data, 27, 3, little=True), 1 + _number(data, 24, 3, little=True)),
         }
-        found = tf.zeros([2], tf.int64)
+        found = unknown()
         for name, size in sizes.items():
             found = tf.where(_is(data, 12, name), tf.stack(size), found)
         return found
 
-    of_format = {JPEG: jpeg, PNG: png, GIF: gif, BMP: bmp, WEBP: webp}
-    return tf.switch_case(kind, of_format, default=lambda: tf.zeros([2], tf.int64))
+    return tf.switch_case(kind, [unknown, png, of_gif, bmp, webp, unknown])
 
 
-def bmp_bits(data: tf.Tensor) -> tf.Tensor:
-    """Bits a pixel of a BMP, int64 []; TensorFlow takes 8 for grey, though a palette may give them colours."""
-    return _number(data, 28, 2, little=True)
-
-
-def is_animated(data: tf.Tensor) -> tf.Tensor:
-    """Whether a WebP holds several pictures, bool []."""
-    return tf.logical_and(_is(data, 12, b"VP8X"), _number(data, 20, 1) // 2 % 2 == 1)
-
-
-def png_has_alpha(data: tf.Tensor) -> tf.Tensor:
-    """Whether a PNG says how opaque its pixels are, bool []: as a channel, or in chunk `tRNS`, before the pixels."""
-
+def _png_has_alpha(data: tf.Tensor) -> tf.Tensor:
     def look(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         after = position + 12 + _number(data, position, 4)
         return _is(data, position + 4, b"tRNS"), tf.where(_is(data, position + 4, b"IDAT"), _length(data), after)
@@ -105,19 +126,11 @@ def png_has_alpha(data: tf.Tensor) -> tf.Tensor:
     return (_number(data, 25, 1) >= 4) | (_walk(data, 8, look) > 0)
 
 
-def first_gif_picture(photo: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
-    """The GIF cut behind its first picture, string []: giflib would unpack them all."""
-    end = _first_gif_picture(data).end
-    return tf.strings.join([tf.strings.substr(photo, 0, tf.cast(end, tf.int32)), b";"])
-
-
-def gif_shows_more(data: tf.Tensor) -> tf.Tensor:
-    """Whether a GIF is more than its first picture's colours, bool []: seen through, or with an edge around it."""
-    first = _first_gif_picture(data)
-    left, top, width, height = (_number(data, first.start + at, 2, little=True) for at in (1, 3, 5, 7))
+def _shows_more(data: tf.Tensor, gif: _GifPicture) -> tf.Tensor:
+    left, top, width, height = (_number(data, gif.start + at, 2, little=True) for at in (1, 3, 5, 7))
     covers = (left == 0) & (top == 0)
     covers &= (width >= _number(data, 6, 2, little=True)) & (height >= _number(data, 8, 2, little=True))
-    return (first.start > 0) & (first.transparent | ~covers)
+    return (gif.start > 0) & (gif.transparent | ~covers)
 
 
 class _GifPicture(NamedTuple):
@@ -160,14 +173,13 @@ def _first_gif_picture(data: tf.Tensor) -> _GifPicture:
     return _GifPicture(tf.where(whole, found, zero), tf.where(whole, position, zero), transparent)
 
 
-def orientation(data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
-    """EXIF's orientation, int64 [] from 1 (upright) to 8; 1 where there is none or it makes no sense."""
-
+def _orientation(data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
     def jpeg(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        marker = _number(data, position + 1, 1)
-        found = (marker == 0xE1) & _is(data, position + 4, b"Exif\x00\x00")
-        junk = (_number(data, position, 1) != 0xFF) | (marker == 0xFF)
-        after = tf.where(junk, position + 1, position + 2 + _number(data, position + 2, 2))
+        segment = tf.cast(_slice(data, position, 10), tf.int64)  # at once: a photo has a dozen before its pixels
+        marker = segment[1]
+        found = (marker == 0xE1) & tf.reduce_all(segment[4:] == list(b"Exif\x00\x00"))
+        junk = (segment[0] != 0xFF) | (marker == 0xFF)
+        after = tf.where(junk, position + 1, position + 2 + 256 * segment[2] + segment[3])
         return found, tf.where(marker == 0xDA, _length(data), after)  # behind it only coded pixels
 
     def png(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -40,14 +40,17 @@ def decode_photos(encoded: tf.Tensor, image_size: int, network_size: int) -> Pho
     # An empty photo behind them, unusable without an error of TensorFlow's, stands for all that fail.
     photos = tf.concat([encoded, [b""]], axis=0)
     count = tf.size(photos, tf.int64)
-    # A function that fails ends the whole graph; a data set can leave out the element instead.
+    headers = tf.map_fn(photo_header.read, photos, fn_output_signature=photo_header.SIGNATURE)
+    wrong = _errors(photos, headers)
+
+    def decode(index: tf.Tensor, *of_photo: Any) -> tuple[tf.Tensor, ...]:
+        return index, *_decode_photo(*of_photo, image_size, network_size)
+
+    # A function that fails ends the whole graph; a data set can leave out the element instead. It prepares the function
+    # anew at each call, so nothing is in there but what may fail or is much work.
     decoded = (
-        tf.data.Dataset.range(count)
-        .map(
-            lambda index: (index, *_decode_photo(photos[index], image_size, network_size)),
-            num_parallel_calls=_PARALLEL,
-            deterministic=False,
-        )
+        tf.data.Dataset.from_tensor_slices((tf.range(count), photos, headers, wrong == ""))
+        .map(decode, num_parallel_calls=_PARALLEL, deterministic=False)
         .ignore_errors()
         .batch(count)
     )
@@ -57,58 +60,70 @@ def decode_photos(encoded: tf.Tensor, image_size: int, network_size: int) -> Pho
     options.experimental_optimization.apply_default_optimizations = False
     index, *values = decoded.with_options(options).get_single_element()
     places = tf.tensor_scatter_nd_update(tf.fill([count], -1), index[:, None], tf.range(tf.size(index)))
-    pixels, sizes, errors = (tf.gather(value, tf.where(places < 0, places[-1], places)[:-1]) for value in values)
-    return Photos(pixels, sizes, tf.where(places[:-1] < 0, _DAMAGED, errors))
+    pixels, sizes = (tf.gather(value, tf.where(places < 0, places[-1], places)) for value in values)
+    errors = tf.where(wrong == "", _size_errors(sizes), wrong)
+    sizes = tf.where(headers.orientation[:, None] >= 5, tf.reverse(sizes, [1]), sizes)
+    sizes = tf.where(errors[:, None] == "", tf.cast(sizes, tf.int32), 0)
+    return Photos(pixels[:-1], sizes[:-1], errors[:-1])
+
+
+def _errors(photos: tf.Tensor, headers: photo_header.Header) -> tf.Tensor:
+    """Why photos, string [B], of whatever size are not to be decoded, string [B]; empty where they are."""
+    checks: list[tuple[tf.Tensor, str]] = [
+        (headers.bmp_has_palette, "the photo is a BMP with a palette: send one of 24 bits a pixel, or JPEG or PNG"),
+        (headers.webp_is_animated, "the photo is an animated WebP: send one picture"),
+        (
+            headers.gif_shows_more,
+            "the photo is a GIF that is transparent, or larger than its first picture: send a JPEG or a PNG",
+        ),
+        (
+            headers.kind == photo_header.UNKNOWN,
+            "the photo is none of JPEG, PNG, GIF, BMP and WebP: send one of them",
+        ),
+        (tf.strings.length(photos) == 0, "the photo is empty"),
+    ]
+    errors = tf.fill(tf.shape(photos), "")
+    for wrong, sentence in checks:
+        errors = tf.where(wrong, sentence, errors)
+    return errors
+
+
+def _size_errors(sizes: tf.Tensor) -> tf.Tensor:
+    """The same of photos of these sizes, int64 [B, 2]."""
+    height, width = tf.unstack(tf.strings.as_string(sizes), axis=1)
+    limit = f" pixels, more than {MAX_PIXELS / 1e6:g} million: send a smaller one"
+    too_large = tf.strings.join(["the photo has ", width, " x ", height, limit])
+    pixels = tf.reduce_prod(sizes, axis=1)
+    return tf.where(pixels == 0, _DAMAGED, tf.where(pixels > MAX_PIXELS, too_large, ""))
 
 
 @tf.autograph.experimental.do_not_convert  # all of it is TensorFlow's own control flow already
-def _decode_photo(photo: tf.Tensor, image_size: int, network_size: int) -> Photos:
-    """The same of one photo, without B; an error of TensorFlow if it cannot be decoded."""
-    data = photo_header.padded(photo)
-    kind = photo_header.format_of(data)
-    size = photo_header.size_of(photo, data, kind)
-    error = _error(photo, data, kind, size)
+def _decode_photo(
+    photo: tf.Tensor, header: photo_header.Header, usable: tf.Tensor, image_size: int, network_size: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pixels uint8 [S, S, 3], upright, and the stored size int64 [2]; an error of TensorFlow if it is damaged.
 
-    def usable() -> Photos:
-        image = preprocessing.resize_image(_pixels(photo, data, kind), image_size)
-        # A square can be turned for nothing, after the resizing.
-        orientation = photo_header.orientation(data, kind)
-        image = preprocessing.resize_image(_turned(image, orientation), network_size)
-        upright = tf.where(orientation >= 5, tf.reverse(size, [0]), size)
-        return Photos(image, tf.cast(upright, tf.int32), error)
-
-    return tf.cond(error == "", usable, lambda: _unusable(network_size, error))
-
-
-def _unusable(network_size: int, error: tf.Tensor | str) -> Photos:
-    return Photos(
-        tf.zeros([network_size, network_size, 3], tf.uint8), tf.zeros([2], tf.int32), tf.convert_to_tensor(error)
+    The pixels are 0 where it is not `usable` or of a size that is not.
+    """
+    size = tf.cond(
+        header.kind == photo_header.JPEG,
+        lambda: tf.cast(tf.io.extract_jpeg_shape(photo)[:2], tf.int64),
+        lambda: header.size,
     )
+    pixels = tf.reduce_prod(size)
+
+    def decoded() -> tf.Tensor:
+        image = preprocessing.resize_image(_pixels(photo, header), image_size)
+        # A square can be turned for nothing, after the resizing.
+        return preprocessing.resize_image(_turned(image, header.orientation), network_size)
+
+    def nothing() -> tf.Tensor:
+        return tf.zeros([network_size, network_size, 3], tf.uint8)
+
+    return tf.cond(usable & (pixels > 0) & (pixels <= MAX_PIXELS), decoded, nothing), size
 
 
-def _error(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Why it is not to be decoded, string []; empty where it is."""
-    height, width = tf.strings.as_string(size[0]), tf.strings.as_string(size[1])
-    limit = f" pixels, more than {MAX_PIXELS / 1e6:g} million: send a smaller one"
-    palette = (kind == photo_header.BMP) & (photo_header.bmp_bits(data) < 24)
-    animated = (kind == photo_header.WEBP) & photo_header.is_animated(data)
-    more = tf.cond(kind == photo_header.GIF, lambda: photo_header.gif_shows_more(data), lambda: tf.constant(False))
-    checks: list[tuple[tf.Tensor, tf.Tensor | str]] = [
-        (size[0] * size[1] > MAX_PIXELS, tf.strings.join(["the photo has ", width, " x ", height, limit])),
-        (palette, "the photo is a BMP with a palette: send one of 24 bits a pixel, or JPEG or PNG"),
-        (animated, "the photo is an animated WebP: send one picture"),
-        (more, "the photo is a GIF that is transparent, or larger than its first picture: send a JPEG or a PNG"),
-        (size[0] * size[1] == 0, _DAMAGED),
-        (kind == photo_header.UNKNOWN, "the photo is none of JPEG, PNG, GIF, BMP and WebP: send one of them"),
-        (tf.strings.length(photo) == 0, "the photo is empty"),
-    ]
-    error = tf.constant("")
-    for wrong, sentence in checks:
-        error = tf.where(wrong, sentence, error)
-    return error
-
-
-def _pixels(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
+def _pixels(photo: tf.Tensor, header: photo_header.Header) -> tf.Tensor:
     """Decodes to uint8 [h, w, 3] as ingestion does: one picture, the upper 8 of 16 bits, alpha on white."""
 
     def jpeg() -> tf.Tensor:
@@ -117,13 +132,15 @@ def _pixels(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
     def png() -> tf.Tensor:
         # Not always 4: of a palette of 16 colours the missing alpha would come out as 15 of 255.
         return tf.cond(
-            photo_header.png_has_alpha(data),
+            header.png_has_alpha,
             lambda: _on_white(tf.io.decode_png(photo, channels=4)),
             lambda: tf.io.decode_png(photo, channels=3),
         )
 
     def gif() -> tf.Tensor:
-        return tf.io.decode_gif(photo_header.first_gif_picture(photo, data))[0]
+        # Cut behind its first picture: giflib would unpack them all.
+        first = tf.strings.substr(photo, 0, tf.cast(header.gif_end, tf.int32))
+        return tf.io.decode_gif(tf.strings.join([first, b";"]))[0]
 
     def bmp() -> tf.Tensor:
         return tf.io.decode_image(photo, expand_animations=False)[..., :3]
@@ -132,7 +149,7 @@ def _pixels(photo: tf.Tensor, data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(photo, expand_animations=False)
         return tf.cond(tf.shape(image)[-1] == 4, lambda: _on_white(image), lambda: image)
 
-    pixels = tf.switch_case(kind, [jpeg, png, gif, bmp, webp])
+    pixels = tf.switch_case(header.kind, [jpeg, png, gif, bmp, webp])
     return tf.ensure_shape(pixels, [None, None, 3])
 
 
