@@ -211,7 +211,9 @@ COMMON = {
     "CutMix for the class head alone": Variant(_HALF_MIXED, _mixed_for_class_alone(_always_cutmix)),
     "MixUp for the class head alone": Variant(_HALF_MIXED, _mixed_for_class_alone(_mixup)),
     "sharpness-aware steps": Variant(patch=_sharpness_aware),
-    "mean of the two best epochs": Variant(patch=lambda: mock.patch.object(training, "KeepBest", _MeanOfTwoBest)),
+    "mean of the two best epochs": Variant(
+        ablations._with(soup=1), lambda: mock.patch.object(training, "KeepBest", _MeanOfTwoBest)
+    ),
     "class head on two stages": Variant(patch=_class_head_on_two_stages),
     "twice as long": Variant(_twice_as_long),
 }

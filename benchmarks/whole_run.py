@@ -56,7 +56,7 @@ def missing_seconds(epochs: Epochs, config: Config) -> float:
     """What the epochs of the config that were left out would have taken."""
     total = 0.0
     for name, ran in epochs.items():
-        for number, phase in enumerate(config.contestants[name].phases):
+        for number, phase in enumerate(config.contestants[name].trained_phases):
             times = [epoch["seconds"] for epoch in ran if epoch["phase"] == number]
             total += (phase.epochs - len(times)) * times[-1]
     return total

@@ -263,6 +263,7 @@ def pets() -> Config:
                 coarser_loss_weight=1.0,
                 mask_loss_weight=4.0,
                 ema=0.98,
+                soup=3,
                 augmentation=Augmentation(min_scale=0.6),
                 serving_size=320,
                 second_look="closer",

@@ -42,7 +42,7 @@ class History(keras.callbacks.Callback):
         # What an epoch costs grows with the area of its pictures.
         recipe = config.recipe
         self._costs = [
-            (phase.input_size or recipe.input_size) ** 2 for phase in recipe.phases for _ in range(phase.epochs)
+            (phase.input_size or recipe.input_size) ** 2 for phase in recipe.trained_phases for _ in range(phase.epochs)
         ]
         self.epochs: list[dict[str, float]] = []
         self._phase = 0
@@ -126,10 +126,11 @@ class History(keras.callbacks.Callback):
     def _require_finite(self, measured: dict[str, float]) -> None:
         losses = {name: measured[name] for name in ("loss", "val_loss") if name in measured}
         if not np.isfinite(list(losses.values())).all():
-            rate = self._config.recipe.phases[self._phase].learning_rate
+            phases = self._config.recipe.phases
+            number = min(self._phase, len(phases) - 1)  # the last one may be repeated
             raise ValueError(
                 f"{self._title()}: the training has diverged, {losses}; try a smaller "
-                f"phases.{self._phase}.learning_rate than {rate:g}"
+                f"phases.{number}.learning_rate than {phases[number].learning_rate:g}"
             )
 
     def _batch_size(self) -> int:
@@ -218,6 +219,42 @@ class KeepBest(keras.callbacks.Callback):
 
     def restore(self, model: keras.Model) -> None:
         """Puts the kept weights into `model`."""
+        model.set_weights(self.weights)
+
+
+class Soup(keras.callbacks.Callback):
+    """The mean of the weights that epochs end with, of several trainings from one start.
+
+    Such trainings differ by chance and stay near each other, so that the mean of their weights errs less than each of
+    them, for the cost of one in use (model soups: Wortsman et al. 2022; over epochs: Izmailov et al. 2018).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start: list[np.ndarray] = []
+        """Where each training begins; empty before the first."""
+        self.weights: list[np.ndarray] = []
+        """The mean; empty before the first epoch's end."""
+        self.epochs = 0
+        """How many it is of."""
+
+    def go_on(self, start: list[np.ndarray], weights: list[np.ndarray], epochs: int) -> None:
+        """Adds to the mean of another."""
+        self.start, self.weights, self.epochs = start, weights, epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        if epoch == 0:
+            self.start = self.start or self.model.get_weights()
+            self.model.set_weights(self.start)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.epochs += 1
+        weights = self.model.get_weights()
+        means = self.weights or weights
+        self.weights = [mean + (new - mean) / self.epochs for mean, new in zip(means, weights, strict=True)]
+
+    def restore(self, model: keras.Model) -> None:
+        """Puts the mean into `model`."""
         model.set_weights(self.weights)
 
 

@@ -45,6 +45,11 @@ class State:
     best: dict[str, float]
     """What `callbacks.KeepBest` judges by."""
     best_weights: list[np.ndarray]
+    soup_start: list[np.ndarray]
+    """What `callbacks.Soup` has: where its trainings begin, ..."""
+    soup_weights: list[np.ndarray]
+    soup_epochs: int
+    """... and their mean, of so many epochs."""
     model: list[np.ndarray]
     """Values of all variables of the network of the last epoch's phase: weights, statistics, dropout's generators."""
     optimizer: list[np.ndarray]
@@ -54,7 +59,7 @@ class State:
     or TensorFlow's: the data's seeds are given, and a dropout layer's generator is a variable of the network."""
 
 
-_ARRAYS = ("best_weights", "model", "optimizer")
+_ARRAYS = ("best_weights", "soup_start", "soup_weights", "model", "optimizer")
 
 
 class Checkpoint:

@@ -106,6 +106,9 @@ class Recipe(Checked):
     """What the mask's Dice loss is of: each photo, or all pixels of a batch, as suits objects that most photos lack."""
     ema: Annotated[float, Number(ge=0, lt=1)] = 0.0
     """Momentum of the weights' moving average that is evaluated and exported; 0 keeps the raw weights."""
+    soup: Annotated[int, Number(ge=1, le=100)] = 1
+    """More than 1: the last phase is trained so many times, each time from where the one before it ended and with other
+    orders and crops, and what is exported is the mean of the weights that all of their epochs end with."""
     augmentation: Augmentation = Augmentation()
     serving_size: Annotated[int, Number(ge=0, le=MAX_SIZE, multiple_of=STRIDE)] = 0
     """Side that the exported network sees, in pixels; a little more than `input_size` often pays; 0: the same."""
@@ -121,6 +124,16 @@ class Recipe(Checked):
         super().__post_init__()
         if not self.phases:
             raise ValueError("phases is empty: name at least one phase")
+
+    @property
+    def trained_phases(self) -> tuple[Phase, ...]:
+        """The phases as they are trained: the last one as often as `soup` says."""
+        *before, last = self.phases
+        return (*before, *[last] * self.soup)
+
+    def in_soup(self, number: int) -> bool:
+        """Whether the trained phase of this number, from 0, is one of those whose mean is exported."""
+        return self.soup > 1 and number >= len(self.phases) - 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from schema import record
 from schema.dataset_spec import Label
 from trainer_module import checkpoint, conflict, distribution, inputs, losses, metrics, probe, schedule
-from trainer_module.callbacks import AfterEachEpoch, History, KeepBest
+from trainer_module.callbacks import AfterEachEpoch, History, KeepBest, Soup
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import backbone_of, build_model
 
@@ -35,7 +35,7 @@ def fit(
     class_counts: Sequence[int] = (),
 ) -> keras.Model:
     """Runs the phases of `config.recipe`; returns the network of the last one with the weights of the epoch that
-    `KeepBest` chose on eval.
+    `KeepBest` chose on eval, or with the mean of a `Soup`.
 
     Before the first phase that trains the backbone, the class head is fitted to the frozen features, if the recipe
     says so.
@@ -50,9 +50,10 @@ def fit(
         class_counts: training examples of each class, where the recipe balances them.
     """
     training = _Training(model, data, config, history, kept, class_counts)
-    for number in range(training.phase, len(config.recipe.phases)):
+    numbers = range(len(config.recipe.trained_phases))
+    for number in numbers[training.phase :]:
         training.run(number)
-    training.best.restore(training.model)
+    training.keeper(numbers[-1]).restore(training.model)
     return training.model
 
 
@@ -71,7 +72,7 @@ class _Training:
         self._class_counts = class_counts
         self.model, self._data, self._config, self._history, self._kept = model, data, config, history, kept
         self._label = config.heads.label.name if config.heads.label else ""
-        self.best = KeepBest(config, history.eval_examples)
+        self.best, self.soup = KeepBest(config, history.eval_examples), Soup()
         self.phase = self._epoch = self._iterations = 0
         self._stage: TrainerConfig | None = None
         self._probed = False
@@ -79,10 +80,14 @@ class _Training:
         if kept and (state := kept.read()):
             self._take_up(state)
 
+    def keeper(self, number: int) -> KeepBest | Soup:
+        """What keeps the weights that phase `number` finds."""
+        return self.soup if self._config.recipe.in_soup(number) else self.best
+
     def run(self, number: int) -> None:
         """Trains phase `number`, or what is left of it."""
         config, recipe = self._config, self._config.recipe
-        phase = recipe.phases[number]
+        phase = recipe.trained_phases[number]
         self._begin_stage(number)
         if recipe.probe_passes and self._label and phase.backbone_rate and not self._probed:
             probe.fit_class_head(self.model, self._label, self._train_data, recipe.probe_passes)
@@ -108,7 +113,7 @@ class _Training:
             initial_epoch=first,
             shuffle=False,  # the data set has shuffled already
             verbose=0,
-            callbacks=[*self._measuring(), *averaging, self._history, self.best, AfterEachEpoch(keep, first)],
+            callbacks=[*self._measuring(), *averaging, self._history, self.keeper(number), AfterEachEpoch(keep, first)],
         )
         self._epoch, self._iterations = 0, before + (phase.epochs - first) * _ITERATIONS_OF_EPOCH
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
@@ -125,7 +130,7 @@ class _Training:
 
     def _begin_stage(self, number: int) -> None:
         """Makes the network and the data those of phase `number`, if they are others."""
-        phases = self._config.recipe.phases
+        phases = self._config.recipe.trained_phases
         stage = self._config.in_phase(phases[number])
         if stage == self._stage:
             return
@@ -139,7 +144,7 @@ class _Training:
         inputs.pass_over(self._train_data, self._iterations)
 
     def _take_up(self, state: checkpoint.State) -> None:
-        phases = self._config.recipe.phases
+        phases = self._config.recipe.trained_phases
         stage = self._config.at_size(phases[state.phase if state.epoch else state.phase - 1].input_size)
         if self.model.input_shape[1] != stage.recipe.input_size:
             self.model = rebuilt(self.model, stage)
@@ -148,6 +153,7 @@ class _Training:
         self.phase, self._epoch, self._iterations = state.phase, state.epoch, state.iterations
         self._probed, self._optimizer = state.probed, state.optimizer
         self.best.go_on(state.best, state.best_weights)
+        self.soup.go_on(state.soup_start, state.soup_weights, state.soup_epochs)
         self._history.restore(state.epochs, state.seconds)
 
     def _keep(self, phase: int) -> None:
@@ -163,6 +169,9 @@ class _Training:
                 seconds=self._history.seconds(),
                 best=self.best.scores,
                 best_weights=self.best.weights,
+                soup_start=self.soup.start,
+                soup_weights=self.soup.weights,
+                soup_epochs=self.soup.epochs,
                 model=checkpoint.values(self.model.variables),
                 optimizer=checkpoint.values(self.model.optimizer.variables) if self._epoch else [],
                 random=random.getstate(),

@@ -116,6 +116,7 @@ def _recipe(compared: Comparison, model: ModelResult) -> Section:
         ("Start", start),
         ("Training", f"{wording.duration(history['train_seconds'])}, epochs: {len(history['epochs'])}"),
         ("Phases", "; ".join(_phase(phase) for phase in recipe["phases"])),
+        ("Last phase", "once" if recipe["soup"] == 1 else f"{recipe['soup']} times, the mean of the epochs' weights"),
         ("Batch size, weight decay", f"{recipe['batch_size']}, {recipe['weight_decay']:g}"),
         ("Picture in training, in use", f"{recipe['input_size']}, {size} pixels a side"),
         ("Second look in use", recipe["second_look"]),

@@ -25,7 +25,7 @@ import json, os, pathlib, shutil, sys
 import keras
 import numpy as np
 
-records, folder, *states = sys.argv[1:]
+records, folder, soup, *states = sys.argv[1:]
 
 from conftest import small_config
 from trainer_module import checkpoint, inputs, training
@@ -46,6 +46,7 @@ config = small_config(
     width=0.25,
     probe_passes=2,
     ema=0.9,
+    soup=int(soup),
     weight_decay=0.01,
     augmentation=Augmentation(cutmix=0.5),
 )
@@ -80,8 +81,8 @@ for state in states:
 """
 
 
-def _train(records: pathlib.Path, folder: pathlib.Path, *states: str) -> None:
-    command = [sys.executable, "-c", _TRAIN, str(records), str(folder), *states]
+def _train(records: pathlib.Path, folder: pathlib.Path, soup: int, *states: str) -> None:
+    command = [sys.executable, "-c", _TRAIN, str(records), str(folder), str(soup), *states]
     here = pathlib.Path(__file__)
     environment = {**os.environ, "PYTHONPATH": str(here.parent)}
     result = subprocess.run(command, cwd=here.parents[2], env=environment, capture_output=True, text=True, check=False)
@@ -93,13 +94,18 @@ def _figures(run: pathlib.Path) -> list[dict[str, float]]:
     return [{k: v for k, v in epoch.items() if k not in ("seconds", "images_per_second")} for epoch in epochs]
 
 
+@pytest.mark.parametrize(
+    ("soup", "states"),  # epochs in all, phase to go on with
+    [
+        (1, ["after-1-0", "after-2-1", "after-3-1", "after-4-2", "after-5-3", "after-6-3", "after-7-4"]),
+        (2, ["after-5-3", "after-6-3", "after-7-4", "after-8-4", "after-9-5"]),
+    ],
+)
 def test_a_training_killed_after_any_epoch_ends_as_the_unbroken_one(
-    tmp_path: pathlib.Path, records: pathlib.Path
+    tmp_path: pathlib.Path, records: pathlib.Path, soup: int, states: list[str]
 ) -> None:
-    states = ["after-1-0", "after-2-1", "after-3-1", "after-4-2", "after-5-3", "after-6-3", "after-7-4"]
-    # epochs in all, phase to go on with
-    _train(records, tmp_path)
-    _train(records, tmp_path, *states)
+    _train(records, tmp_path, soup)
+    _train(records, tmp_path, soup, *states)
     unbroken = np.load(tmp_path / "unbroken" / "weights.npz")
     for state in states:
         assert _figures(tmp_path / state) == _figures(tmp_path / "unbroken"), state
@@ -118,6 +124,9 @@ def _state(**changes: Any) -> State:
         "seconds": 1.5,
         "best": {"best": 0.5, "error": 0.01},
         "best_weights": [np.arange(3.0)],
+        "soup_start": [],
+        "soup_weights": [],
+        "soup_epochs": 0,
         "model": [np.eye(2), np.array(7, np.uint32)],
         "optimizer": [],
         "random": random.getstate(),

@@ -21,7 +21,7 @@ from schema import record
 from tests.drawn import SPEC
 from trainer_module import inputs, schedule, trainer
 from trainer_module.calibration import temperature
-from trainer_module.callbacks import History, KeepBest
+from trainer_module.callbacks import History, KeepBest, Soup
 from trainer_module.config import Augmentation, Phase, TrainerConfig
 from trainer_module.models import build_model
 from trainer_module.trainer import MaskThreshold
@@ -235,6 +235,21 @@ def test_without_a_class_head_the_epoch_of_the_best_mask_is_kept() -> None:
         best.on_epoch_end(epoch, {"val_f1": f1})
     best.restore(model)
     assert model.get_weights()[0] == 1
+
+
+def test_the_trainings_of_a_soup_begin_alike_and_their_epochs_weigh_alike() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    soup = Soup()
+    soup.set_model(model)
+    model.set_weights([np.array([[7.0]])])
+    for weights in ((1.0, 2.0), (5.0, 8.0)):
+        for epoch, weight in enumerate(weights):
+            soup.on_epoch_begin(epoch)
+            assert epoch or model.get_weights()[0] == 7
+            model.set_weights([np.array([[weight]])])
+            soup.on_epoch_end(epoch)
+    soup.restore(model)
+    assert model.get_weights()[0] == 4
 
 
 @pytest.mark.parametrize(("label", "added"), [("breed", True), ("species", False)])
