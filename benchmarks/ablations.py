@@ -104,7 +104,7 @@ COMMON = {
     "no loss on the species": Variant(_with(coarser_loss_weight=0.0)),
     "mask loss weight 1": Variant(_with(mask_loss_weight=1.0)),
     "mask loss without Dice": Variant(patch=_without_dice),
-    "best epoch kept": Variant(patch=_best_epoch),
+    "best epoch kept": Variant(_with(soup=1), _best_epoch),
     "constant rate after the warm-up": Variant(_each_phase(final_rate=1.0)),
     "weight decay 1e-4": Variant(_with(weight_decay=1e-4)),
     "no crops": Variant(_augmented(min_scale=1.0, aspect=1.0)),
@@ -130,6 +130,7 @@ VARIANTS = {
         **COMMON,
         "CutMix in half of the batches": Variant(_augmented(cutmix=0.5)),
         "no linear probe": Variant(_with(probe_passes=0)),
+        "last phase trained once": Variant(_with(soup=1)),
         "no frozen phase": Variant(lambda recipe: dataclasses.replace(recipe, phases=recipe.phases[1:])),
         "backbone at the heads' rate": Variant(_each_phase(backbone_rate=1.0)),
         "early layers as fast as late ones": Variant(patch=lambda: mock.patch.object(schedule, "_STAGE_DECAY", 1.0)),
@@ -140,7 +141,7 @@ VARIANTS = {
 
 def shrunk(recipe: Recipe, epochs: int, largest_size: int) -> Recipe:
     """The recipe with about so many epochs in all and no phase larger than `largest_size`; 0 leaves it as it is."""
-    total = sum(phase.epochs for phase in recipe.phases)
+    total = sum(phase.epochs for phase in recipe.trained_phases)
     share = epochs / total if epochs else 1.0
     sizes = [recipe.input_size, *(phase.input_size for phase in recipe.phases)]
     scale = min(1.0, largest_size / max(sizes)) if largest_size else 1.0
@@ -174,8 +175,8 @@ def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, fo
 
 def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, image_size: int, folder: str) -> Figures:
     """Accuracy and nats a photo of breeds and species, mask F1 at the best threshold, as the model would be served."""
-    serving = looks.Looks(training.rebuilt(model, config.serving), config)
-    data = inputs.eval_dataset(evaluation, config.serving, image_size, f"{folder}/serving")
+    serving = looks.Looks(training.rebuilt(model, config.serving), config, image_size)
+    data = inputs.eval_dataset(evaluation, config.at_size(serving.size), image_size, f"{folder}/serving")
     is_dog = np.array(SPEC.label("species").parents, bool)
     probabilities, labels, logits, masks = [], [], [], []
     best = trainer.MaskThreshold()

@@ -50,26 +50,22 @@ def main() -> None:
 
     run = dataclasses.replace(CONFIGS[flags.config](), weights="none")
     spec = spec_file.load(flags.spec) if flags.spec else spec_file.shipped("oxford_iiit_pet")
-    config = run.trainer(flags.contestant, spec).serving
-    looks = Looks(build_model(config, with_features=True), config)
+    config, image_size = run.trainer(flags.contestant, spec), run.data.image_size
+    looks = Looks(build_model(config.serving, with_features=True), config, image_size)
     for variable, trained in zip(looks.model.variables, tf.saved_model.load(flags.model)._weights, strict=True):
         variable.assign(trained)
 
     def of_photos(encoded: Iterable[bytes]) -> Iterator[tf.Tensor]:
         for batch in tf.data.Dataset.from_tensor_slices(list(encoded)).batch(BATCH):
-            found = photos.decode_photos(batch, run.data.image_size, config.recipe.input_size)
+            found = photos.decode_photos(batch, image_size, looks.size)
             yield preprocessing.normalise_image(found.pixels[found.errors == ""])
 
     def asked(pictures: Iterable[tf.Tensor]) -> Array:
         return np.concatenate([looks.first(batch)[FEATURES].numpy() for batch in pictures])
 
     train, evaluation, test = (
-        asked(
-            inputs.sample_pictures(
-                inputs.Split.of([f"{flags.examples}/Split-{split}/*"]), config, run.data.image_size, MOST
-            )
-        )
-        for split in record.SPLITS
+        asked(inputs.sample_pictures(inputs.Split.of([files]), config.at_size(looks.size), image_size, MOST))
+        for files in (f"{flags.examples}/Split-{split}/*" for split in record.SPLITS)
     )
     likeness = Likeness.fit(train, evaluation, doubts=int(bool(config.heads.mask)))
     others = {kind: foreign.photos(kind) for kind in foreign.KINDS}

@@ -29,7 +29,7 @@ from pipeline.configs import Config
 from schema import record
 from schema.dataset_spec import Label
 from trainer_module import augmentation, probe
-from trainer_module.callbacks import KeepBest
+from trainer_module.callbacks import KeepBest, Soup
 from trainer_module.config import TrainerConfig
 from trainer_module.looks import Looks
 from trainer_module.models import build_model
@@ -100,8 +100,8 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
     model = build_model(config)
     recipe, label = config.recipe, class_label(config)
     examples = builder.info.splits[EVAL].num_examples
-    clock, best, probed, stage = EpochSeconds(), KeepBest(config, examples), False, None
-    for number, phase in enumerate(recipe.phases):
+    clock, best, soup, probed, stage = EpochSeconds(), KeepBest(config, examples), Soup(), False, None
+    for number, phase in enumerate(recipe.trained_phases):
         if stage != config.in_phase(phase):
             stage = config.in_phase(phase)
             size = stage.recipe.input_size
@@ -116,19 +116,22 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
         compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)
         clock.phase = number
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
-        callbacks = [*averaging, clock, best]
+        keeper = soup if recipe.in_soup(number) else best
+        callbacks = [*averaging, clock, keeper]
         model.fit(train_data, validation_data=eval_data, epochs=phase.epochs, verbose=2, callbacks=callbacks)
-    best.restore(model)
+    keeper.restore(model)
     return model, clock.epochs
 
 
-def evaluate(model: keras.Model, builder: tfds.core.DatasetBuilder, config: TrainerConfig) -> dict[str, float]:
+def evaluate(
+    model: keras.Model, builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: int
+) -> dict[str, float]:
     """Accuracy and mask F1 on split test, at the size and with the second look that the recipe serves with."""
-    label, serving, looks = class_label(config), config.serving, Looks(model, config)
+    label, looks = class_label(config), Looks(model, config, image_size)
     confusion = np.zeros([len(label.classes)] * 2, np.int64)
     overlap = total = 0
-    photos = pictures(builder, "test", serving.recipe.input_size, label)
-    for image, targets in batches(photos, serving, augmented=False):
+    photos = pictures(builder, "test", looks.size, label)
+    for image, targets in batches(photos, config, augmented=False):
         answer = {name: value.numpy() for name, value in looks(image).items()}
         if label.name in answer:
             labels = targets[label.name].numpy().argmax(axis=1)
@@ -155,7 +158,7 @@ def run(config: Config, run_dir: pathlib.Path) -> None:
         model, epochs = train(builder, training, data.image_size)
         serving = rebuilt(model, training.serving)
         serving.save(run_dir / f"{name}.keras")
-        results[name] = {**evaluate(serving, builder, training), "epochs": epochs}
+        results[name] = {**evaluate(serving, builder, training, data.image_size), "epochs": epochs}
     (run_dir / "plain.json").write_text(json.dumps(results))
 
 

@@ -38,10 +38,10 @@ BATCH = 32
 Ask = Callable[[], object]
 
 
-def engines(config: TrainerConfig) -> dict[str, Ask]:
+def engines(config: TrainerConfig, image_size: int) -> dict[str, Ask]:
     """Ways to ask the network of `config`."""
-    size = config.serving.recipe.input_size
-    looks = Looks(build_model(config.serving), config)
+    looks = Looks(build_model(config.serving), config, image_size)
+    size = looks.size
     function = tf.function(looks, autograph=False)
     one, many = (function.get_concrete_function(tf.TensorSpec([count, size, size, 3])) for count in (1, BATCH))
     picture = np.random.default_rng(0).uniform(-1, 1, (1, size, size, 3)).astype(np.float32)
@@ -76,7 +76,8 @@ def main() -> None:
         ways: dict[str, dict[str, Ask]] = {}
         for second in SECOND_LOOKS:
             contestants = {name: dataclasses.replace(recipe, second_look=second)}
-            ways[second] = engines(dataclasses.replace(base, contestants=contestants).trainer(name, spec))
+            trainer = dataclasses.replace(base, contestants=contestants).trainer(name, spec)
+            ways[second] = engines(trainer, base.data.image_size)
         for engine in ways["none"]:
             for asks in ways.values():
                 milliseconds(asks[engine])

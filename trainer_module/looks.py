@@ -39,27 +39,38 @@ _EDGE = 1.0 / 16.0
 class Looks:
     """A network as it is used; traced once, however often it is asked."""
 
-    def __init__(self, model: keras.Model, config: TrainerConfig) -> None:
+    def __init__(self, model: keras.Model, config: TrainerConfig, image_size: int) -> None:
         """Wraps a trained network.
 
         Args:
             model: the network of `config.serving`, built with features or without.
             config: the Trainer's config.
+            image_size: side that Transform resizes photos to, in pixels.
         """
         self.model = model
+        self.size = size = min(image_size, model.input_shape[1])
+        """S, side of the pictures that it is asked about: for a larger network they are enlarged here, so that a closer
+        look sees the photo's own pixels instead of what was read between them."""
         self._mirror, self._closer = config.second_look == "mirror", config.second_look == "closer"
-        self.first = _traced(lambda image: _with_doubt(model(image, training=False)), model.input_shape[1])
+
+        def first(image: tf.Tensor) -> Answer:
+            answer = model(_resized(image, model.input_shape[1]), training=False)
+            if record.MASK in answer:
+                answer[record.MASK] = _resized(answer[record.MASK], size)
+            return _with_doubt(answer)
+
+        self.first = _traced(first, size)
         """One look: pictures float32 [B, S, S, 3] to what the network says."""
         if self._closer:
             # Another graph over the same weights: a network of Keras is of one size.
             stage = dataclasses.replace(config.last_stage, weights="none")
-            other, self._size = build_model(stage), stage.recipe.input_size
+            other, self._side = build_model(stage), stage.recipe.input_size
 
             def again(image: tf.Tensor) -> Answer:
                 variables = model.trainable_variables, model.non_trainable_variables
                 return other.stateless_call(*variables, image, training=False)[0]
 
-            self._again = _traced(again, self._size)
+            self._again = _traced(again, self._side)
 
     def __call__(self, image: tf.Tensor) -> Answer:
         """The network's answer for pictures float32 [B, S, S, 3].
@@ -76,7 +87,7 @@ class Looks:
         if self._closer:
             with tf.name_scope(GEOMETRY):
                 box = object_box(answer[record.MASK])
-                closer = magnified(image, box, self._size)
+                closer = magnified(image, box, self._side)
             other = self._again(closer)
             with tf.name_scope(GEOMETRY):
                 mask = put_back(answer[record.MASK], other[record.MASK], box)
@@ -125,6 +136,11 @@ def put_back(mask: tf.Tensor, closer: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
     other = _read(closer, y, 1.0 - x)
     share = 0.5 * _inside(y)[:, :, None, None] * _inside(x)[:, None, :, None]
     return mask + (other - mask) * share
+
+
+def _resized(values: tf.Tensor, size: int) -> tf.Tensor:
+    """Values [B, S, S, c] as [B, size, size, c], bilinear."""
+    return values if values.shape[1] == size else tf.image.resize(values, [size, size])
 
 
 def _foreground(mask: tf.Tensor) -> tf.Tensor:

@@ -47,7 +47,7 @@ class Judgement(NamedTuple):
 class ServingModel(tf.Module):
     """What is exported: four signatures over one network.
 
-    B photos, C classes of the label that the model names, S the side of the network's picture, T of Transform's.
+    B photos, C classes of the label that the model names, S the side of the model's picture, T of Transform's.
 
     - `serving_default`: encoded photos `image_bytes`, string [B], to an answer for people: see there.
     - `serving_pixels`: `pixels` uint8 [B, S, S, 3], upright RGB, to `probabilities` float32 [B, C], `known`
@@ -82,7 +82,7 @@ class ServingModel(tf.Module):
         self.transform_layer = transform.transform_features_layer()
         self._feature_spec = transform.raw_feature_spec()
         self.image_size: int = transform.transformed_feature_spec()[record.IMAGE].shape[0]
-        self.input_size: int = looks.model.input_shape[1]
+        self.input_size = looks.size
         self._judgement = judgement
         self._config, self._heads = config, config.heads
         # Traced once for all signatures: building the network's graph is most of what an export costs. In a lambda,

@@ -107,7 +107,7 @@ def test_a_closer_mask_counts_half_in_its_place_and_nowhere_else() -> None:
 def test_a_mirrored_answer_is_the_mean_of_picture_and_mirror_image() -> None:
     model, image = build_model(config("mirror")), tf.constant(picture())
     alone, mirrored = model(image), model(image[:, :, ::-1])
-    both = Looks(model, config("mirror"))(image)
+    both = Looks(model, config("mirror"), 64)(image)
     of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, mirrored)]
     np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
     np.testing.assert_allclose(both["mask"], (alone["mask"] + mirrored["mask"][:, :, ::-1]) / 2, atol=1e-5)
@@ -121,10 +121,31 @@ def test_a_closer_answer_is_the_mean_of_the_picture_and_of_its_object_mirrored_a
     alone = model(image)
     box = looks.object_box(alone["mask"])
     again = small(looks.magnified(image, box, 32))
-    both = Looks(model, settings)(image)
+    both = Looks(model, settings, 64)(image)
     of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, again)]
     np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
     np.testing.assert_allclose(both["mask"], looks.put_back(alone["mask"], again["mask"], box), atol=1e-5)
+
+
+def test_a_larger_network_sees_the_picture_enlarged_and_looks_closer_at_the_picture_itself() -> None:
+    settings = config("closer", phases=(Phase(1, 1e-3, input_size=32),), serving_size=96)
+    model, image = build_model(settings.serving), tf.constant(picture())
+    small = build_model(settings.at_size(32))
+    small.set_weights(model.get_weights())
+    alone = model(tf.image.resize(image, [96, 96]))
+    mask = tf.image.resize(alone["mask"], [64, 64])
+    box = looks.object_box(mask)
+    again = small(looks.magnified(image, box, 32))
+    both = Looks(model, settings, image_size=64)(image)
+    of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, again)]
+    np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
+    np.testing.assert_allclose(both["mask"], looks.put_back(mask, again["mask"], box), atol=1e-5)
+
+
+@pytest.mark.parametrize(("image_size", "size"), [(128, 96), (96, 96), (64, 64)])
+def test_pictures_are_of_the_networks_size_or_of_the_photos_if_that_is_smaller(image_size: int, size: int) -> None:
+    settings = config("none", serving_size=96)
+    assert Looks(build_model(settings.serving), settings, image_size).size == size
 
 
 @pytest.mark.parametrize("second_look", ["none", "mirror", "closer"])
@@ -132,7 +153,7 @@ def test_a_closer_answer_is_the_mean_of_the_picture_and_of_its_object_mirrored_a
 def test_features_are_of_the_first_look_with_the_doubt_of_its_mask(second_look: str, task: str, doubts: int) -> None:
     settings = config(second_look, task=task)
     model, image = build_model(settings, with_features=True), tf.constant(picture())
-    alone, found = model(image), Looks(model, settings)(image)[FEATURES]
+    alone, found = model(image), Looks(model, settings, 64)(image)[FEATURES]
     size = alone[FEATURES].shape[1]
     np.testing.assert_allclose(found[:, :size], alone[FEATURES], atol=1e-6)
     assert found.shape[1] == size + doubts
@@ -142,15 +163,15 @@ def test_features_are_of_the_first_look_with_the_doubt_of_its_mask(second_look: 
 
 def test_both_looks_are_by_the_same_weights() -> None:
     model, image = build_model(config("closer")), tf.constant(picture())
-    asked = Looks(model, config("closer"))
+    asked = Looks(model, config("closer"), 64)
     before = asked(image)["breed"]
     model.set_weights([2.0 * values for values in model.get_weights()])
     assert not np.allclose(before, asked(image)["breed"])
-    np.testing.assert_allclose(asked(image)["breed"], Looks(model, config("closer"))(image)["breed"], atol=1e-5)
+    np.testing.assert_allclose(asked(image)["breed"], Looks(model, config("closer"), 64)(image)["breed"], atol=1e-5)
 
 
 def test_without_a_mask_head_a_closer_look_is_at_the_mirror_image() -> None:
     settings = config("closer", task="classification")
     model, image = build_model(settings), tf.constant(picture())
-    mirrored = Looks(model, config("mirror", task="classification"))(image)
-    np.testing.assert_array_equal(Looks(model, settings)(image)["breed"], mirrored["breed"])
+    mirrored = Looks(model, config("mirror", task="classification"), 64)(image)
+    np.testing.assert_array_equal(Looks(model, settings, 64)(image)["breed"], mirrored["breed"])
