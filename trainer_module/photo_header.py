@@ -60,6 +60,7 @@ SIGNATURE = Header(
     *(tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int64), tf.TensorSpec([], tf.int64)),
     *(tf.TensorSpec([], tf.bool), tf.TensorSpec([], tf.int64), *[tf.TensorSpec([], tf.bool)] * 3),
 )
+"""Of what `read` returns, for `tf.map_fn`."""
 
 
 def read(photo: tf.Tensor) -> Header:

@@ -60,7 +60,7 @@ def readme(edge: Edge, told: dict[str, object]) -> str:
 - Files: {files or "none passed its check against the SavedModel"}.
 - `{DESCRIPTION_FILE}` says what the answers mean, to a program.
 - Input `pixels`: uint8 [B, {side}, {side}, 3], RGB, upright, the whole photo stretched to {first} x {first}
-  with anti-aliasing, and that to {side} x {side}.
+  with anti-aliasing{"" if side == first else f", and that to {side} x {side}"}.
 - Output: {", ".join(answers)}.
 {calls}"""
 

@@ -214,3 +214,12 @@ def test_the_readme_calls_only_what_there_is(
     assert all(name in text for name in called)
     assert not [name for name in not_called if name in text]
     assert "Files: none passed" in text or blessed
+
+
+@pytest.mark.parametrize("input_size", [64, 48])
+def test_the_readme_tells_of_a_second_resizing_where_there_is_one(champion: pathlib.Path, input_size: int) -> None:
+    told = json.loads((champion / "Format-Serving" / "assets" / package.DESCRIPTION_FILE).read_text())
+    told |= {"image_size": 64, "input_size": input_size}
+    text = package.readme(Edge("dcnn", REACHED, 1.0, "here", ()), told)
+    assert ("and that to 48 x 48" in text) == (input_size == 48)
+    assert "64 x 64" in text
