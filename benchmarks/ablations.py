@@ -140,8 +140,11 @@ VARIANTS = {
 
 
 def shrunk(recipe: Recipe, epochs: int, largest_size: int) -> Recipe:
-    """The recipe with about so many epochs in all and no phase larger than `largest_size`; 0 leaves it as it is."""
-    total = sum(phase.epochs for phase in recipe.trained_phases)
+    """The recipe with about so many epochs in all, the last phase trained once, and no phase above `largest_size`.
+
+    0 leaves either as it is.
+    """
+    total = sum(phase.epochs for phase in recipe.phases)
     share = epochs / total if epochs else 1.0
     sizes = [recipe.input_size, *(phase.input_size for phase in recipe.phases)]
     scale = min(1.0, largest_size / max(sizes)) if largest_size else 1.0
@@ -156,7 +159,8 @@ def shrunk(recipe: Recipe, epochs: int, largest_size: int) -> Recipe:
     input_size, serving_size = size(recipe.input_size), size(recipe.serving_size)
     if serving_size == input_size:
         serving_size = 0
-    return dataclasses.replace(recipe, input_size=input_size, serving_size=serving_size, phases=phases)
+    soup = 1 if epochs else recipe.soup
+    return dataclasses.replace(recipe, input_size=input_size, serving_size=serving_size, phases=phases, soup=soup)
 
 
 def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, folder: str) -> keras.Model:
