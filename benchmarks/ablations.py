@@ -180,7 +180,7 @@ def train(config: TrainerConfig, splits: list[inputs.Split], image_size: int, fo
 def judge(model: keras.Model, config: TrainerConfig, evaluation: inputs.Split, image_size: int, folder: str) -> Figures:
     """Accuracy and nats a photo of breeds and species, mask F1 at the best threshold, as the model would be served."""
     serving = looks.Looks(training.rebuilt(model, config.serving), config, image_size)
-    data = inputs.eval_dataset(evaluation, config.at_size(serving.size), image_size, f"{folder}/serving")
+    data = inputs.eval_dataset(evaluation, config, image_size, f"{folder}/serving", serving.size)
     is_dog = np.array(SPEC.label("species").parents, bool)
     probabilities, labels, logits, masks = [], [], [], []
     best = trainer.MaskThreshold()

@@ -64,7 +64,7 @@ def main() -> None:
         return np.concatenate([looks.first(batch)[FEATURES].numpy() for batch in pictures])
 
     train, evaluation, test = (
-        asked(inputs.sample_pictures(inputs.Split.of([files]), config.at_size(looks.size), image_size, MOST))
+        asked(inputs.sample_pictures(inputs.Split.of([files]), config, image_size, MOST, looks.size))
         for files in (f"{flags.examples}/Split-{split}/*" for split in record.SPLITS)
     )
     likeness = Likeness.fit(train, evaluation, doubts=int(bool(config.heads.mask)))

@@ -69,9 +69,11 @@ def train_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fi
     return _without_tuner(examples.prefetch(2))
 
 
-def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_file: str) -> tf.data.Dataset:
-    """All examples in file order, as the exported model sees them: Transform's picture at the network's size."""
-    size = config.recipe.input_size
+def eval_dataset(
+    split: Split, config: TrainerConfig, image_size: int, cache_file: str, size: int = 0
+) -> tf.data.Dataset:
+    """All examples in file order: Transform's picture at the side `size`, in pixels; 0: the network's."""
+    size = size or config.recipe.input_size
     pictures = _kept_pictures(split, config, image_size, size, cache_file)
 
     def finish(picture: dict[str, tf.Tensor]) -> Batch:
@@ -81,14 +83,14 @@ def eval_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fil
     return _without_tuner(pictures.batch(config.recipe.batch_size).map(finish, tf.data.AUTOTUNE).prefetch(2))
 
 
-def sample_pictures(split: Split, config: TrainerConfig, image_size: int, most: int) -> tf.data.Dataset:
+def sample_pictures(split: Split, config: TrainerConfig, image_size: int, most: int, size: int) -> tf.data.Dataset:
     """Batches of pictures float32 [B, S, S, 3] alone, as `eval_dataset` gives them: up to `most`, evenly spread."""
     features = record.parsing_spec(record.IMAGE, spec=config.spec)
 
     def decode(serialized: tf.Tensor) -> tf.Tensor:
         example = tf.io.parse_single_example(serialized, features)
         image = preprocessing.decode_image(example[record.IMAGE], image_size)
-        return preprocessing.normalise_image(preprocessing.resize_image(image, config.recipe.input_size))
+        return preprocessing.normalise_image(preprocessing.resize_image(image, size))
 
     every = -(-split.examples // most)
     pictures = record.serialized(split.files).shard(every, 0).map(decode, tf.data.AUTOTUNE)

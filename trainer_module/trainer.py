@@ -63,9 +63,8 @@ def run_fn(fn_args: FnArgs) -> None:
                 raise
         with _precision("float32"):  # a server's CPU computes float16 slowly
             looks = Looks(rebuilt(model, config.serving, with_features=True), config, image_size)
-        served = config.at_size(looks.size)
-        eval_data = inputs.eval_dataset(evaluation, served, image_size, os.path.join(cache, "serving"))
-        pictures = inputs.sample_pictures(train, served, image_size, _LIKENESS_PICTURES)
+        eval_data = inputs.eval_dataset(evaluation, config, image_size, os.path.join(cache, "serving"), looks.size)
+        pictures = inputs.sample_pictures(train, config, image_size, _LIKENESS_PICTURES, looks.size)
         judgement = judge(looks, config, pictures, eval_data)
     history.write(looks.model, judgement.mask_threshold, judgement.temperature)
     exported = signatures.ServingModel(looks, config, transform, judgement)

@@ -68,7 +68,11 @@ def serialized(records: pathlib.Path) -> list[bytes]:
 @pytest.fixture(scope="session")
 def transform_graph(records: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The directory of a saved Transform graph of `preprocessing_fn` at IMAGE_SIZE."""
-    directory = str(tmp_path_factory.mktemp("transform"))
+    return transformed(records, str(tmp_path_factory.mktemp("transform")), IMAGE_SIZE)
+
+
+def transformed(records: pathlib.Path, directory: str, image_size: int) -> str:
+    """Saves the Transform graph at a size into `directory`, which is returned."""
     spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (record.IMAGE, record.MASK)}
     spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in ("breed", "species")}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
@@ -77,7 +81,7 @@ def transform_graph(records: pathlib.Path, tmp_path_factory: pytest.TempPathFact
         source = tfxio.TFExampleRecord(str(records), schema=metadata.schema, telemetry_descriptors=["tests"])
         data = (pipeline | source.BeamSource(), source.TensorAdapterConfig())
         function = functools.partial(
-            preprocessing_fn, custom_config={"image_size": IMAGE_SIZE, "labels": ["breed", "species"]}
+            preprocessing_fn, custom_config={"image_size": image_size, "labels": ["breed", "species"]}
         )
         transform_fn = data | tft_beam.AnalyzeDataset(function)
         _ = transform_fn | tft_beam.WriteTransformFn(directory)

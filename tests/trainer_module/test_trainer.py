@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import IMAGE_SIZE, small_config, train
+from conftest import IMAGE_SIZE, small_config, train, transformed
 from sklearn.metrics import f1_score
 from tensorflow.core.protobuf import saved_model_pb2
 from tfx.components.trainer.fn_args_utils import FnArgs
@@ -39,6 +39,13 @@ def test_the_history_tells_each_epoch_of_each_phase(trained: FnArgs) -> None:
     assert [(epoch["epoch"], epoch["phase"]) for epoch in history["epochs"]] == [(0, 0), (1, 1)]
     figures = {"loss", "class_loss", "mask_loss", "accuracy", "mask_f1"}
     assert figures | {f"val_{name}" for name in figures} <= set(history["epochs"][0])
+
+
+def test_photos_may_be_of_a_size_that_no_network_is_of(tmp_path: pathlib.Path, records: pathlib.Path) -> None:
+    graph = transformed(records, str(tmp_path / "transform"), 50)
+    trained = train(tmp_path, records, graph, network="mobilenet_v3_small", second_look="closer")
+    signature = tf.saved_model.load(trained.serving_model_dir).signatures["serving_pixels"]
+    assert signature(pixels=tf.zeros([1, 50, 50, 3], tf.uint8))["mask"].shape == (1, 50, 50, 1)
 
 
 def _data(stage: TrainerConfig, records: pathlib.Path, cache: pathlib.Path) -> Data:
