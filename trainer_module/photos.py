@@ -93,8 +93,13 @@ def _size_errors(sizes: tf.Tensor) -> tf.Tensor:
     height, width = tf.unstack(tf.strings.as_string(sizes), axis=1)
     limit = f" pixels, more than {MAX_PIXELS / 1e6:g} million: send a smaller one"
     too_large = tf.strings.join(["the photo has ", width, " x ", height, limit])
-    pixels = tf.reduce_prod(sizes, axis=1)
-    return tf.where(pixels == 0, _DAMAGED, tf.where(pixels > MAX_PIXELS, too_large, ""))
+    return tf.where(tf.reduce_min(sizes, axis=1) == 0, _DAMAGED, tf.where(_fits(sizes), "", too_large))
+
+
+def _fits(sizes: tf.Tensor) -> tf.Tensor:
+    """Whether sizes int64 [..., 2] are of a picture within the limit, bool [...]; their product may not fit int64."""
+    height, width = tf.unstack(sizes, axis=-1)
+    return (height > 0) & (width > 0) & (height <= MAX_PIXELS // tf.maximum(width, 1))
 
 
 @tf.autograph.experimental.do_not_convert  # all of it is TensorFlow's own control flow already
@@ -110,7 +115,6 @@ def _decode_photo(
         lambda: tf.cast(tf.io.extract_jpeg_shape(photo)[:2], tf.int64),
         lambda: header.size,
     )
-    pixels = tf.reduce_prod(size)
 
     def decoded() -> tf.Tensor:
         image = preprocessing.resize_image(_pixels(photo, header), image_size)
@@ -120,7 +124,7 @@ def _decode_photo(
     def nothing() -> tf.Tensor:
         return tf.zeros([network_size, network_size, 3], tf.uint8)
 
-    return tf.cond(usable & (pixels > 0) & (pixels <= MAX_PIXELS), decoded, nothing), size
+    return tf.cond(usable & _fits(size), decoded, nothing), size
 
 
 def _pixels(photo: tf.Tensor, header: photo_header.Header) -> tf.Tensor:

@@ -259,6 +259,10 @@ def test_the_orientation_is_read_in_both_byte_orders_and_behind_other_segments(
             encoded(Image.new("1", (20_000, 20_000)), "PNG"),
             "the photo has 20000 x 20000 pixels, more than 50 million: send a smaller one",
         ),
+        (
+            PHOTOS["PNG"][:16] + b"\xff" * 8 + PHOTOS["PNG"][24:],  # their product is no int64
+            "the photo has 4294967295 x 4294967295 pixels, more than 50 million: send a smaller one",
+        ),
     ],
 )
 def test_a_photo_that_cannot_be_taken_gets_a_sentence_and_its_neighbours_their_answers(
