@@ -24,6 +24,7 @@ from components.pusher import ALLOW_CONTRACT_CHANGE, Pusher
 from pipeline import beam, evaluation, fingerprint
 from pipeline.configs import Config, Data
 from schema import record, spec_file
+from schema.dataset_spec import DatasetSpec, Heads
 from trainer_module.config import TrainerConfig
 
 ServingModel = Callable[[Mapping[str, tfx.types.BaseChannel]], tfx.types.BaseChannel]
@@ -55,65 +56,22 @@ def create_pipeline(
     beam.check_folder(config.beam, "data_dir", data_dir)
     source = data_source(config.data, data_dir)
     spec = source.spec()
-    heads = spec.heads(config.label, config.task)
-    check_rule(config.champion, heads)
-    demand = Demand(config.robustness, config.thresholds.robust_accuracy, config.thresholds.robust_mask_f1)
-    demand.check(heads)
-    max_suspects = {kind: getattr(config.thresholds, name) for kind, name in audit.BARS.items()}
-    audit.check_bars(max_suspects, config.audit, heads)
-    example_gen = ExampleGen(
-        source=source,
-        spec=spec,
-        fingerprint=fingerprint.of_code("components.example_gen"),
-        min_speck=config.data.min_speck,
-        max_megapixels=config.data.max_megapixels,
-        max_quarantined=config.data.max_quarantined,
-        leave_out=leave_out.read(config.data.leave_out) if config.data.leave_out else (),
-    )
-    # Statistics of labels and names; image bytes have none worth the pass.
-    statistics_gen = tfx.components.StatisticsGen(
-        examples=example_gen.outputs["examples"],
-        stats_options=tfdv.StatsOptions(feature_allowlist=record.described_features(spec)),
-    )
-    schema_gen = DatasetSchema(spec=spec.essence().to_json(), code=fingerprint.of_code("components.dataset_schema"))
-    validator = tfx.components.ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
-    )
-    # ExampleValidator only reports; this is what stops the run.
-    gate = AnomalyGate(anomalies=validator.outputs["anomalies"], code=fingerprint.of_code("components.anomaly_gate"))
-    transform = tfx.components.Transform(
-        examples=example_gen.outputs["examples"],
-        schema=schema_gen.outputs["schema"],
-        preprocessing_fn="trainer_module.preprocessing.preprocessing_fn",
-        custom_config={
-            "image_size": config.data.image_size,
-            "labels": [label.name for label in spec.labels],
-            "code": fingerprint.of_code("trainer_module.preprocessing"),
-        },
-        # Decoded images as floats take forty times the JPEG's space: nothing is written, Trainers run the functions.
-        materialize=False,
-        disable_statistics=True,
-    )
-    transform.add_upstream_node(gate)
-
-    nodes: list[tfx.types.BaseNode] = [example_gen, statistics_gen, schema_gen, validator, gate, transform]
-    trainers, evaluators = {}, {}
-    for model in config.contestants:
-        trainers[model] = _trainer(config.trainer(model, spec), example_gen, transform)
-        nodes.append(trainers[model])
-    for model in config.contestants:
-        evaluators[model] = Evaluator(
-            examples=example_gen.outputs["examples"],
-            model=trainers[model].outputs["model"],
-            example_splits=[record.TEST],
-            eval_config=evaluation.eval_config(config, spec),
-        ).with_id(f"Evaluator_{model}")
-        nodes.append(evaluators[model])
-
+    _check_thresholds(config, spec.heads(config.label, config.task))
+    preparation = _preparation(config.data, source, spec)
+    example_gen, *_, transform = preparation
+    trainers = {model: _trainer(config.trainer(model, spec), example_gen, transform) for model in config.contestants}
     models = {model: trainer.outputs["model"] for model, trainer in trainers.items()}
+    eval_config = evaluation.eval_config(config, spec)
+    evaluators = {
+        name: Evaluator(
+            examples=example_gen.outputs["examples"],
+            model=model,
+            example_splits=[record.TEST],
+            eval_config=eval_config,
+        ).with_id(f"Evaluator_{name}")
+        for name, model in models.items()
+    }
     replaced = serving_model(models) if serving_model else None
-    if replaced is not None:
-        nodes.append(replaced.producer_component)  # type: ignore[attr-defined]
     comparison = ModelComparison(
         models=models,
         runs={model: trainer.outputs["model_run"] for model, trainer in trainers.items()},
@@ -126,38 +84,23 @@ def create_pipeline(
         rule=config.champion,
         serving_model=replaced,
         max_drop=config.thresholds.max_drop,
-        robustness=demand,
+        robustness=_demand(config),
         audit=config.audit,
-        max_suspects=max_suspects,
+        max_suspects=_max_suspects(config),
         config_json=config.to_json(),
         fingerprint=fingerprint.of_code("components.comparison"),
-    )
-    nodes.append(comparison)
-    pushed = comparison.outputs["champion"]
-    if config.edge:
-        edge = Edge(
-            champion=pushed,
-            blessing=comparison.outputs["blessing"],
-            report=comparison.outputs["report"],
-            examples=example_gen.outputs["examples"],
-            formats=config.edge,
-            image_size=config.data.image_size,
-            fingerprint=fingerprint.of_code("components.edge"),
-        )
-        nodes.append(edge)
-        pushed = edge.outputs["model"]
-    pusher = Pusher(
-        model=pushed,
-        model_blessing=comparison.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_dir)
-        ),
-        custom_config={ALLOW_CONTRACT_CHANGE: config.allow_contract_change},
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=pipeline_root,
-        components=[*nodes, pusher],
+        components=[
+            *preparation,
+            *trainers.values(),
+            *evaluators.values(),
+            *([replaced.producer_component] if replaced is not None else []),  # type: ignore[attr-defined]
+            comparison,
+            *_delivery(config, comparison, example_gen, serving_dir),
+        ],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=[*beam_pipeline_args],
@@ -208,8 +151,62 @@ _OF_SOURCES = ("masks", "metadata", "labels", "annotations", "name", "features",
 """Fields of `Data` that some sources read, under these names."""
 
 
+def _check_thresholds(config: Config, heads: Heads) -> None:
+    """Raises ValueError where the comparison would need a head, or splits, that the run does not have."""
+    check_rule(config.champion, heads)
+    _demand(config).check(heads)
+    audit.check_bars(_max_suspects(config), config.audit, heads)
+
+
+def _demand(config: Config) -> Demand:
+    return Demand(config.robustness, config.thresholds.robust_accuracy, config.thresholds.robust_mask_f1)
+
+
+def _max_suspects(config: Config) -> dict[str, float]:
+    return {kind: getattr(config.thresholds, name) for kind, name in audit.BARS.items()}
+
+
+def _preparation(data: Data, source: Source, spec: DatasetSpec) -> list[tfx.types.BaseComponent]:
+    """From ExampleGen, the first, to Transform, the last, which waits until the gate lets the data through."""
+    example_gen = ExampleGen(
+        source=source,
+        spec=spec,
+        fingerprint=fingerprint.of_code("components.example_gen"),
+        min_speck=data.min_speck,
+        max_megapixels=data.max_megapixels,
+        max_quarantined=data.max_quarantined,
+        leave_out=leave_out.read(data.leave_out) if data.leave_out else (),
+    )
+    # Statistics of labels and names; image bytes have none worth the pass.
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=example_gen.outputs["examples"],
+        stats_options=tfdv.StatsOptions(feature_allowlist=record.described_features(spec)),
+    )
+    schema_gen = DatasetSchema(spec=spec.essence().to_json(), code=fingerprint.of_code("components.dataset_schema"))
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    # ExampleValidator only reports; this is what stops the run.
+    gate = AnomalyGate(anomalies=validator.outputs["anomalies"], code=fingerprint.of_code("components.anomaly_gate"))
+    transform = tfx.components.Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        preprocessing_fn="trainer_module.preprocessing.preprocessing_fn",
+        custom_config={
+            "image_size": data.image_size,
+            "labels": [label.name for label in spec.labels],
+            "code": fingerprint.of_code("trainer_module.preprocessing"),
+        },
+        # Decoded images as floats take forty times the JPEG's space: nothing is written, Trainers run the functions.
+        materialize=False,
+        disable_statistics=True,
+    )
+    transform.add_upstream_node(gate)
+    return [example_gen, statistics_gen, schema_gen, validator, gate, transform]
+
+
 def _trainer(
-    config: TrainerConfig, example_gen: ExampleGen, transform: tfx.components.Transform
+    config: TrainerConfig, example_gen: tfx.types.BaseComponent, transform: tfx.types.BaseComponent
 ) -> tfx.components.Trainer:
     return tfx.components.Trainer(
         # A dotted path of the installed package: workers find it, and no wheel is built for each run.
@@ -225,3 +222,31 @@ def _trainer(
             "weights": fingerprint.of_weights(config.weights),
         },
     ).with_id(f"Trainer_{config.model}")
+
+
+def _delivery(
+    config: Config, comparison: ModelComparison, example_gen: tfx.types.BaseComponent, serving_dir: str
+) -> list[tfx.types.BaseComponent]:
+    """What makes a champion's files for other engines, if any are asked for, and what pushes it."""
+    champion, blessing = comparison.outputs["champion"], comparison.outputs["blessing"]
+    steps: list[tfx.types.BaseComponent] = []
+    if config.edge:
+        edge = Edge(
+            champion=champion,
+            blessing=blessing,
+            report=comparison.outputs["report"],
+            examples=example_gen.outputs["examples"],
+            formats=config.edge,
+            image_size=config.data.image_size,
+            fingerprint=fingerprint.of_code("components.edge"),
+        )
+        steps, champion = [edge], edge.outputs["model"]
+    pusher = Pusher(
+        model=champion,
+        model_blessing=blessing,
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_dir)
+        ),
+        custom_config={ALLOW_CONTRACT_CHANGE: config.allow_contract_change},
+    )
+    return [*steps, pusher]

@@ -126,7 +126,7 @@ class Coco:
     def _images(self, files: Sequence[CocoFile]) -> Iterator[CocoImage]:
         roots = {file.path: file.root(self.dir) for file in files}
         top = _common([*roots.values()])
-        label = self._label()
+        label = derivation.finest_label(self.description)
         seen: dict[str, str] = {}
         for file, image in coco_file.with_crowds(files):
             path = storage.join(roots[file.path], image.file_name)
@@ -139,11 +139,6 @@ class Coco:
             classes = ((label, main),) if label and main else ()
             listed = Listed(name, path, "", classes, file.split, "", where)
             yield CocoImage(listed, tuple(image.objects), image.size)
-
-    def _label(self) -> str:
-        if not self.description:
-            return derivation.LABEL
-        return next((label.name for label in self.description.labels if not label.of), "")
 
 
 def _checked(images: Iterable[CocoImage], spec: DatasetSpec) -> Iterator[CocoImage]:

@@ -74,6 +74,13 @@ class Found:
         return primary, tuple(coarser.index(next(iter(seen[one]))) for one in finer)
 
 
+def finest_label(description: DatasetSpec | None) -> str:
+    """What the folder of a photo, or its main object, names a class of; empty: the description has no label."""
+    if description is None:
+        return LABEL
+    return next((label.name for label in description.labels if not label.of), "")
+
+
 def spec_of(
     source: str, examples: Iterable[Listed], read: Callable[[str], bytes], labels: Sequence[str] = ()
 ) -> DatasetSpec:

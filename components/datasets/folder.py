@@ -90,10 +90,10 @@ class Folder:
         """
         files = self._metadata_files()
         if not files:
-            yield from layout.examples(self.dir, self.masks, self._folder_label())
+            yield from layout.examples(self.dir, self.masks, derivation.finest_label(self.description))
             return
         columns = self._columns()
-        find = layout.finder(self.dir, self.masks, "" if columns else self._folder_label())
+        find = layout.finder(self.dir, self.masks, "" if columns else derivation.finest_label(self.description))
         for path, split in files:
             # A file that lies elsewhere names photos by their paths in the folder.
             base = "" if posixpath.isabs(path) or storage.is_remote(path) else posixpath.dirname(path)
@@ -113,11 +113,6 @@ class Folder:
     def _columns(self) -> tuple[str, ...]:
         paths = [storage.join(self.dir, path) for path in self.metadata_files()]
         return tables.label_columns(paths, self.labels, self.description) if paths else ()
-
-    def _folder_label(self) -> str:
-        """What class folders are classes of."""
-        spec = self.description
-        return next((label.name for label in spec.labels if not label.of), "") if spec else derivation.LABEL
 
     def _require_folder(self) -> None:
         if not storage.is_folder(self.dir):

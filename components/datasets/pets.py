@@ -1,7 +1,8 @@
-"""Oxford-IIIT Pet, as TFDS prepares it: found in a data_dir, or made there of the official archives."""
+"""Pets that TFDS prepares, found in a data_dir or made there: what all such have in common, and Oxford-IIIT Pet."""
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import dataclasses
 import functools
@@ -13,7 +14,7 @@ import pathlib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from etils import epath
 
@@ -32,36 +33,24 @@ _HOST = "thor.robots.ox.ac.uk"
 _ARCHIVES = ("images.tar.gz", "annotations.tar.gz")
 
 
-@dataclasses.dataclass(frozen=True)
-class OxfordPets:
-    """The official photos with their trimaps: TFDS' split `train` is to be cut, `test` is given.
+class Pets(abc.ABC):
+    """A data set with the features of TFDS' oxford_iiit_pet; see `components.datasets.source`."""
 
-    Raises:
-        ValueError: `data_dir` is the data set's own folder.
-    """
-
-    data_dir: str = ""
-    """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
-    manual_dir: str = ""
-    """A folder with the official images.tar.gz and annotations.tar.gz; empty to download them."""
-    description: DatasetSpec | None = None
-    """Of the data; None: schema/oxford_iiit_pet.yaml, where the trimap's border (3) counts as pet."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
-        if self.manual_dir:
-            object.__setattr__(self, "manual_dir", tfds_folder.absolute(self.manual_dir))
+    name: ClassVar[str]
+    """Of the shipped description."""
+    data_dir: str
+    description: DatasetSpec | None
 
     def spec(self) -> DatasetSpec:
-        return self.description or spec_file.shipped(NAME)
+        return self.description or spec_file.shipped(self.name)
 
     def key(self) -> str:
         folder = None if "://" in self.data_dir else self._prepared()
-        return tfds_folder.key(folder) if folder else self._archives_key()
+        return tfds_folder.key(folder) if folder else self._key_of_unprepared()
 
     def prepare(self) -> None:
         if self._prepared() is None:
-            self._make()
+            tfds_folder.mark(self._make(), self._key_of_unprepared())
         check_classes(self.folder(), self.spec())
 
     def folder(self) -> epath.Path:
@@ -76,6 +65,41 @@ class OxfordPets:
     def read(self, shard: tfds_folder.Shard) -> Iterator[RawRecord]:
         return (raw_record(features, shard.split) for features in tfds_folder.read(shard))
 
+    @abc.abstractmethod
+    def _prepared(self) -> epath.Path | None:
+        """Where it lies prepared; None: nowhere yet."""
+
+    @abc.abstractmethod
+    def _make(self) -> epath.Path:
+        """Prepares it; where."""
+
+    @abc.abstractmethod
+    def _key_of_unprepared(self) -> str:
+        """Of what it would be made of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OxfordPets(Pets):
+    """The official photos with their trimaps: TFDS' split `train` is to be cut, `test` is given.
+
+    Raises:
+        ValueError: `data_dir` is the data set's own folder.
+    """
+
+    name = NAME
+
+    data_dir: str = ""
+    """A TFDS data_dir, prepared or to be prepared; empty for TFDS' default."""
+    manual_dir: str = ""
+    """A folder with the official images.tar.gz and annotations.tar.gz; empty to download them."""
+    description: DatasetSpec | None = None
+    """Of the data; None: schema/oxford_iiit_pet.yaml, where the trimap's border (3) counts as pet."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_dir", tfds_folder.absolute(self.data_dir))
+        if self.manual_dir:
+            object.__setattr__(self, "manual_dir", tfds_folder.absolute(self.manual_dir))
+
     def _prepared(self) -> epath.Path | None:
         # A data_dir one folder too deep would be taken for an empty one, and 811 MB be downloaded into it.
         found = tfds_folder.find(self.data_dir, NAME, VERSION)
@@ -85,7 +109,7 @@ class OxfordPets:
                 raise ValueError(f"data_dir {self.data_dir} is a folder of the data set itself: give {parent}")
         return found
 
-    def _make(self) -> None:
+    def _make(self) -> epath.Path:
         import tensorflow_datasets as tfds
 
         builder = tfds.builder(f"{NAME}:{VERSION}", data_dir=self.data_dir)
@@ -101,9 +125,9 @@ class OxfordPets:
                 f"\nProvide it in one of three ways: a network that reaches {_HOST}; a manual_dir with the official "
                 f"{' and '.join(_ARCHIVES)}; or a data_dir in which TFDS has prepared it."
             ) from error
-        tfds_folder.mark(builder.data_path, self._archives_key())
+        return builder.data_path
 
-    def _archives_key(self) -> str:
+    def _key_of_unprepared(self) -> str:
         """Of the official archives' checksums, which TFDS verifies."""
         tfds = importlib.util.find_spec("tensorflow_datasets")
         if tfds is None or tfds.origin is None:
