@@ -52,7 +52,10 @@ def load(path: str | pathlib.Path) -> DatasetSpec:
         text = pathlib.Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(f"the data set's description {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the data set's description {path} is not UTF-8 ({error}): save the file as UTF-8") from error
     try:
+        _check_keys(yaml.compose(text, yaml.SafeLoader))
         content = yaml.safe_load(text)
         if not isinstance(content, Mapping):
             raise ValueError("it is no mapping of `name`, `title`, `labels`, `mask` …")
@@ -60,6 +63,22 @@ def load(path: str | pathlib.Path) -> DatasetSpec:
     except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"the data set's description {path} is wrong: {reason}") from error
+
+
+def _check_keys(node: Any) -> None:
+    """Raises ValueError where a mapping has a key twice, of which YAML would take the last alone."""
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"{key} stands there twice: write it once")
+        for _, value in node.value:
+            _check_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _check_keys(value)
 
 
 def shipped(name: str) -> DatasetSpec:
@@ -100,6 +119,9 @@ def _label_as_file(spec: DatasetSpec, label: Label) -> Any:
 
 def _of_file(content: Mapping[str, Any]) -> DatasetSpec:
     _check_fields(content, _FIELDS)
+    for key in ("name", "title", "example", "about", "licence"):
+        if key in content and not isinstance(content[key], str):
+            raise ValueError(f"{key} is {content[key]!r}: write a text, in quotes where YAML reads a number, yes or no")
     plain = {key: content[key] for key in ("example", "about", "licence") if key in content}
     finer: dict[str, Sequence[str]] = {}
     labels = []
@@ -126,6 +148,9 @@ def _check_fields(value: Mapping[Any, Any], known: Collection[str], prefix: str 
 def _mapping(value: Any, field: str) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{field} is {value!r}: it must hold `name: value` pairs")
+    for name in value:
+        if name is None or isinstance(name, bool):
+            raise ValueError(f"{field} names {name!r}: write it in quotes, since YAML reads yes, no and null otherwise")
     return value
 
 
@@ -157,7 +182,7 @@ def _label_of_file(name: str, value: Any, finer: Mapping[str, Sequence[str]]) ->
     if "of" not in value:
         return Label(name, _class_names(name, value["classes"]), optional=optional)
     of, members = value["of"], _mapping(value["classes"], f"labels.{name}.classes")
-    if of not in finer:
+    if not isinstance(of, str) or of not in finer:
         raise ValueError(f"labels.{name}.of is {of!r}: name a label that stands above it")
     parents = [(one, number) for number, names in enumerate(members.values()) for one in _class_names(name, names)]
     held = collections.Counter(one for one, _ in parents)

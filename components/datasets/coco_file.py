@@ -167,7 +167,7 @@ def _categories(found: Sequence[Any], path: str) -> dict[Any, str]:
 
 
 def _image(entry: _Entry) -> Image:
-    name = entry.field("file_name", _text).replace("\\", "/").removeprefix("./")
+    name = entry.field("file_name", _path).replace("\\", "/").removeprefix("./")
     size = entry.field("height", _pixels), entry.field("width", _pixels)
     return Image(entry.field("id", _identity), name, size, [])
 
@@ -180,14 +180,25 @@ def _object(entry: _Entry, categories: Mapping[Any, str]) -> Object:
             f"which has {', '.join(map(str, categories))}"
         )
     box: tuple[float, ...] = entry.optional("bbox", _box, ())
+    segmentation = entry.fields.get("segmentation") or ()
     return Object(
         id=entry.fields.get("id"),
         category=categories[category],
-        area=entry.optional("area", _number, 0.0) or (box[2] * box[3] if len(box) == 4 else 0.0),
+        area=entry.optional("area", _number, 0.0) or _area(segmentation, box),
         crowd=bool(entry.optional("iscrowd", _number, 0.0)),
         box=box,
-        segmentation=entry.fields.get("segmentation") or (),
+        segmentation=segmentation,
     )
+
+
+def _area(segmentation: Any, box: Sequence[float]) -> float:
+    """Of an outline in polygons, in pixels; else of the box, 0 where there is none."""
+    try:
+        corners = [np.asarray(polygon, float).reshape(-1, 2).T for polygon in segmentation]
+        found = sum(abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2 for x, y in corners)
+    except (TypeError, ValueError):  # an RLE, or what `_rle` will refuse
+        found = 0.0
+    return found or (box[2] * box[3] if len(box) == 4 else 0.0)
 
 
 def _identity(value: Any) -> Any:
@@ -200,6 +211,13 @@ def _text(value: Any) -> str:
     if value in (None, "") or isinstance(value, list | Mapping):
         raise ValueError("a text")
     return str(value)
+
+
+def _path(value: Any) -> str:
+    text = _text(value)
+    if not storage.is_path(text):
+        raise ValueError("a path")
+    return text
 
 
 def _number(value: Any) -> float:
@@ -286,7 +304,8 @@ def _shape(one: Object, size: tuple[int, int]) -> np.ndarray:
         shape = np.zeros(size, bool)
         if len(one.box) == 4:
             x, y, width, height = one.box
-            shape[max(0, int(y)) : int(np.ceil(y + height)), max(0, int(x)) : int(np.ceil(x + width))] = True
+            ends = max(0, int(np.ceil(y + height))), max(0, int(np.ceil(x + width)))
+            shape[max(0, int(y)) : ends[0], max(0, int(x)) : ends[1]] = True
         return shape
     try:
         return _decoded(_rle(one.segmentation, *size))

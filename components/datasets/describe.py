@@ -315,9 +315,10 @@ def groups_table(photos: Sequence[Photo], copies: Copies) -> str:
     """A metadata.csv that gives photos which are nearly the same one group."""
     group = {index: f"alike {number}" for number, members in enumerate(copies.near, 1) for index in members}
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)
     writer.writerow(["file_name", "split", "group"])
-    writer.writerows([photo.name, photo.split, group.get(index, "")] for index, photo in enumerate(photos))
+    # Readers of tables strip cells, and a path may begin with a space.
+    writer.writerows([f"./{photo.name}", photo.split, group.get(index, "")] for index, photo in enumerate(photos))
     return file.getvalue()
 
 

@@ -40,7 +40,9 @@ class Folder:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "dir", storage.absolute(self.dir))
-        set_(self, "masks", storage.located(self.dir, self.masks))
+        # What lies in the folder is named from there: else the tree of masks would pass for a class.
+        masks = storage.located(self.dir, self.masks)
+        set_(self, "masks", masks if storage.is_remote(masks) else masks.removeprefix(f"{self.dir}/"))
         set_(self, "metadata", storage.located(self.dir, self.metadata))
 
     def prepare(self) -> None:
@@ -117,6 +119,8 @@ class Folder:
     def _require_folder(self) -> None:
         if not storage.is_folder(self.dir):
             raise ValueError(f"there is no folder {self.dir}: name one that holds photos")
+        if self.masks and not storage.is_folder(path := storage.join(self.dir, self.masks)):
+            raise ValueError(f"there is no folder {path}: name in masks one that holds masks")
 
 
 def _listed(row: tables.Row, folder: str, split: str, columns: Sequence[str], find: Callable[[str], Listed]) -> Listed:

@@ -3,7 +3,8 @@
     CLASS/…/x.jpg                 classes (Keras' image folder); folders below a class mean nothing
     SPLIT/CLASS/…/x.jpg           the same with splits (TFDS' image folder); see `metadata.SPLIT_NAMES`
     x.jpg  x.png                  a mask beside its photo: PNG, the same name; where most are, a y.png alone is left out
-    x.png  x_mask.png             or with `_mask` or `-mask` after it; beside such pairs a y_mask.png alone is left out
+    x.png  x_mask.png             or with `_mask` or `-mask` after it; beside such pairs a y_mask.png alone is left
+                                  out, and so is x_mask_1.png
     images/…/x.jpg  masks/…/x.png a parallel tree, the classes and splits below both or above both
     JPEGImages  SegmentationClass Pascal VOC, whose lists in ImageSets/Segmentation are the splits
 
@@ -26,7 +27,9 @@ from components.datasets.metadata import SPLIT_NAMES, decoded
 
 _IMAGES = ("images", "imgs", "img", "photos", "jpegimages")
 _MASKS = ("segmentationclass", "masks", "mask", "labels", "annotations", "segmentationobject")
-_MARKS = ("_mask", "-mask")
+_MARKS = tuple(sign + mark for sign in "_-" for mark in ("mask", "Mask", "MASK"))
+_MARKED = re.compile(r"[_-]mask([_-]?\d+)?$", re.IGNORECASE)
+"""The end of a mask's name; with a number it is one of several of a photo, which nobody puts together."""
 _VOC_LISTS = "ImageSets/Segmentation"
 _VOC_CLASS = re.compile(r"( -|\s{2,}|\t)\d\s*$")
 """What stands after a name in the lists of a class, by which all are in the split: `x -1`, `x  0`, `x  1`."""
@@ -145,13 +148,13 @@ def _listing(root: str, path: str) -> storage.Listing:
 
 def _visit(place: _Place, root: str, explicit: str, lister: Lister) -> Iterator[tuple[_Place, _Found]]:
     """What is in a place and in every one below."""
+    identity = storage.identity(storage.join(root, place.path))
+    if identity in place.above:
+        return  # A link to a folder above.
     found = _found(place, explicit, lister)
     if place.fault and found.photos:
         raise ValueError(place.fault)
     yield place, found
-    identity = storage.identity(storage.join(root, place.path))
-    if identity in place.above:
-        return  # A link to a folder above.
     for below in _below(place, root, explicit, lister).values():
         yield from _visit(dataclasses.replace(below, above=place.above | {identity}), root, explicit, lister)
 
@@ -245,12 +248,12 @@ def _orphans(masks: Collection[str], mask_of: Mapping[str, str]) -> set[str]:
         masks: the files of a folder that are masks of others.
         mask_of: its other files, each with its mask or an empty name.
     """
-    unmarked = [name for name in masks if not _stem(name).endswith(_MARKS)]
+    unmarked = [name for name in masks if not _MARKED.search(_stem(name))]
     alone = [name for name, mask in mask_of.items() if not mask]
-    pngs = [name for name in alone if storage.suffix(name) == ".png" and not _stem(name).endswith(_MARKS)]
+    pngs = [name for name in alone if storage.suffix(name) == ".png" and not _MARKED.search(_stem(name))]
     orphans = set(pngs) if len(unmarked) > len(pngs) else set()
     if len(unmarked) < len(masks):
-        orphans.update(name for name in alone if _stem(name).endswith(_MARKS))
+        orphans.update(name for name in alone if _MARKED.search(_stem(name)))
     return orphans
 
 
@@ -283,11 +286,21 @@ def _first(masks: dict[str, list[str]], photo: str) -> str:
 
 
 def _voc_splits(root: str) -> dict[str, str]:
-    """Pascal VOC's lists: the split of each photo's name without ending; photos in no list are left out."""
+    """Pascal VOC's lists: the split of each photo's name without ending; photos in no list are left out.
+
+    Raises:
+        ValueError: a photo is in the lists of two splits.
+    """
     found: dict[str, str] = {}
     for name, split in SPLIT_NAMES.items():
         path = storage.join(root, _VOC_LISTS, f"{name}.txt")
         if storage.is_file(path):
             lines = decoded(path, storage.read(path)).split("\n")
-            found |= dict.fromkeys((_VOC_CLASS.sub("", line).strip() for line in lines if line.strip()), split)
+            here = dict.fromkeys((_VOC_CLASS.sub("", line).strip() for line in lines if line.strip()), split)
+            for photo in here:
+                if found.get(photo, split) != split:
+                    raise ValueError(
+                        f"{path}: {photo} stands in the list of {found[photo]} too: keep it in one of them"
+                    )
+            found |= here
     return found

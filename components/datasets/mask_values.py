@@ -66,6 +66,9 @@ def pixels(data: bytes) -> np.ndarray:
     """
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
+            # Pillow keeps the upper half of each number, unless there is one a pixel.
+            if picture.format == "PNG" and data[24] == 16 and data[25] != 0:
+                raise ValueError("it has 16 bits in several channels: save it with one number a pixel")
             if picture.mode == "1":
                 return np.asarray(picture.convert("L"))
             values = np.asarray(picture)
@@ -76,7 +79,11 @@ def pixels(data: bytes) -> np.ndarray:
         if (colours != colours[..., :1]).any():
             raise ValueError("the mask is a picture in colours: save it with one number a pixel (grey, or a palette)")
         values = colours[..., 0]
-    return values.astype(np.uint16) if values.dtype.itemsize > 1 else values
+    if values.dtype.itemsize == 1:
+        return values
+    if not ((values >= 0) & (values <= 65535) & (values % 1 == 0)).all():
+        raise ValueError("the mask holds values that are none of the integers from 0 to 65535: save it with these")
+    return values.astype(np.uint16)
 
 
 def derive(values: Values, optional: bool) -> Mask:

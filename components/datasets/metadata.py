@@ -174,11 +174,13 @@ def file_name_of(cells: Mapping[str, str], where: str) -> str:
     """The photo's path, with forward slashes.
 
     Raises:
-        ValueError: the cell is empty.
+        ValueError: the cell is empty, or holds what no path can.
     """
     name = cells.get("file_name", "").replace("\\", "/").removeprefix("./")
     if not name:
         raise ValueError(f"{where}: file_name is missing: write the photo's path from the file's folder")
+    if not storage.is_path(name):
+        raise ValueError(f"{where}: file_name is {name!r}, with a character that no path has")
     return name
 
 
@@ -210,6 +212,9 @@ def _header(path: str, columns: Sequence[str]) -> Sequence[str]:
     twice = [column for column in columns if columns.count(column) > 1]
     if twice:
         raise ValueError(f"{path} has the column {twice[0]!r} twice")
+    for column in columns:
+        if column not in _COLUMNS and column.lower() in _COLUMNS:
+            raise ValueError(f"{path} has the column {column!r}: write {column.lower()}, or call a label otherwise")
     return columns
 
 

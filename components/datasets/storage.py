@@ -49,6 +49,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
+def is_path(text: str) -> bool:
+    """Whether a file could be called so: NUL and halves of surrogate pairs stand in no path."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
 def join(folder: str, *names: str) -> str:
     """`folder/a/b` with forward slashes; a name that is absolute or has a scheme stands for itself."""
     path = folder

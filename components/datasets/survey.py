@@ -18,7 +18,7 @@ import PIL.Image
 
 from components.datasets import duplicates, mask_values, storage
 from components.datasets.source import RawRecord, Source
-from components.example_gen import images
+from components.example_gen import images, masks
 
 _TOGETHER = 32
 """So many photos are in memory at once."""
@@ -127,7 +127,7 @@ def _with_picture(photo: Photo, data: bytes, max_pixels: int) -> Photo:
 
 def _with_mask(photo: Photo, data: bytes) -> Photo:
     try:
-        pixels = mask_values.pixels(data)
+        pixels = masks.read_values(data)
     except ValueError as error:
         return photo._replace(fault=str(error))
     values = mask_values.Values()

@@ -152,7 +152,7 @@ class Tfds:
         """What the features are: as the flags say, else as their names and types do.
 
         Raises:
-            ValueError: a feature is missing or of another type, or it cannot be known which is meant.
+            ValueError: a feature is missing, of another type or of floats, or it cannot be known which is meant.
         """
         features = tfds_folder.features(folder)
         images = [name for name, kind in features.items() if "image" in kind]
@@ -176,7 +176,20 @@ class Tfds:
             )
         chosen = {role: feature for role, feature in given.items() if role not in (_IMAGE, _MASK)}
         if not chosen:
-            chosen = {label_name(name): name for name in sorted(labels, key=lambda name: name != "label")}
+            several = [name for name in labels if len(tfds_folder.class_names(folder, name)) > 1]
+            for name in sorted(several, key=lambda name: name != "label"):
+                other = chosen.setdefault(label_name(name), name)
+                if other != name:
+                    raise ValueError(
+                        f"{self.name}: the features {other!r} and {name!r} would both be the label {label_name(name)}: "
+                        f"say how they are called, features NAME={other} OTHER={name}"
+                    )
+        for picture in filter(None, (image, mask)):
+            if features[picture]["image"].get("dtype") == "float32":
+                raise ValueError(
+                    f"{self.name} has pictures of floating-point numbers in {picture!r}, of which TFDS writes each as "
+                    "the four channels of a PNG: prepare it with 8 or 16 bits"
+                )
         name = next((name for name in _NAMES if "text" in features.get(name, {})), "")
         return Roles(image, mask if mask != image else "", chosen, name)
 

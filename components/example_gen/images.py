@@ -182,8 +182,10 @@ def _with_end(data: bytes) -> Image.Image:
     if image.info.get("progressive"):
         # All rows come with the first scan, so that how much is missing cannot be seen.
         raise ValueError("its end is missing")
-    # The decoder leaves blocks that never came at the middle grey.
-    there = np.flatnonzero((np.asarray(image.convert("RGB")) != 128).any(axis=(1, 2)))
+    # The decoder leaves blocks that never came in the middle of every channel; Pillow turns Adobe's CMYK over, to 127.
+    pixels = np.asarray(image if image.mode == "CMYK" else image.convert("RGB"))
+    middle = (pixels == 128) | (pixels == 127) if image.mode == "CMYK" else pixels == 128
+    there = np.flatnonzero(~middle.all(axis=(1, 2)))
     rows = int(there[-1]) + 1 if len(there) else 0
     if rows < (1 - MISSING_ROWS) * image.height:
         raise ValueError(f"its end is missing: {rows} of {image.height} rows are there")

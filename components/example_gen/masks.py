@@ -175,10 +175,7 @@ def drop_specks(mask: Mask, min_pixels: float, classes: int = 1) -> Mask:
         clean[small[specks]] = record.MASK_BACKGROUND
     if ((clean != record.MASK_BACKGROUND) & (clean != record.MASK_IGNORED)).any():
         holes, small = _small_areas(clean == record.MASK_BACKGROUND, min_pixels, connectivity=4, keep_largest=False)
-        if classes == 1:
-            clean[small[holes]] = 1
-        else:
-            _fill(clean, holes, np.flatnonzero(small))
+        _fill(clean, holes, np.flatnonzero(small))
     return clean
 
 

@@ -116,11 +116,36 @@ HEAD = "name: tiles\ntitle: Tiles\n"
         (HEAD + "labels: {kind: [a, b]}\nslices: [[colour]]", "slices name 'colour': this data set has kind"),
         (HEAD + "labels: {kind: [a, b]}\nsplits: {eval: 1}", "splits.eval is 1"),
         ("name: My tiles\ntitle: T\nlabels: {kind: [a, b]}", "name is 'My tiles'"),
+        *(
+            (
+                f"{name}name: t\n{title}title: T\nlabels: {{kind: [a, b]}}\n{line}",
+                "wrong: .* is .*: write a text, in quotes",
+            )
+            for name, title, line in (
+                ("", "# ", "title: 2024"),
+                ("", "# ", "title:"),
+                ("# ", "", "name: 7"),
+                ("", "", "licence: 4"),
+                ("", "", "example: no"),
+                ("", "", "about: [a]"),
+            )
+        ),
+        (HEAD + "mask: {classes: {a: [1], a: [2]}}", "wrong: a stands there twice"),
+        (HEAD + "labels: {kind: [a, b]}\nlabels: {kind: [c, d]}", "wrong: labels stands there twice"),
+        (HEAD + "mask: {classes: {no: [1]}}", "mask.classes names False: write it in quotes"),
+        (HEAD + "labels: {yes: [a, b]}", "labels names True: write it in quotes"),
+        (HEAD + "labels: {kind: {of: [s], classes: {a: [b]}}}", r"labels.kind.of is \['s'\]"),
     ],
 )
 def test_a_wrong_description_says_which_field_and_why(text: str, message: str, tmp_path: pathlib.Path) -> None:
     with pytest.raises(ValueError, match=message):
         load(written(tmp_path, text))
+
+
+def test_a_description_that_is_no_utf8_is_named(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "spec.yaml").write_bytes("title: Größe".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"spec\.yaml is not UTF-8 .*: save the file as UTF-8"):
+        load(tmp_path / "spec.yaml")
 
 
 def test_a_missing_description_is_named(tmp_path: pathlib.Path) -> None:

@@ -58,6 +58,22 @@ def test_categories_are_mask_classes_and_the_largest_is_the_class(coco):
     assert found["1.jpg"].image == picture((9, 246, 7))
 
 
+def test_without_areas_the_outlines_say_what_covers_most(coco):
+    def square_of(side, at):
+        return [at, at, at + side, at, at + side, at + side, at, at + side]
+
+    outlines = [(1, 3, square_of(4, 0)), (1, 7, square_of(1, 4)), (1, 7, square_of(1, 0)), (2, 7, square_of(2, 1))]
+    source = coco([an_object(image, category, (outline,), 0) for image, category, outline in outlines])
+    assert source.spec().labels[0].classes == ("cup", "plate")
+    assert [record.labels["kind"] for record in records_of(source).values()] == [0, 1]
+
+
+def test_a_box_beyond_the_picture_covers_nothing_of_it(coco):
+    boxed = an_object(1, 7, segmentation=(), bbox=[-5, -5, 3, 3])
+    source = coco([an_object(), boxed, an_object(2, 7)])
+    assert 255 not in values(records_of(source)["1.jpg"])
+
+
 def test_the_smaller_of_two_objects_lies_on_top(coco):
     small = an_object(1, 7, [[2, 2, 4, 2, 4, 4, 2, 4]], 4)
     for order in ([small, an_object()], [an_object(), small]):
@@ -239,6 +255,7 @@ def of(key, place, **changes):
         (of("images", 0, height=0), r"image 1: height is 0: write how many pixels it has"),
         (of("images", 0, file_name=None), r"image 1: file_name is null: write a text"),
         (of("images", 0, file_name=...), r"image 1: it has no 'file_name'"),
+        (of("images", 0, file_name="a\0.jpg"), r"image 1: file_name is .*: write a path"),
         (of("categories", 0, name=...), r"category 3: it has no 'name'"),
         (of("categories", 0, name=None), r"category 3: name is null: write a text"),
         (of("categories", 0, id=None), r"category number 1: id is null: write a number"),

@@ -137,6 +137,13 @@ def test_groups_keep_copies_together(run, leaves, tmp_path):
     assert "groups.csv exists: name another file in --groups, or give --overwrite" in printed
 
 
+def test_the_table_of_groups_finds_names_that_begin_with_a_space(run, tree, tmp_path):
+    files = {f"{kind}/{number}.jpg": photo(10 * len(kind) + number) for kind in ("ash", " oak") for number in (1, 2)}
+    root = tree(files)
+    assert run(root, "--groups", "groups.csv")[0] == 0
+    assert set(records_of(Folder(str(root), metadata=str(tmp_path / "groups.csv")))) == set(files)
+
+
 def test_groups_keep_given_splits_classes_and_masks(run, tree, tmp_path):
     files = {
         f"{split}/images/{kind}/{n}.jpg": photo(100 * len(split + kind) + n)

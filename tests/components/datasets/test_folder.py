@@ -94,6 +94,13 @@ def test_a_mask_whose_photo_is_gone_is_no_photo(tree):
     }  # fmt: skip
 
 
+def test_one_of_several_masks_of_a_photo_is_no_photo_and_marks_may_be_capitals(tree):
+    files = {f"ash/{name}.png": 1 for name in ("1", "2 (3)", "A-1")}
+    masks = ("1_mask", "1_mask_1", "1_mask_2", "2 (3)_Mask", "A-1-MASK")
+    source = Folder(str(tree(files | {f"ash/{name}.png": square() for name in masks})))
+    assert {name: bool(record.mask) for name, record in records_of(source).items()} == dict.fromkeys(files, True)
+
+
 def test_a_png_alone_where_pngs_are_masks_is_no_photo(tree):
     files = {f"{kind}/{number}.jpg": number for kind in ("ash", "oak") for number in (1, 2)}
     files |= {f"{kind}/{number}.png": square() for kind in ("ash", "oak") for number in (1, 2)}
@@ -108,6 +115,23 @@ def test_a_png_alone_where_pngs_are_masks_is_no_photo(tree):
     assert set(records_of(source)) == {
         "ash/1.jpg", "ash/2.jpg", "oak/1.jpg", "oak/2.jpg", "oak/no mask.jpg", "elm/only.png", "pine/a.png",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("masks", ["photos/seg", "photos/seg/", "./photos/seg", "{root}/seg", "seg"])
+def test_masks_that_are_named_by_a_path_into_the_folder_are_no_class(tree, tmp_path, monkeypatch, masks):
+    names = [f"{kind}/1.jpg" for kind in ("ash", "oak")]
+    masks_of = {f"seg/{name.replace('jpg', 'png')}": square() for name in names}
+    root = tree(dict(zip(names, (1, 2), strict=True)) | masks_of)
+    monkeypatch.chdir(tmp_path)
+    source = Folder("photos", masks=masks.format(root=root))
+    assert source.spec().labels[0].classes == ("ash", "oak")
+    assert all(record.mask for record in records_of(source).values())
+
+
+def test_a_folder_of_masks_that_is_missing_is_an_error(tree):
+    root = tree({"ash/1.jpg": 1, "oak/1.jpg": 2})
+    with pytest.raises(ValueError, match=r"there is no folder .*/typo: name in masks one that holds masks"):
+        Folder(str(root), masks="typo").spec()
 
 
 @pytest.mark.parametrize(
@@ -235,6 +259,13 @@ def test_a_photo_that_vocs_lists_name_and_nobody_finds_is_a_fault_and_no_part_of
         Folder(str(tree(files | {"ImageSets/Segmentation/train.txt": b"1\ncaf\xe9\n"}))).key()
 
 
+def test_a_photo_in_the_lists_of_two_splits_is_refused(tree):
+    lists = {f"ImageSets/Segmentation/{split}.txt": "1\n" for split in ("train", "val")}
+    root = tree({"JPEGImages/1.jpg": 1, "SegmentationClass/1.png": square()} | lists)
+    with pytest.raises(ValueError, match=r"val.txt: 1 stands in the list of train too: keep it in one of them"):
+        Folder(str(root)).spec()
+
+
 def test_three_mask_classes_are_three(tree):
     values = np.repeat(np.repeat(np.arange(4, dtype=np.uint8).reshape(2, 2), 4, 0), 4, 1)
     source = Folder(str(tree({"1.jpg": picture((1, 2, 3), (8, 8)), "1.png": values})))
@@ -267,6 +298,12 @@ def test_hidden_files_and_what_is_no_picture_are_left_out(tree):
 def test_a_link_to_a_folder_above_is_followed_once(tree):
     root = tree({"ash/1.jpg": 1, "oak/1.jpg": 2})
     (root / "oak" / "all").symlink_to(root)
+    assert set(records_of(Folder(str(root)))) == {"ash/1.jpg", "oak/1.jpg"}
+
+
+def test_a_link_in_a_folder_to_itself_gives_no_photo_twice(tree):
+    root = tree({"ash/1.jpg": 1, "oak/1.jpg": 2})
+    (root / "ash" / "loop").symlink_to("../ash")
     assert set(records_of(Folder(str(root)))) == {"ash/1.jpg", "oak/1.jpg"}
 
 

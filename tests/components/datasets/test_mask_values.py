@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -107,6 +108,23 @@ def test_16_bits_stay_and_grey_in_three_channels_is_grey():
         found = mask_values.pixels(file.getvalue())
         assert found.shape == (4, 4)
         assert (found == expected).all()
+
+
+@pytest.mark.parametrize("value", [np.int32(65537), np.int32(-9999), np.float32(0.9), np.float32("nan")])
+def test_numbers_that_no_mask_holds_are_refused(value):
+    values = np.zeros((6, 8), value.dtype)
+    values[1:4, 1:4] = value
+    file = io.BytesIO()
+    PIL.Image.fromarray(values).save(file, "TIFF")
+    with pytest.raises(ValueError, match="values that are none of the integers from 0 to 65535: save it with these"):
+        mask_values.pixels(file.getvalue())
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bits_in_several_channels_are_refused(channels):
+    encoded = cv2.imencode(".png", np.ones((4, 4, channels), np.uint16))[1].tobytes()
+    with pytest.raises(ValueError, match="16 bits in several channels: save it with one number a pixel"):
+        mask_values.pixels(encoded)
 
 
 def test_colours_and_what_is_no_picture_are_refused():

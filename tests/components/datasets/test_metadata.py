@@ -193,6 +193,17 @@ def test_files_that_a_row_names_and_nobody_finds_are_faults(tree):
         ("metadata.csv", "file_name,kind\np/1.jpg,a,b\n", r"line 2: 3 cells under 2 columns"),
         ("metadata.csv", "file_name,kind,kind\n", r"has the column 'kind' twice"),
         ("metadata.csv", "file_name,kind\n,a\n", r"line 2: file_name is missing"),
+        ("metadata.csv", "file_name,Split,kind\n", r"has the column 'Split': write split, or call a label otherwise"),
+        (
+            "metadata.jsonl",
+            '{"file_name": "p/\\u0000.jpg"}\n',
+            r"line 1: file_name is .*, with a character that no path",
+        ),
+        (
+            "metadata.jsonl",
+            '{"file_name": "p/\\ud800.jpg"}\n',
+            r"line 1: file_name is .*, with a character that no path",
+        ),
         ("metadata.csv", "file_name,kind\np/1.jpg,a\n".encode("utf-16"), r"line 1: byte 0xff is not UTF-8: save"),
         ("metadata.csv", "file_name,kind\np/1.jpg,a\np/2.jpg,caf\xe9\n".encode("latin-1"), r"line 3: byte 0xe9 is not"),
         ("metadata.csv", 'file_name,kind\np/1.jpg,"a\n', r"metadata.csv, line \d: unexpected end of data"),

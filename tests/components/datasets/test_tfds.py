@@ -116,6 +116,39 @@ def test_wrong_mappings_name_the_features(prepared, features, message):
         Tfds("toys", str(prepared), features=features).spec()
 
 
+def _change_features(data_dir, change):
+    [file] = data_dir.rglob("features.json")
+    content = json.loads(file.read_text())
+    change(content["featuresDict"]["features"])
+    file.write_text(json.dumps(content))
+
+
+def test_two_features_of_one_label_are_refused(data_dir):
+    _change_features(data_dir, lambda features: features.update({"class": features["big"], "kind": features["label"]}))
+    with pytest.raises(
+        ValueError, match="the features 'class' and 'kind' would both be the label kind: say how they are"
+    ):
+        Tfds("toys", str(data_dir)).spec()
+
+
+def test_a_feature_of_one_class_is_no_label(data_dir):
+    def change(features):
+        features["big"]["classLabel"]["numClasses"] = "1"
+
+    _change_features(data_dir, change)
+    assert [label.name for label in Tfds("toys", str(data_dir)).spec().labels] == ["label"]
+
+
+@pytest.mark.parametrize("feature", ["image", "segmentation_mask"])
+def test_pictures_of_floating_point_numbers_are_refused(data_dir, feature):
+    def change(features):
+        features[feature]["image"]["dtype"] = "float32"
+
+    _change_features(data_dir, change)
+    with pytest.raises(ValueError, match=f"toys has pictures of floating-point numbers in '{feature}'"):
+        Tfds("toys", str(data_dir)).spec()
+
+
 def test_what_is_not_prepared_is_said_with_what_is(prepared, tmp_path):
     with pytest.raises(
         ValueError, match=r"blocks is not prepared in .*, which holds toys/1.2.3: name one of these, or"

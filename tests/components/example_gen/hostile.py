@@ -166,6 +166,9 @@ KINDS = {
     "half a progressive JPEG": Kind(
         _image(lambda image: (data := encoded(image, "JPEG", progressive=True))[: len(data) // 2]), PHOTO
     ),
+    "half a CMYK JPEG": Kind(
+        _image(lambda image: (data := encoded(Image.fromarray(image).convert("CMYK"), "JPEG"))[: len(data) // 2]), PHOTO
+    ),
     "only a JPEG's header": Kind(_jpeg(lambda data: data[: _scan(data)]), PHOTO),
     "a JPEG with a garbage scan": Kind(_jpeg(_garbage), PHOTO),
     "a JPEG of 12 bits": Kind(_jpeg(_twelve_bits), PHOTO),

@@ -136,6 +136,14 @@ def test_ignored_pixels_stay_ignored():
     assert (clean == mask).all()
 
 
+def test_background_amid_ignored_pixels_is_no_hole():
+    mask = np.full((50, 50), X, np.uint8)
+    mask[:, :25] = B
+    mask[10:20, 5:15] = P
+    mask[30:32, 40:42] = B
+    assert (masks.drop_specks(mask, 5) == mask).all()
+
+
 def test_a_mask_without_pet_stays_without_pet():
     mask = np.full((20, 20), X, np.uint8)
     mask[3, 3] = B
