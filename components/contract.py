@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 from tfx.dsl.io import fileio
 
@@ -27,10 +28,17 @@ def differences(old: str, new: str) -> list[str]:
     Args:
         old: folder of the version that applications use.
         new: folder of the one that shall come after it.
+
+    Raises:
+        ValueError: `old` is damaged.
     """
     if not fileio.exists(os.path.join(old, MODEL_FILE)):
         return [f"version {os.path.basename(old)} has no {MODEL_FILE}, as models had before there was a contract"]
-    before, after = _contract(old), _contract(new)
+    try:
+        before = _contract(old)
+    except (ValueError, message.DecodeError) as error:
+        raise ValueError(f"version {os.path.basename(old)} is damaged and cannot be compared: {error}") from error
+    after = _contract(new)
     return [
         f"{key} {_change(before.get(key), after.get(key))}"
         for key in dict.fromkeys([*before, *after])

@@ -69,7 +69,10 @@ class Executor(executor.Executor):
 def _contract_change(model: str, folder: str) -> str:
     """Why `model` may not come after the newest version in `folder`; empty if it may."""
     newest = serving_folder.newest(folder)
-    changes = contract.differences(newest, model) if newest else []
+    try:
+        changes = contract.differences(newest, model) if newest else []
+    except ValueError as error:
+        return f"{error}. Move it out of the folder, or push all the same with --allow-contract-change"
     if not changes:
         return ""
     return (

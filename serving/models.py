@@ -76,7 +76,11 @@ class SavedModel:
             import tensorflow as tf
 
             self._tf = tf
-            self._loaded = tf.saved_model.load(str(folder))  # a signature does not keep its model alive
+            try:
+                self._loaded = tf.saved_model.load(str(folder))  # a signature does not keep its model alive
+            except Exception as error:  # TensorFlow has no error of its own for a damaged model
+                reason = str(error).partition("\n")[0]
+                raise ValueError(f"{folder} cannot be loaded, copy the version anew: {reason}") from error
         self.signatures = self._loaded.signatures
         self._serve = self.signatures["serving_default"]
 

@@ -50,9 +50,11 @@ class Writer:
         self._folder, self._root = pathlib.Path(folder), root
         self._description, self._overlays = description, overlays
         self._folder.mkdir(parents=True, exist_ok=True)
+        for kind in [MASKS] * bool(description.mask_classes) + [OVERLAYS] * overlays:
+            (self._folder / kind).mkdir(exist_ok=True)
         self._csv = self._open(CSV_FILE)
         self._json = self._open(JSON_FILE)
-        self._lines = csv.writer(self._csv, lineterminator="\n")
+        self._lines = csv.writer(self._csv)
         self._lines.writerow(_columns(description))
         self.rows = 0
         """Photos that were written."""

@@ -15,7 +15,6 @@ import datetime
 import io
 import json
 import os
-import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,12 +69,16 @@ class Seeing:
 
     def write(self, path: str, _data: bytes, answer: Answer) -> Answer:
         if not answer.error:
+            try:
+                time = os.stat(path).st_mtime
+            except OSError as error:
+                return answer._replace(error=f"the file is gone since it was read: {error.strerror}")
             figures = {"known": answer.known}
             if answer.scores:
                 figures["confidence"] = answer.scores[0]
             if answer.mask_png:
                 figures["mask_area"] = _area(answer.mask_png, self._several_classes)
-            self.photos.append(Seen(path, pathlib.Path(path).stat().st_mtime, figures))
+            self.photos.append(Seen(path, time, figures))
         return answer
 
     def flush(self) -> None:

@@ -142,8 +142,12 @@ class _Tally:
         self._add(answers, batch)
 
     def time(self, engine: Engine, photo: NDArray[np.uint8] | None) -> None:
-        if not self.error and photo is not None:
+        if self.error or photo is None:
+            return
+        try:
             self.milliseconds = _median_milliseconds(lambda: engine.run(photo).seconds)
+        except EngineError as error:
+            self.error = str(error)
 
     @property
     def photos_per_second(self) -> float | None:

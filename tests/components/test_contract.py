@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import pytest
@@ -71,3 +72,14 @@ def test_a_class_that_moves_to_another_coarser_one_is_named(tmp_path: pathlib.Pa
 def test_an_output_that_is_gone_is_named(tmp_path: pathlib.Path, old: str) -> None:
     before = export_answering(tmp_path / "model", coarser="shape")
     assert "serving_default's output 'shape' is gone" in contract.differences(before, old)
+
+
+@pytest.mark.parametrize("file", ["saved_model.pb", contract.MODEL_FILE])
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_damaged_version_is_called_so(old: str, tmp_path: pathlib.Path, file: str, kept: float) -> None:
+    damaged = tmp_path / "8"
+    shutil.copytree(old, damaged)
+    content = (damaged / file).read_bytes()
+    (damaged / file).write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ValueError, match="version 8 is damaged and cannot be compared: "):
+        contract.differences(str(damaged), old)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,13 +198,13 @@ def test_photos_of_one_name_in_two_folders_have_masks_of_their_own(
 def test_names_that_are_no_text_or_need_quotes_come_through(
     out: pathlib.Path, version: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    names = [b'a, "b"\nc.png', b"\xff\xfe.png", "Größe 犬.png".encode()]
+    names = [b'a, "b"\nc.png', b"a\rb.png", b"\xff\xfe.png", "Größe 犬.png".encode()]
     (tmp_path / "photos").mkdir()
     for name in names:
         (tmp_path / "photos" / os.fsdecode(name)).write_bytes(png(RED))
     assert _predict(out, version, str(tmp_path / "photos")) == 0
     assert {os.fsencode(os.path.basename(str(line["file"]))) for line in _lines(out)} == set(names)
-    assert len(_rows(out)) == 3
+    assert len(_rows(out)) == len(names)
     (tmp_path / "photos" / os.fsdecode(b"\xfd.png")).write_text("no photo")
     command = [sys.executable, "-m", "serving.predict", str(tmp_path / "photos"), "--out", str(out), "--model"]
     done = subprocess.run([*command, str(version)], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -285,6 +286,27 @@ def test_an_output_folder_that_is_none_ends_the_run_with_a_sentence(
     (tmp_path / "file").touch()
     assert _predict(tmp_path / "file", version, str(photo("one.png"))) == 2
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("predict: ")
+
+
+def test_a_file_in_the_place_of_the_masks_ends_the_run_before_a_photo_is_asked_about(
+    out: pathlib.Path, version: pathlib.Path, photo: Write, capsys: pytest.CaptureFixture
+) -> None:
+    out.mkdir()
+    (out / results.MASKS).write_text("")
+    assert _predict(out, version, str(photo("a.png"))) == 2
+    printed = capsys.readouterr().err
+    assert str(out / results.MASKS) in printed
+    assert "rename the photo" not in printed
+
+
+def test_a_version_that_is_not_whole_is_told(
+    out: pathlib.Path, version: pathlib.Path, photo: Write, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
+) -> None:
+    broken = shutil.copytree(version, tmp_path / "versions" / "2")
+    [data] = (broken / "variables").glob("*.data-*")
+    data.write_bytes(b"")
+    assert _predict(out, broken, str(photo("a.png"))) == 2
+    assert f"{broken} cannot be loaded, copy the version anew: " in capsys.readouterr().err
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence_and_the_status_of_photos_without_an_answer(

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from serving import watch
+from serving import models, watch
 from tests.colours import Write
 
 START = 1_750_000_000
@@ -127,6 +127,15 @@ def test_an_unreadable_photo_is_counted_and_the_rest_is_compared(
     pathlib.Path(folder, "broken.png").write_text("no photo")
     assert watch.main([folder, "--model", str(watched)]) == 0
     assert "could not be read: 1, such as" in capsys.readouterr().out
+
+
+def test_a_photo_that_leaves_while_it_is_answered_counts_as_unread(
+    watched: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    seeing = watch.Seeing(models.open_model(str(watched)).description)
+    answer = models.Answer("", ("red",), (0.9,), {}, 0.9)
+    assert "gone since it was read" in seeing.write(str(tmp_path / "gone.png"), b"", answer).error
+    assert not seeing.photos
 
 
 def test_many_unreadable_photos_are_not_like_the_tests(

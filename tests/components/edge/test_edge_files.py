@@ -47,6 +47,22 @@ def test_its_answers_are_the_saved_models_numbers(
         np.testing.assert_allclose(found[key], value.numpy(), atol=1e-5)
 
 
+def test_an_engine_that_crashes_at_a_single_photo_costs_its_file_alone(
+    files: pathlib.Path, examples: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = isolation.Engine.run
+
+    def crashing(engine: isolation.Engine, pixels: np.ndarray) -> isolation.Timed:
+        if len(pixels) == 1:
+            raise isolation.EngineError("its engine crashed (SIGSEGV)")
+        return run(engine, pixels)
+
+    monkeypatch.setattr(isolation.Engine, "run", crashing)
+    [model] = _judge({"float32": files / convert.FILES["float32"]}, examples, REACHED)
+    assert not model.blessed
+    assert model.reason == "its engine crashed (SIGSEGV)"
+
+
 def test_int8_is_smaller_where_there_are_weights_and_computes_in_int8(files: pathlib.Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
