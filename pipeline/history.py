@@ -16,6 +16,7 @@ from tfx.orchestration import metadata
 
 from components.comparison import lineage
 from pipeline.run_dir import Unusable
+from trainer_module import checkpoint
 
 PIPELINE_DIR = "pipeline"
 """In a run's directory: where its artifacts lie, as COMPONENT/KEY/EXECUTION, a value as a file `value` in that."""
@@ -97,7 +98,10 @@ def forget_vanished(handle: metadata.Metadata, run_dir: pathlib.Path) -> list[st
 
 
 def remove_halves(handle: metadata.Metadata, run_dir: pathlib.Path) -> None:
-    """Removes what executions left that never ended, for a kill ended them. No other run may be at work here."""
+    """Removes what executions left that never ended, for a kill ended them, and what trainings kept in case of one.
+
+    To be called when a run is done; no other one may be at work here.
+    """
     for execution in handle.store.get_executions():
         if execution.last_known_state in _UNFINISHED:
             node = run_dir / PIPELINE_DIR / lineage.component_of(handle.store, execution.id)
@@ -107,6 +111,8 @@ def remove_halves(handle: metadata.Metadata, run_dir: pathlib.Path) -> None:
             handle.store.put_executions([execution])
     for unfinished in (run_dir / PIPELINE_DIR).glob("*/.system/stateful_working_dir/*"):
         shutil.rmtree(unfinished)
+    for states in (run_dir / PIPELINE_DIR).glob("*/checkpoints"):
+        checkpoint.forget_finished(str(states))
 
 
 def _outputs(handle: metadata.Metadata, execution_id: int) -> Iterable[metadata_store_pb2.Artifact]:

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import uuid
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +22,8 @@ import tensorflow as tf
 
 _progress = logging.getLogger("progress")
 
-_SUFFIX = ".npz"
+_SUFFIX, _FINISHED = ".npz", ".finished"
+_DIGEST_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +63,13 @@ _ARRAYS = ("best_weights", "soup_start", "soup_weights", "model", "optimizer")
 
 
 class Checkpoint:
-    """One training's file, `KEY.npz` in `folder`; of another key's nothing is read, and none is removed."""
+    """One training's file: `KEY.npz` in `folder`, and `KEY.finished` from its export until that is published.
+
+    Of another key's nothing is read, and none is removed before it is finished.
+    """
 
     def __init__(self, folder: str, key: str) -> None:
-        self.path = os.path.join(folder, key + _SUFFIX)
+        self.path, self._finished = (os.path.join(folder, key + suffix) for suffix in (_SUFFIX, _FINISHED))
         self._folder = folder
         self.epochs = 0
         """How many of the training's epochs the file holds."""
@@ -75,19 +78,21 @@ class Checkpoint:
         """The state to go on from; None where there is none, or none that can be used: the log then says so."""
         if not tf.io.gfile.isdir(self._folder):
             return None
-        others = [name for name in tf.io.gfile.listdir(self._folder) if name.endswith(_SUFFIX)]
-        if os.path.basename(self.path) not in others:
-            for name in others:
+        files = [os.path.join(self._folder, name) for name in tf.io.gfile.listdir(self._folder)]
+        path = next((path for path in (self.path, self._finished) if path in files), None)
+        if path is None:
+            for other in (path for path in files if path.endswith(_SUFFIX)):
                 _progress.info(
                     "%s is of a training with another config, code or data: not used, and kept until that goes on",
-                    os.path.join(self._folder, name),
+                    other,
                 )
+            forget_finished(self._folder)
             return None
         try:
-            with tf.io.gfile.GFile(self.path, "rb") as file:
+            with tf.io.gfile.GFile(path, "rb") as file:
                 state = _decoded(file.read())
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-            _progress.info("%s is damaged (%s): the training begins anew", self.path, error)
+        except Exception as error:  # zipfile and NumPy have no class of their own for what damage may do
+            _progress.info("%s is damaged (%s): the training begins anew", path, error)
             return None
         self.epochs = len(state.epochs)
         return state
@@ -101,12 +106,20 @@ class Checkpoint:
         tf.io.gfile.rename(temporary, self.path, overwrite=True)
         self.epochs = len(state.epochs)
 
-    def remove(self) -> None:
-        """Removes the file of a training that is done, what a killed `write` left of it, and the folder if empty."""
-        for leftover in tf.io.gfile.glob(f"{self.path}*"):
+    def finish(self) -> None:
+        """Says that the training is exported: the state is kept for a run that ends before it knows the export."""
+        if tf.io.gfile.exists(self.path):
+            tf.io.gfile.rename(self.path, self._finished, overwrite=True)
+        for leftover in tf.io.gfile.glob(f"{self.path}*"):  # of writes that were killed
             tf.io.gfile.remove(leftover)
-        if tf.io.gfile.isdir(self._folder) and not tf.io.gfile.listdir(self._folder):
-            tf.io.gfile.rmtree(self._folder)
+
+
+def forget_finished(folder: str) -> None:
+    """Removes the states of finished trainings, whose exports are published by now, and the folder if it is empty."""
+    for finished in tf.io.gfile.glob(os.path.join(folder, f"*{_FINISHED}")):
+        tf.io.gfile.remove(finished)
+    if not tf.io.gfile.listdir(folder):
+        tf.io.gfile.rmtree(folder)
 
 
 def key(custom_config: Mapping[str, Any], image_size: int, files: Sequence[str]) -> str:
@@ -143,10 +156,13 @@ def _encoded(state: State) -> bytes:
     arrays = {f"{name}/{index}": array for name in _ARRAYS for index, array in enumerate(fields.pop(name))}
     buffer = io.BytesIO()
     np.savez(buffer, state=np.array(json.dumps(fields)), **arrays)
-    return buffer.getvalue()
+    return buffer.getvalue() + hashlib.sha256(buffer.getbuffer()).digest()  # a zip's sums leave out its list of names
 
 
-def _decoded(data: bytes) -> State:
+def _decoded(file: bytes) -> State:
+    data, digest = file[:-_DIGEST_BYTES], file[-_DIGEST_BYTES:]
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError("its checksum is another")
     with np.load(io.BytesIO(data), allow_pickle=False) as content:
         fields = json.loads(content["state"].item())
         for name in _ARRAYS:

@@ -69,7 +69,7 @@ def run_fn(fn_args: FnArgs) -> None:
     history.write(looks.model, judgement.mask_threshold, judgement.temperature)
     exported = signatures.ServingModel(looks, config, transform, judgement)
     signatures.export(exported, config, fn_args.serving_model_dir)
-    kept.remove()
+    kept.finish()
 
 
 def _say_what_follows_from_the_data(config: TrainerConfig, examples: int, counts: Sequence[int]) -> None:

@@ -139,3 +139,15 @@ def test_damaged_metadata_are_named_with_what_to_do(tmp_path: pathlib.Path) -> N
 def test_a_run_directory_without_runs_has_nothing_to_put_right(tmp_path: pathlib.Path) -> None:
     with run_dir.occupied(tmp_path):
         assert history.put_right(tmp_path) == []
+
+
+def test_states_of_finished_trainings_go_when_a_run_is_done(folder: pathlib.Path) -> None:
+    states = folder / history.PIPELINE_DIR / "Maker" / "checkpoints"
+    states.mkdir()
+    for name in ("done.finished", "under way.npz"):
+        (states / name).touch()
+    with pytest.raises(KeyboardInterrupt):
+        _run(folder, "killed")
+    assert len(list(states.iterdir())) == 2
+    _run(folder)
+    assert [path.name for path in states.iterdir()] == ["under way.npz"]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from schema import record
-from trainer_module.checkpoint import Checkpoint, State, key
+from trainer_module.checkpoint import Checkpoint, State, forget_finished, key
 
 # A size that changes between phases and one that does not, a frozen phase before the probe, a moving average, squares
 # that are pasted until the last phase and dropout: everything that a training's course hangs on. A new process knows no
@@ -188,8 +188,36 @@ def test_another_trainings_checkpoint_is_said_and_kept(
     assert mine.read() is None
     assert "other.npz is of a training with another config, code or data" in caplog.messages[0]
     mine.write(_state())
-    mine.remove()
+    mine.finish()
+    assert {path.name for path in tmp_path.iterdir()} == {"other.npz", "mine.finished"}
+    forget_finished(str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["other.npz"]
+
+
+def test_a_finished_training_is_taken_up_until_the_next_one_begins(tmp_path: pathlib.Path) -> None:
+    done = Checkpoint(str(tmp_path), "done")
+    done.write(_state())
+    done.finish()
+    again = Checkpoint(str(tmp_path), "done")
+    state = again.read()
+    assert state is not None
+    assert again.epochs == len(state.epochs) == len(_state().epochs)
+    again.finish()
+    assert Checkpoint(str(tmp_path), "next").read() is None
+    assert not tmp_path.exists()
+
+
+def test_no_flipped_bit_goes_unseen(tmp_path: pathlib.Path) -> None:
+    kept = Checkpoint(str(tmp_path), "key")
+    kept.write(_state())
+    file = pathlib.Path(kept.path)
+    content = file.read_bytes()
+    generator = random.Random(0)
+    for _ in range(1000):
+        flipped = bytearray(content)
+        flipped[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        file.write_bytes(flipped)
+        assert kept.read() is None
 
 
 def test_a_key_stands_for_config_size_and_the_records_content(tmp_path: pathlib.Path) -> None:

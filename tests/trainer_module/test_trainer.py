@@ -138,7 +138,7 @@ class _Interrupted(History):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_run_says_where_it_goes_on_does_so_and_leaves_nothing(
+def test_an_interrupted_run_says_where_it_goes_on_and_does_so(
     tmp_path: pathlib.Path,
     records: pathlib.Path,
     transform_graph: str,
@@ -157,10 +157,26 @@ def test_an_interrupted_run_says_where_it_goes_on_does_so_and_leaves_nothing(
     resumed = train(tmp_path, records, transform_graph, **recipe)
     assert "dcnn  resumed after epoch 1 of 3" in caplog.messages
     assert [epoch["epoch"] for epoch in _history(resumed)["epochs"]] == [0, 1, 2]
-    assert not (tmp_path / "checkpoints").exists()
     [events] = (tmp_path / "model_run" / "1" / "validation").iterdir()
     steps = {event.step for event in tf.compat.v1.train.summary_iterator(str(events)) if event.summary.value}
     assert steps == {0, 1, 2}, "TensorBoard shows the epochs before the interruption too"
+
+
+def test_a_training_whose_outputs_are_lost_before_they_are_published_is_exported_again(
+    tmp_path: pathlib.Path, records: pathlib.Path, transform_graph: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "progress")
+    made = []
+    for _ in range(2):
+        fn_args = train(tmp_path, records, transform_graph, batch_size=8)
+        serve = tf.saved_model.load(fn_args.serving_model_dir).signatures["serving_pixels"]
+        made.append((_history(fn_args)["epochs"], serve(pixels=tf.zeros([1, IMAGE_SIZE, IMAGE_SIZE, 3], tf.uint8))))
+        shutil.rmtree(tmp_path / "model_run")
+        shutil.rmtree(tmp_path / "model", ignore_errors=True)
+    assert "dcnn  resumed after epoch 2 of 2" in caplog.messages
+    assert made[0][0] == made[1][0]
+    for name, answer in made[0][1].items():
+        np.testing.assert_array_equal(answer, made[1][1][name])
 
 
 def test_the_exported_network_is_float32_whatever_trained_it(
