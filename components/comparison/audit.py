@@ -220,6 +220,6 @@ def refusals(audit: Audit, held_out: int, bars: Mapping[str, float]) -> tuple[st
 def write(suspects: Sequence[Suspect], path: str) -> None:
     """Writes `suspects.csv`: a column a field of `Suspect`, empty where it is unknown."""
     with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Suspect)], lineterminator="\n")
+        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Suspect)])
         writer.writeheader()
         writer.writerows(map(dataclasses.asdict, suspects))

@@ -80,7 +80,7 @@ def _check_comparable(serving: str, model: str) -> None:
 def slices_of(truth: Truth, spec: DatasetSpec) -> dict[str, npt.NDArray[np.int64]]:
     """Indices of the examples of each slice, by its name."""
     members: dict[str, list[int]] = {}
-    for names in spec.slices:
+    for names in {frozenset(names): names for names in spec.slices}.values():  # one that is named twice counts once
         ordered = [name for name in (*truth.labels, SIZE) if name in names]
         for index, values in enumerate(zip(*(truth.slices[name] for name in ordered), strict=True)):
             members.setdefault(results.slice_name(dict(zip(ordered, values, strict=True))), []).append(index)

@@ -79,10 +79,10 @@ def edge_of_last_comparison(handle: metadata.Metadata) -> Edge | None:
 
 
 def component_of(store: mlmd.MetadataStore, execution_id: int) -> str:
-    """The id of the component that an execution was of; the store names its context PIPELINE.ID."""
+    """The id of the component that an execution was of; the store names its context PIPELINE.ID, PIPELINE with dots."""
     contexts = store.get_contexts_by_execution(execution_id)
     return next(
-        context.name.split(".", 1)[1] for context in contexts if context.type == constants.NODE_CONTEXT_TYPE_NAME
+        context.name.rpartition(".")[2] for context in contexts if context.type == constants.NODE_CONTEXT_TYPE_NAME
     )
 
 

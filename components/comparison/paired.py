@@ -30,6 +30,8 @@ _CHUNK = 2**22
 """Weights of the bootstrap that are in memory at a time."""
 _FEWEST = 6
 """With fewer examples, all of them worse has a chance of more than 5 % on two sides: nothing bounds the difference."""
+_ROUNDING = 1e-12
+"""The very photos that a difference was found on may have another one in the last digit, summed otherwise."""
 
 Array = npt.NDArray[Any]
 
@@ -152,14 +154,15 @@ def _mask_f1(name: str, candidate: Array, other: Array, margin: float, resamples
     examples = int(known.sum())
     if not examples:
         return
-    counts = _counts(candidate[known]), _counts(other[known])
+    # Masks may be of two sizes; an F1 has none, but a photo that changes sides must weigh the same on both.
+    counts = _counts(candidate[known]), _counts(other[known]) * (candidate[known].sum() / other[known].sum())
     mine, others = (float(_f1(of_model.sum(axis=0))) for of_model in counts)
     resampled = _resampled(counts, resamples)
     lower, upper = np.quantile(resampled, [SIGNIFICANT / 2, 1 - SIGNIFICANT / 2])
     if examples < _FEWEST:
         lower, upper = -1.0, 1.0
     # Few photos that are all worse are so in every resample, too. What they can tell is what swapping them tells.
-    within, as_bad = resampled >= -margin, _swapped(counts, resamples) <= mine - others
+    within, as_bad = resampled >= -margin, _swapped(counts, resamples) <= mine - others + _ROUNDING
     p_worse = max((np.count_nonzero(found) + 1) / (resamples + 1) for found in (within, as_bad))
     yield Difference("mask F1", name, examples, mine, others, float(lower), float(upper), p_worse)
 

@@ -28,13 +28,15 @@ def count_classes(label: np.ndarray, probabilities: np.ndarray) -> Sums:
         columns examples, right ones and confidence, by confidence in equal steps open on the left.
 
     Raises:
-        ValueError: The probabilities are not one vector, or the label is none of their indices.
+        ValueError: The probabilities are not one vector or no numbers, or the label is none of their indices.
     """
     probabilities = probabilities.squeeze()
     classes = probabilities.size
     true = int(label.item())
     if probabilities.ndim != 1 or true >= classes:
         raise ValueError(f"the label is {true} and the probabilities have shape {probabilities.shape}")
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the model answers probabilities that are no numbers")
     if true < 0:
         return {
             "examples": 0,
@@ -55,7 +57,7 @@ def count_classes(label: np.ndarray, probabilities: np.ndarray) -> Sums:
     }
     counts["confusion"][true, predicted] = 1
     confidence = float(probabilities[predicted])
-    bin_index = max(int(np.ceil(confidence * CALIBRATION_BINS)) - 1, 0)
+    bin_index = min(max(int(np.ceil(confidence * CALIBRATION_BINS)) - 1, 0), CALIBRATION_BINS - 1)  # 1 may be 1.0000001
     counts["bins"][bin_index] = 1, predicted == true, confidence
     return counts
 

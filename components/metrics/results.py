@@ -15,6 +15,7 @@ from scipy import stats
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
+from components.metrics import classification, segmentation
 from schema import record
 from schema.dataset_spec import SIZE, DatasetSpec
 
@@ -22,6 +23,7 @@ OVERALL = "overall"
 
 _SHARES_OF_EXAMPLES = {"accuracy", "top_5_accuracy"}
 """Of the class head."""
+_ESTIMATES = {metric.default_name for metric in (*classification.METRICS, *segmentation.METRICS) if metric.has_interval}
 _RANGES = {"log_loss": (0.0, math.inf), "gain_over_majority": (-1.0, 1.0)}
 """What a figure can be, where that is no share."""
 
@@ -192,6 +194,9 @@ def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -
         head[key.name] = _result(measured)
     for name in _SHARES_OF_EXAMPLES & heads.get("class", {}).keys():
         heads["class"][name] = _wilson(heads["class"][name], heads["class"]["example_count"])
+    for of_head in heads.values():
+        if not of_head["example_count"].value:  # 0 of 0 is no share: a slice whose truth is unknown
+            of_head |= {name: Interval(None) for name in of_head if name in _ESTIMATES}
     if by and "class" in heads:
         heads["class"] = {name: value for name, value in heads["class"].items() if not isinstance(value, tuple)}
     return SliceFigures(

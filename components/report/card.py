@@ -91,8 +91,8 @@ def _data(compared: Comparison) -> Section:
     counts = ", ".join(f"{split} {count:,}" for split, count in data.examples.items())
     sentences = [
         f"{spec.title}. {spec.about}".strip(),
-        f"Licence and source: {licence}.".replace("..", "."),
-        f"{spec.example.capitalize()}s: {counts}. The figures here are of split {record.TEST}, which nothing was "
+        f"Licence and source: {licence.removesuffix('.')}.",
+        f"{wording.titled(spec.example)}s: {counts}. The figures here are of split {record.TEST}, which nothing was "
         "trained or chosen on but the champion itself.",
     ]
     put_aside = sum(sum(found.values()) for found in data.quarantine.values())

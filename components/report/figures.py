@@ -106,9 +106,13 @@ def _slice_rows(compared: Comparison, head: str) -> dict[str, dict[str, Interval
 
 def slice_titles(metrics: Evaluation) -> dict[str, str]:
     """What each slice is called in a plot: by its classes alone, but where another slice has classes of these names."""
-    short = {name: ", ".join(figures.by.values()) or name for name, figures in metrics.items()}
-    slices = collections.Counter(short.values())
-    return {name: readable(title if slices[title] == 1 else name) for name, title in short.items()}
+    short = {name: readable(", ".join(figures.by.values()) or name) for name, figures in metrics.items()}
+    ways = [short, {name: readable(name) for name in metrics}, {name: name for name in metrics}]
+    often = [collections.Counter(titles.values()) for titles in ways]
+    return {
+        name: next(titles[name] for titles, count in zip(ways, often, strict=True) if count[titles[name]] == 1)
+        for name in metrics
+    }
 
 
 def classes_shown(compared: Comparison) -> list[str]:

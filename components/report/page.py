@@ -106,6 +106,7 @@ def _draw(compared: Comparison, folder: str) -> str:
         sharing_rows=sharing_rows(compared),
         card=card.sections(compared),
         class_rows=class_rows(compared),
+        has_mask_by_class=has_mask_by_class(compared),
         slice_rows=slice_rows(compared),
         paired_rows=paired_rows(compared),
         heads=figures.heads_of(compared),
@@ -240,12 +241,18 @@ def class_rows(compared: Comparison) -> list[Row]:
             for values in (overall.class_precision, overall.class_recall, overall.class_f1):
                 value = values[number] if support else None
                 cells.append(Cell(percent(value), sort=value))
-            if compared.heads.mask:
+            if has_mask_by_class(compared):
                 of_class = next((one for one in model.metrics.values() if one.by == {label.name: name}), None)
                 value = of_class.segmentation.f1.value if of_class and of_class.segmentation else None
                 cells.append(Cell(percent(value), sort=value))
         rows.append(Row(name, cells))
     return rows
+
+
+def has_mask_by_class(compared: Comparison) -> bool:
+    """Whether masks were judged on each class by itself, as the data set's slices say."""
+    label = compared.heads.label
+    return bool(label and compared.heads.mask) and (label.name,) in compared.spec.slices
 
 
 def slice_rows(compared: Comparison) -> list[Row]:

@@ -58,7 +58,7 @@ class _Store:
         execution = metadata_store_pb2.Execution(type_id=self._execution_type)
         execution.custom_properties["custom_config"].string_value = custom_config
         event = metadata_store_pb2.Event(type=metadata_store_pb2.Event.OUTPUT)
-        node = metadata_store_pb2.Context(type_id=self._node_type, name=f"debug.{component}")
+        node = metadata_store_pb2.Context(type_id=self._node_type, name=f"debug.v2.{component}")
         contexts = [node]
         if known := self.store.get_context_by_type_and_name("node", node.name):
             contexts = [known]

@@ -57,6 +57,14 @@ def test_it_says_what_it_does_on_pictures_of_something_else(compared):
         assert row[3] == f"{known.foreign[row[0]].area:.3f}"
 
 
+def test_a_licences_paths_and_dots_stay_and_so_do_capitals(compared):
+    licence = "See ../LICENCE ... of https://x.org/../a."
+    spec = dataclasses.replace(compared.spec, licence=licence, example="MRI scan")
+    text = card.markdown(dataclasses.replace(compared, spec=spec))
+    assert f"Licence and source: {licence}\n" in text
+    assert "MRI scans: " in text
+
+
 def test_a_missing_licence_is_said(compared):
     unlicensed = dataclasses.replace(compared, spec=dataclasses.replace(compared.spec, licence=""))
     assert "not stated" in card.markdown(unlicensed)

@@ -121,6 +121,15 @@ def test_the_bootstraps_interval_is_scipys() -> None:
     assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high), abs=0.05 * width)
 
 
+def test_masks_of_two_sizes_are_compared_as_those_of_one() -> None:
+    one, other = photos(0), photos(1)
+    assert other.pixels is not None
+    larger = dataclasses.replace(other, pixels=4 * other.pixels)
+    for pair, enlarged in ((one, other), (one, larger)), ((other, one), (larger, one)):
+        of_one_size, of_two = (find(paired.compare(*both, SLICES, MARGIN), "mask F1") for both in (pair, enlarged))
+        assert dataclasses.astuple(of_two)[3:] == pytest.approx(dataclasses.astuple(of_one_size)[3:])
+
+
 def test_what_is_unknown_takes_no_part() -> None:
     right = np.array([1.0, np.nan, 0.0, 1.0])
     pixels = np.array([[[5, 1], [1, 3]], [[0, 0], [0, 0]], [[5, 1], [1, 3]], [[5, 1], [1, 3]]])

@@ -95,6 +95,16 @@ def test_zero_probability_of_the_true_class_costs_what_scikit_learn_says():
     assert loss == pytest.approx(sk.log_loss([0, 1], probabilities), rel=1e-6)
 
 
+def test_a_probability_that_is_rounded_beyond_1_counts_among_the_surest():
+    bins = count_classes(np.array([0]), np.array([1 + 1e-7, 0]))["bins"]
+    assert bins[-1, 0] == 1
+
+
+def test_probabilities_that_are_no_numbers_are_an_error():
+    with pytest.raises(ValueError, match="the model answers probabilities that are no numbers"):
+        count_classes(np.array([0]), np.array([np.nan, np.nan]))
+
+
 def test_a_label_without_probability_is_an_error():
     with pytest.raises(ValueError, match=r"label is 37 and the probabilities have shape \(37,\)"):
         count_classes(np.array([37]), np.full(37, 1 / 37))

@@ -55,9 +55,19 @@ def test_slices_whose_classes_have_one_name_are_two_rows() -> None:
         {"back": "hair_crack"},
         {"front": "sound"},
         {"front": "sound", "size": "small"},
+        {"side": "big_dent"},
+        {"side": "big dent"},
     ]
     titles = figures.slice_titles({slice_name(by): SliceFigures(by, 1, None, None) for by in slices})
-    shown = ["overall", "front: hair crack", "back: hair crack", "sound", "sound, small"]
+    shown = [
+        "overall",
+        "front: hair crack",
+        "back: hair crack",
+        "sound",
+        "sound, small",
+        "side: big_dent",
+        "side: big dent",
+    ]
     assert list(titles.values()) == shown
 
 
