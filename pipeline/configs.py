@@ -30,8 +30,8 @@ from trainer_module.networks import NETWORKS
 
 NETWORK_NAMES = typing.get_args(NetworkName)
 
-CONTESTANT = Text(r"[a-z][a-z0-9_]*", "lower-case letters, digits and '_', a letter first")
-"""A contestant's name is part of components' ids and inputs, on Kubeflow too."""
+CONTESTANT = Text(r"(?!serving$)[a-z][a-z0-9_]*", "lower-case letters, digits and '_', a letter first; not 'serving'")
+"""A contestant's name is part of components' ids and inputs, on Kubeflow too; `serving_model` is an input already."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,9 +171,16 @@ class Config(Checked):
         return json.dumps(fields, sort_keys=True)
 
     def trainer(self, name: str, spec: DatasetSpec) -> TrainerConfig:
-        """The Trainer's config for one of the contestants, on data of this description."""
+        """The Trainer's config for one of the contestants, on data of this description.
+
+        Raises:
+            ValueError: its loss would be none.
+        """
         recipe, task, weights = self.contestants[name], self.task or spec.task, self.weights_of(name)
-        return TrainerConfig(name, recipe, spec.essence(), self.label, task, weights, self.cache_mb, self.seed)
+        trainer = TrainerConfig(name, recipe, spec.essence(), self.label, task, weights, self.cache_mb, self.seed)
+        if not trainer.heads.label and not recipe.mask_loss_weight:
+            raise ValueError(f"{name}.mask_loss_weight is 0, but the networks of this run have only a mask head")
+        return trainer
 
     def weights_of(self, name: str) -> str:
         """A contestant's start: its own, or the run's where its network has pretrained weights at all."""
@@ -207,6 +214,8 @@ def with_contestants(config: Config, names: Sequence[str]) -> Config:
         recipes = [recipe for recipe in config.contestants.values() if recipe.network == network]
         like = list(config.contestants.values())[-1]
         made = dataclasses.replace(like, network=typing.cast(NetworkName, network), width=1.0, weights="")
+        if name in chosen:
+            raise ValueError(f"contestants names {name!r} twice: give the other one another name, as NAME=NETWORK")
         chosen[name] = recipes[0] if recipes else made
     return dataclasses.replace(config, contestants=chosen)
 

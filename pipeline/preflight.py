@@ -47,6 +47,12 @@ def check(config: Config, run_dir: pathlib.Path) -> None:
             "run_dir, so leave it out"
         )
     ranges.check("run_dir", str(run_dir), ranges.hints(Config)["run_dir"])
+    photos = config.data_path()
+    if config.data.source == "folder" and photos and run_dir.resolve().is_relative_to(photos):
+        raise ValueError(
+            f"run_dir is {str(run_dir)!r}, which lies in data_dir {photos!r}: the run's pictures would be taken "
+            "for photos; give a --run-dir elsewhere"
+        )
     _check_writable("run_dir", run_dir)
     needed = _RUN_MB + _check_data(config)
     _check_room("run_dir", run_dir, needed, "artifacts, models and a copy of the pictures")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 import kubeflow_runner
@@ -66,7 +68,14 @@ def test_contestants_are_dropped_added_and_changed_by_flags() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("resnet", "contestants names 'resnet'"), ("A=dcnn", "contestants is 'A'"), ("x=", "names 'x='")],
+    [
+        ("resnet", "contestants names 'resnet'"),
+        ("A=dcnn", "contestants is 'A'"),
+        ("x=", "names 'x='"),
+        ("serving=dcnn", "contestants is 'serving'"),
+        ("big=dcnn,big=resnet50_v2", "names 'big' twice"),
+        ("dcnn,dcnn=resnet50_v2", "names 'dcnn' twice"),
+    ],
 )
 def test_an_unknown_network_is_refused(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -233,3 +242,12 @@ def test_help_states_a_lists_default(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_kubeflow_runner_takes_all_parameters_of_a_run() -> None:
     several = ["--parameter", "min_accuracy=0.8", "--parameter", "data_dir=/mnt"]
     assert flags.command_of(several, "submit", commands.Submit).parameter == ("min_accuracy=0.8", "data_dir=/mnt")
+
+
+def test_a_loss_of_nothing_is_refused() -> None:
+    config = _parse("--task", "segmentation", "--contestants", "dcnn", "--dcnn.mask-loss-weight", "0")
+    with pytest.raises(
+        ValueError, match=r"dcnn\.mask_loss_weight is 0, but the networks of this run have only a mask head"
+    ):
+        config.trainer("dcnn", SPEC)
+    dataclasses.replace(config, task="both").trainer("dcnn", SPEC)

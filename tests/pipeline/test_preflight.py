@@ -56,6 +56,15 @@ def test_a_run_directory_that_is_a_file(config: Config, tmp_path: pathlib.Path) 
     assert f"lies below the file {tmp_path / 'file'}" in _refused(config, tmp_path / "file" / "run" / "deep")
 
 
+def test_a_run_directory_among_the_photos_is_refused_before_it_is_made(config: Config, tmp_path: pathlib.Path) -> None:
+    photos = dataclasses.replace(config, data=Data("folder"), data_dir=str(tmp_path))
+    with pytest.raises(
+        ValueError, match=r"^run_dir is '.*/runs/own', which lies in data_dir '.*': .* --run-dir elsewhere"
+    ):
+        preflight.check(photos, tmp_path / "runs" / "own")
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody may write, /proc")
 def test_a_folder_that_cannot_be_written(config: Config, tmp_path: pathlib.Path) -> None:
     assert _refused(config, pathlib.Path("/proc/run")).startswith("run_dir is '/proc/run', which cannot be written (")
