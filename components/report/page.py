@@ -251,8 +251,8 @@ def class_rows(compared: Comparison) -> list[Row]:
 
 def has_mask_by_class(compared: Comparison) -> bool:
     """Whether masks were judged on each class by itself, as the data set's slices say."""
-    label = compared.heads.label
-    return bool(label and compared.heads.mask) and (label.name,) in compared.spec.slices
+    label, mask = compared.heads.label, compared.heads.mask
+    return bool(label and mask and (label.name,) in compared.spec.slices)
 
 
 def slice_rows(compared: Comparison) -> list[Row]:

@@ -7,7 +7,7 @@ from components.comparison.predictions import Truth
 from schema import spec_file
 
 
-def test_a_slice_that_is_named_twice_counts_each_photo_once():
+def test_a_slice_that_is_named_twice_counts_each_photo_once() -> None:
     spec = spec_file.shipped("synthetic_pets")
     spec = dataclasses.replace(spec, slices=(("species", "size"), ("size", "species")))
     truth = Truth(labels={"breed": [0, 1], "species": [0, 0]}, slices={"species": ["Cat"] * 2, "size": ["small"] * 2})

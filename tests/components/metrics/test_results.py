@@ -9,7 +9,7 @@ from schema import spec_file
 SPEC = spec_file.shipped("synthetic_pets")
 
 
-def test_a_slice_whose_classes_are_unknown_has_no_accuracy():
+def test_a_slice_whose_classes_are_unknown_has_no_accuracy() -> None:
     loaded = metrics_for_slice_pb2.MetricsForSlice()
     loaded.slice_key.single_slice_keys.add(column="breed_name", bytes_value=b"(unknown)")
     names = ("example_count", "accuracy", "majority_share", "gain_over_majority", "macro_f1", "weighted_f1")
@@ -18,5 +18,6 @@ def test_a_slice_whose_classes_are_unknown_has_no_accuracy():
         measured.key.name, measured.key.output_name = name, "breed"
         measured.value.double_value.value = 0.0
     found = results._figures(loaded, SPEC).classification
+    assert found
     assert found.example_count == 0
     assert found.accuracy == found.macro_f1 == found.log_loss == Interval(None)
