@@ -110,6 +110,11 @@ class Coco:
                 mask, fault = coco_file.drawn(image.objects, image.size, shard.mask) if shard.mask else None, ""
             except ValueError as error:
                 mask, fault = None, str(error)
+            except MemoryError:
+                mask, fault = (
+                    None,
+                    f"a mask of {image.size[1]} x {image.size[0]} pixels, as its file says, is too large",
+                )
             yield record._replace(mask=mask, fault=record.fault or fault)
 
     def images(self) -> Iterator[CocoImage]:

@@ -78,7 +78,8 @@ def _calls(files: list[str], answer: str) -> str:
 """
     if onnx:
         lines += f"""\
-- Python, ONNX (`pip install onnxruntime`): `InferenceSession("{onnx}").run(["{answer}"], {{"pixels": photos}})`.
+- Python, ONNX (`pip install onnxruntime`): `import onnxruntime`, then
+  `onnxruntime.InferenceSession("{onnx}").run(["{answer}"], {{"pixels": photos}})[0]`.
 """
     if tflite:
         call = f'mapOf("pixels" to photo), mapOf("{answer}" to answer), "serving_pixels"'

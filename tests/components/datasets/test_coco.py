@@ -192,6 +192,14 @@ def test_a_missing_photo_and_a_wrong_outline_are_faults(coco):
     assert faults["4.jpg"].endswith("annotation 103 is wrong: its RLE is of 6 x 8 pixels, not 8 x 6")
 
 
+def test_a_size_that_no_memory_holds_is_a_fault(tree):
+    made = content([an_object(), an_object(2, 7)])
+    made["images"][0] |= {"width": 10**8, "height": 10**8}
+    source = Coco((str(tree({"1.jpg": 9, "2.jpg": 9, "set.json": json.dumps(made)}) / "set.json"),))
+    faults = {name: record.fault for name, record in records_of(source).items()}
+    assert faults == {"1.jpg": "a mask of 100000000 x 100000000 pixels, as its file says, is too large", "2.jpg": ""}
+
+
 @pytest.mark.parametrize(
     ("outline", "reason"),
     [
