@@ -111,10 +111,8 @@ class Coco:
             except ValueError as error:
                 mask, fault = None, str(error)
             except MemoryError:
-                mask, fault = (
-                    None,
-                    f"a mask of {image.size[1]} x {image.size[0]} pixels, as its file says, is too large",
-                )
+                height, width = image.size
+                mask, fault = None, f"a mask of {width} x {height} pixels, as its file says, is too large"
             yield record._replace(mask=mask, fault=record.fault or fault)
 
     def images(self) -> Iterator[CocoImage]:

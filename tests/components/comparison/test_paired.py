@@ -121,13 +121,22 @@ def test_the_bootstraps_interval_is_scipys() -> None:
     assert (found.lower, found.upper) == pytest.approx((expected.low, expected.high), abs=0.05 * width)
 
 
-def test_masks_of_two_sizes_are_compared_as_those_of_one() -> None:
-    one, other = photos(0), photos(1)
-    assert other.pixels is not None
-    larger = dataclasses.replace(other, pixels=4 * other.pixels)
-    for pair, enlarged in ((one, other), (one, larger)), ((other, one), (larger, one)):
-        of_one_size, of_two = (find(paired.compare(*both, SLICES, MARGIN), "mask F1") for both in (pair, enlarged))
-        assert dataclasses.astuple(of_two)[3:] == pytest.approx(dataclasses.astuple(of_one_size)[3:])
+@pytest.mark.parametrize("sides", [(256, 256), (256, 128), (128, 256)])
+def test_a_model_that_is_worse_is_refused_whatever_the_sizes_of_the_masks(sides: tuple[int, int]) -> None:
+    generator = np.random.default_rng(0)
+    serving = np.clip(generator.normal(0.93, 0.08, 100), 0.3, 1)
+    worse = np.clip(serving - 0.02 + generator.normal(0, 0.02, 100), 0.2, 1)
+
+    def answers(hit: np.ndarray, side: int) -> paired.Answers:
+        """Of photos whose foreground is three tenths, so much of it marked."""
+        marked = np.full(100, 0.3 * side * side)
+        missed = marked * (1 - hit)
+        pixels = np.stack([side * side - marked - missed, missed, missed, marked * hit], axis=-1).reshape(100, 2, 2)
+        return paired.Answers(None, pixels.round().astype(np.int64))
+
+    slices = {f"kind: {n}": np.arange(100) for n in range(10)}
+    found = paired.compare(answers(worse, sides[0]), answers(serving, sides[1]), slices, MARGIN)
+    assert paired.refusals(found, MARGIN)
 
 
 def test_what_is_unknown_takes_no_part() -> None:

@@ -1,3 +1,5 @@
+"""The package that KFP runs: its steps, their containers, volumes, parameters and order, of compiled pipelines."""
+
 from __future__ import annotations
 
 import dataclasses
