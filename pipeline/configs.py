@@ -259,8 +259,9 @@ def pets() -> Config:
                 mask_loss_weight=8.0,
                 ema=0.98,
                 augmentation=Augmentation(cutmix=0.5),
-                serving_size=192,
+                serving_size=160,
                 second_look="closer",
+                closer_reach=1.7,
             ),
             "mobilenet_v3_small": Recipe(
                 "mobilenet_v3_small",

@@ -28,6 +28,10 @@ SecondLook = Literal["none", "mirror", "closer"]
 CacheMb = Annotated[int, Number(ge=0, le=100_000_000)]
 Seed = Annotated[int, Number(ge=0, le=2**32 - 1)]  # what NumPy takes
 
+_KEPT_SIZE = 1.25
+"""A picture is kept for training at most this much larger than the network's input: a random crop of 3/4 then has about
+the input's own resolution, so that warping neither blurs nor aliases."""
+
 STRIDE = 32
 """The networks halve a picture five times."""
 MAX_SIZE = 2048
@@ -115,6 +119,8 @@ class Recipe(Checked):
     second_look: SecondLook = "none"
     """The exported model looks twice and averages both answers: at the picture's `mirror` image, at twice the cost, or
     `closer`, at what its own mask shows, magnified to the last phase's size; without masks that is the mirror image."""
+    closer_reach: Annotated[float, Number(gt=0, le=100)] = 2.0
+    """Half a side of what a closer look sees, in standard deviations of the object's pixels; of a filled box 1.7."""
     gradient_conflict: bool = False
     """After every epoch it is measured how far class and mask pull the layers that they share apart, where there are
     both; nothing of the training changes (docs/multi-task.md)."""
@@ -192,6 +198,10 @@ class TrainerConfig(Checked):
     def last_stage(self) -> TrainerConfig:
         """The same config with the network at the size of its last phase."""
         return self.at_size(self.recipe.phases[-1].input_size)
+
+    def kept_size(self, image_size: int) -> int:
+        """Side of the pictures that training reads its crops from, in pixels, of those that Transform made."""
+        return min(image_size, round(self.recipe.input_size * _KEPT_SIZE))
 
     @property
     def second_look(self) -> SecondLook:

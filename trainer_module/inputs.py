@@ -12,10 +12,6 @@ from schema import record
 from trainer_module import augmentation, preprocessing
 from trainer_module.config import TrainerConfig
 
-# A kept picture is at most this much larger than the network's input: a random crop of 3/4 then has about the input's
-# own resolution, so that warping neither blurs nor aliases.
-_KEPT_SIZE = 1.25
-
 _PICTURE, _CLASS = "picture", "class"
 
 Batch = tuple[tf.Tensor, dict[str, tf.Tensor]]
@@ -51,7 +47,7 @@ def train_dataset(split: Split, config: TrainerConfig, image_size: int, cache_fi
         Batches (image float32 [B, S, S, 3] in [-1, 1], {output: target}), as `_targets` gives them.
     """
     recipe = config.recipe
-    kept_size = min(image_size, round(recipe.input_size * _KEPT_SIZE))
+    kept_size = config.kept_size(image_size)
     pictures = _kept_pictures(split, config, image_size, kept_size, cache_file)
     pictures = pictures.shuffle(_shuffle_buffer(split, config, kept_size), config.seed, reshuffle_each_iteration=True)
     batches = pictures.batch(min(recipe.batch_size, split.examples), drop_remainder=True)

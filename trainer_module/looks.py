@@ -4,8 +4,8 @@ The second look is at the mirror image, or a closer one, at what the first one's
 and mirrored. Such a zoom is known as recurrent attention (Fu et al. 2017, Look closer to see better); here the
 mask head says where to look, and the same weights look again. docs/training.md has what either gives.
 
-Everything is a plain function of floats, without TensorFlow's own crops, which TFLite and ONNX lack; and it is
-continuous, so that engines which round otherwise do not look elsewhere.
+Everything is a plain function of floats, without TensorFlow's own crops, which TFLite and ONNX lack. Where a closer
+look goes is rounded to cells of the picture, so that engines whose masks differ in the last digits look at one place.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Answer = dict[str, tf.Tensor]
 GEOMETRY = "closer_look"
 """In the names of all operations on places and sums over a mask, which eight bits are too few for."""
 
-_DEVIATIONS = 2.0
-"""Half a box's side, in standard deviations of the object's pixels: of a filled box they reach 1.7."""
+_CELLS = 64
+"""A box lies on lines that divide the picture's sides into so many parts."""
 _SMALLEST = 0.5
 """Of the picture's side: a closer look magnifies at most twice."""
 _FAINT = 1e-3
@@ -48,13 +48,14 @@ class Looks:
             image_size: side that Transform resizes photos to, in pixels.
         """
         self.model = model
-        self.size = size = min(image_size, model.input_shape[1])
-        """S, side of the pictures that it is asked about: for a larger network they are enlarged here, so that a closer
-        look sees the photo's own pixels instead of what was read between them."""
         self._mirror, self._closer = config.second_look == "mirror", config.second_look == "closer"
+        own_size: int = model.input_shape[1]
+        self.size = size = config.last_stage.kept_size(image_size) if self._closer else min(image_size, own_size)
+        """S, side of the pictures that it is asked about. A closer look is like a crop of the training, and is made of
+        the same pixels, the photo's own where it is small; the first look resizes them."""
 
         def first(image: tf.Tensor) -> Answer:
-            answer = model(_resized(image, model.input_shape[1]), training=False)
+            answer = model(_resized(image, own_size), training=False)
             if record.MASK in answer:
                 answer[record.MASK] = _resized(answer[record.MASK], size)
             return _with_doubt(answer)
@@ -65,6 +66,7 @@ class Looks:
             # Another graph over the same weights: a network of Keras is of one size.
             stage = dataclasses.replace(config.last_stage, weights="none")
             other, self._side = build_model(stage), stage.recipe.input_size
+            self._reach = config.recipe.closer_reach
 
             def again(image: tf.Tensor) -> Answer:
                 variables = model.trainable_variables, model.non_trainable_variables
@@ -86,7 +88,7 @@ class Looks:
             return _mean(answer, other, lambda one, two: (one + tf.reverse(two, [2])) / 2.0)
         if self._closer:
             with tf.name_scope(GEOMETRY):
-                box = object_box(answer[record.MASK])
+                box = object_box(answer[record.MASK], self._reach)
                 closer = magnified(image, box, self._side)
             other = self._again(closer)
             with tf.name_scope(GEOMETRY):
@@ -95,17 +97,18 @@ class Looks:
         return answer
 
 
-def object_box(mask: tf.Tensor) -> tf.Tensor:
+def object_box(mask: tf.Tensor, reach: float) -> tf.Tensor:
     """Where the foreground is, by the mean and the standard deviation of its pixels' places.
 
     Args:
         mask: logits float32 [B, S, S, 1] or, of several classes, [B, S, S, K + 1], background first.
+        reach: half a box's side, in standard deviations.
 
     Returns:
-        float32 [B, 4]: top, left, height and width, as shares of the picture's side and within it.
+        float32 [B, 4]: top, left, height and width, as shares of the picture's side and within it, multiples of a cell.
     """
     foreground = _foreground(mask) + _FAINT
-    spans = [_span(tf.reduce_sum(foreground, axis=axis)) for axis in (2, 1)]
+    spans = [_span(tf.reduce_sum(foreground, axis=axis), reach) for axis in (2, 1)]
     return tf.stack([start for start, _ in spans] + [length for _, length in spans], axis=1)
 
 
@@ -176,14 +179,14 @@ def _mean(answer: Answer, other: Answer, of_masks: Callable[[tf.Tensor, tf.Tenso
     return means
 
 
-def _span(weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _span(weight: tf.Tensor, reach: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Start and length, each [B], of what lies around the mean place of weights [B, S]."""
     at, total = _centres(weight.shape[1]), tf.reduce_sum(weight, axis=1)
     mean = tf.reduce_sum(weight * at, axis=1) / total
     variance = tf.reduce_sum(weight * tf.square(at - mean[:, None]), axis=1) / total
-    half = tf.maximum(_DEVIATIONS * tf.sqrt(variance), _SMALLEST / 2.0)
-    start = tf.maximum(mean - half, 0.0)
-    return start, tf.minimum(mean + half, 1.0) - start
+    half = tf.maximum(reach * tf.sqrt(variance), _SMALLEST / 2.0)
+    start, end = (tf.round(tf.clip_by_value(place, 0.0, 1.0) * _CELLS) / _CELLS for place in (mean - half, mean + half))
+    return start, end - start
 
 
 def _centres(size: int) -> tf.Tensor:

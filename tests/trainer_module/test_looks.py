@@ -13,7 +13,7 @@ from tests.trainer_module.conftest import small_config
 from trainer_module import looks
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.likeness import FEATURES
-from trainer_module.looks import Looks
+from trainer_module.looks import Looks, object_box
 from trainer_module.models import build_model
 
 CERTAIN = 20.0
@@ -38,15 +38,20 @@ def config(second_look: str, **recipe: Any) -> TrainerConfig:
     return small_config(input_size=64, second_look=second_look, **recipe)
 
 
-def test_the_box_lies_around_the_object_a_little_wider() -> None:
-    [[top, left, height, width]] = looks.object_box(logits((20, 8, 60, 50))).numpy()
-    # Of what is spread evenly over a side, two standard deviations reach 2 / sqrt(3) times as far as its half.
-    assert (top + height / 2, left + width / 2) == pytest.approx((40 / 64, 29 / 64), abs=0.01)
-    assert (height, width) == pytest.approx((40 / 64 * 2 / 3**0.5, 42 / 64 * 2 / 3**0.5), abs=0.02)
+def test_the_box_lies_around_the_object_on_lines_between_cells() -> None:
+    # Of what is spread evenly over a side, 1.7 standard deviations reach 0.98 times as far as its half.
+    box = object_box(logits((20, 8, 60, 50)), 1.7)
+    np.testing.assert_array_equal(64 * box, [[20, 8, 40, 42]])
+
+
+def test_masks_that_differ_in_the_last_digits_have_the_same_box() -> None:
+    mask = 8.0 * picture()[..., :1]
+    other = mask + np.random.default_rng(1).uniform(-3e-4, 3e-4, mask.shape).astype(np.float32)
+    np.testing.assert_array_equal(object_box(tf.constant(mask), 1.7), object_box(tf.constant(other), 1.7))
 
 
 def test_the_box_stays_within_the_picture_and_is_not_too_small() -> None:
-    boxes = looks.object_box(logits((0, 30, 64, 34), (60, 60, 64, 64))).numpy()
+    boxes = object_box(logits((0, 30, 64, 34), (60, 60, 64, 64)), 2.0).numpy()
     np.testing.assert_allclose(boxes[0], [0.0, 0.25, 1.0, 0.5], atol=0.02)
     corner = boxes[1]
     assert (corner[:2] + corner[2:]).max() <= 1.0
@@ -54,7 +59,7 @@ def test_the_box_stays_within_the_picture_and_is_not_too_small() -> None:
 
 
 def test_without_an_object_the_box_is_the_whole_picture() -> None:
-    np.testing.assert_allclose(looks.object_box(logits((0, 0, 0, 0))), [[0, 0, 1, 1]], atol=1e-6)
+    np.testing.assert_allclose(object_box(logits((0, 0, 0, 0)), 2.0), [[0, 0, 1, 1]], atol=1e-6)
 
 
 def test_of_several_classes_all_that_is_not_background_is_the_object() -> None:
@@ -62,8 +67,8 @@ def test_of_several_classes_all_that_is_not_background_is_the_object() -> None:
     foreground = of_one[..., 0] > 0
     halves = tf.range(64) < 30
     of_two = tf.stack([~foreground, foreground & halves, foreground & ~halves], axis=-1)
-    boxes = looks.object_box(CERTAIN * tf.cast(of_two, tf.float32))
-    np.testing.assert_allclose(boxes, looks.object_box(of_one), atol=1e-4)
+    boxes = object_box(CERTAIN * tf.cast(of_two, tf.float32), 1.7)
+    np.testing.assert_allclose(boxes, object_box(of_one, 1.7), atol=1e-4)
 
 
 def test_a_mask_that_is_sure_of_its_object_is_in_no_doubt_and_one_that_is_not_in_doubt_by_its_pixels() -> None:
@@ -113,28 +118,18 @@ def test_a_mirrored_answer_is_the_mean_of_picture_and_mirror_image() -> None:
     np.testing.assert_allclose(both["mask"], (alone["mask"] + mirrored["mask"][:, :, ::-1]) / 2, atol=1e-5)
 
 
-def test_a_closer_answer_is_the_mean_of_the_picture_and_of_its_object_mirrored_at_the_last_phases_size() -> None:
-    settings = config("closer", phases=(Phase(1, 1e-3, input_size=32),), serving_size=64)
-    model, image = build_model(settings.serving), tf.constant(picture())
+@pytest.mark.parametrize("serving_size", [32, 64, 96])
+def test_a_closer_answer_is_the_mean_of_the_picture_and_of_its_object_mirrored_at_the_last_phases_size(
+    serving_size: int,
+) -> None:
+    phases = (Phase(1, 1e-3), Phase(1, 1e-3, input_size=32))
+    settings = config("closer", phases=phases, serving_size=serving_size, closer_reach=1.4)
+    model, image = build_model(settings.serving), tf.constant(picture(40))
     small = build_model(settings.at_size(32))
     small.set_weights(model.get_weights())
-    alone = model(image)
-    box = looks.object_box(alone["mask"])
-    again = small(looks.magnified(image, box, 32))
-    both = Looks(model, settings, 64)(image)
-    of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, again)]
-    np.testing.assert_allclose(tf.nn.softmax(both["breed"]), sum(of_each) / 2, atol=1e-6)
-    np.testing.assert_allclose(both["mask"], looks.put_back(alone["mask"], again["mask"], box), atol=1e-5)
-
-
-def test_a_larger_network_sees_the_picture_enlarged_and_looks_closer_at_the_picture_itself() -> None:
-    settings = config("closer", phases=(Phase(1, 1e-3, input_size=32),), serving_size=96)
-    model, image = build_model(settings.serving), tf.constant(picture())
-    small = build_model(settings.at_size(32))
-    small.set_weights(model.get_weights())
-    alone = model(tf.image.resize(image, [96, 96]))
-    mask = tf.image.resize(alone["mask"], [64, 64])
-    box = looks.object_box(mask)
+    alone = model(tf.image.resize(image, [serving_size, serving_size]))
+    mask = tf.image.resize(alone["mask"], [40, 40])
+    box = object_box(mask, reach=1.4)
     again = small(looks.magnified(image, box, 32))
     both = Looks(model, settings, image_size=64)(image)
     of_each = [tf.nn.softmax(answer["breed"]) for answer in (alone, again)]
@@ -142,9 +137,14 @@ def test_a_larger_network_sees_the_picture_enlarged_and_looks_closer_at_the_pict
     np.testing.assert_allclose(both["mask"], looks.put_back(mask, again["mask"], box), atol=1e-5)
 
 
-@pytest.mark.parametrize(("image_size", "size"), [(128, 96), (96, 96), (64, 64)])
-def test_pictures_are_of_the_networks_size_or_of_the_photos_if_that_is_smaller(image_size: int, size: int) -> None:
-    settings = config("none", serving_size=96)
+@pytest.mark.parametrize(
+    ("second_look", "image_size", "size"),
+    [("none", 128, 96), ("mirror", 96, 96), ("none", 64, 64), ("closer", 128, 80), ("closer", 64, 64)],
+)
+def test_pictures_are_of_the_networks_size_or_for_a_closer_look_of_that_of_the_trainings(
+    second_look: str, image_size: int, size: int
+) -> None:
+    settings = config(second_look, serving_size=96)
     assert Looks(build_model(settings.serving), settings, image_size).size == size
 
 

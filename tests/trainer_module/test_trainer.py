@@ -41,11 +41,11 @@ def test_the_history_tells_each_epoch_of_each_phase(trained: FnArgs) -> None:
     assert figures | {f"val_{name}" for name in figures} <= set(history["epochs"][0])
 
 
-def test_photos_may_be_of_a_size_that_no_network_is_of(tmp_path: pathlib.Path, records: pathlib.Path) -> None:
+def test_pictures_may_be_of_a_size_that_no_network_is_of(tmp_path: pathlib.Path, records: pathlib.Path) -> None:
     graph = transformed(records, str(tmp_path / "transform"), 50)
     trained = train(tmp_path, records, graph, network="mobilenet_v3_small", second_look="closer")
     signature = tf.saved_model.load(trained.serving_model_dir).signatures["serving_pixels"]
-    assert signature(pixels=tf.zeros([1, 50, 50, 3], tf.uint8))["mask"].shape == (1, 50, 50, 1)
+    assert signature(pixels=tf.zeros([1, 40, 40, 3], tf.uint8))["mask"].shape == (1, 40, 40, 1)
 
 
 def _data(stage: TrainerConfig, records: pathlib.Path, cache: pathlib.Path) -> Data:

@@ -241,7 +241,7 @@ class CloserLook(tf.Module):
     def serve(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         image = tf.cast(pixels, tf.float32) / 127.5 - 1.0
         with tf.name_scope(looks.GEOMETRY):
-            closer = looks.magnified(image, looks.object_box(8.0 * image[..., :1]), SIZE)
+            closer = looks.magnified(image, looks.object_box(8.0 * image[..., :1], reach=2.0), SIZE)
         return {"brightness": tf.reduce_mean(closer, axis=[1, 2])}
 
 
