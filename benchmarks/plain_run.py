@@ -35,8 +35,6 @@ from trainer_module.looks import Looks
 from trainer_module.models import build_model
 from trainer_module.training import compile_for, rebuilt
 
-KEPT_SIZE = 1.25
-"""Side of the pictures that are cached over the network's input: as much as the Trainer keeps."""
 LABELS = {"breed": "label", "species": "species"}
 TRAIN, EVAL = "train[:90%]", "train[90%:]"
 BACKGROUND = 2
@@ -107,8 +105,7 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
             size = stage.recipe.input_size
             if model.input_shape[1] != size:
                 model = rebuilt(model, stage)
-            kept = min(image_size, round(size * KEPT_SIZE))
-            train_data = batches(pictures(builder, TRAIN, kept, label), stage, augmented=True)
+            train_data = batches(pictures(builder, TRAIN, stage.kept_size(image_size), label), stage, augmented=True)
             eval_data = batches(pictures(builder, EVAL, size, label), stage, augmented=False)
         if recipe.probe_passes and label.name in config.outputs and phase.backbone_rate and not probed:
             probe.fit_class_head(model, label.name, train_data, recipe.probe_passes)

@@ -1,10 +1,10 @@
 """What a second look costs: an answer after one look, with the mirror image, and with a closer look, in turns.
 
-    python benchmarks/second_look.py [--rounds 9]
+    python benchmarks/second_look.py [--rounds 9] [--mirror-size 192] [--contestants dcnn mobilenet_v3_small]
 
-Every contestant of `pets`, at its serving size, with random weights, which cost what trained ones do: milliseconds of
-one picture by float32 TFLite (XNNPACK, as on a phone) and by TensorFlow, which also gets 32 of them, and the ratios to
-the mirror image's.
+Contestants of `pets`, at their serving sizes, with random weights, which cost what trained ones do: milliseconds of one
+picture by float32 TFLite (XNNPACK, as on a phone) and by TensorFlow, which also gets 32 of them, and the ratios to the
+mirror image's, which may be looked at at another size: a recipe's serving size may be chosen for its closer look.
 """
 
 from __future__ import annotations
@@ -69,13 +69,17 @@ def milliseconds(ask: Ask) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--mirror-size", type=int, default=0, help="of both looks with the mirror image, in pixels")
+    parser.add_argument("--contestants", nargs="+", default=[])
     flags = parser.parse_args()
     base = dataclasses.replace(pets_config(), weights="none")
     spec = spec_file.shipped("oxford_iiit_pet")
-    for name, recipe in base.contestants.items():
+    for name in flags.contestants or base.contestants:
+        recipe = base.contestants[name]
         ways: dict[str, dict[str, Ask]] = {}
         for second in SECOND_LOOKS:
-            contestants = {name: dataclasses.replace(recipe, second_look=second)}
+            size = (second == "mirror" and flags.mirror_size) or recipe.serving_size
+            contestants = {name: dataclasses.replace(recipe, second_look=second, serving_size=size)}
             trainer = dataclasses.replace(base, contestants=contestants).trainer(name, spec)
             ways[second] = engines(trainer, base.data.image_size)
         for engine in ways["none"]:
