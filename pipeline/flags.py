@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -87,15 +88,19 @@ def command_of(
         default: where the flags' defaults come from, where not from the dataclass.
         description: what the program does, for the help; None: the dataclass' docstring.
     """
-    result: Any = tyro.cli(
-        command,
-        prog=program,
-        args=arguments,
-        default=default,
-        description=description,
-        config=(tyro.conf.SuppressFixed,),
-        registry=_REGISTRY,
-    )
+    try:
+        result: Any = tyro.cli(
+            command,
+            prog=program,
+            args=arguments,
+            default=default,
+            description=description,
+            config=(tyro.conf.SuppressFixed,),
+            registry=_REGISTRY,
+        )
+    except BrokenPipeError:  # nobody reads on, as of `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes as it ends
+        sys.exit(0)
     if isinstance(result, _Refused):
         flag, _, rest = result.reason.partition(" ")
         print(f"{program}: --{flag.replace('_', '-')} {rest}", file=sys.stderr)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -251,3 +254,12 @@ def test_a_loss_of_nothing_is_refused() -> None:
     ):
         config.trainer("dcnn", SPEC)
     dataclasses.replace(config, task="both").trainer("dcnn", SPEC)
+
+
+def test_help_that_nobody_reads_on_ends_quietly() -> None:
+    command = [sys.executable, "-c", "import sys; from pipeline import flags; flags.parse(['--help'], 'program', '')"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as nobody:
+        process = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, check=False)
+    assert (process.stderr, process.returncode) == (b"", 0)
