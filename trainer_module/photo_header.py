@@ -8,19 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 JPEG, PNG, GIF, BMP, WEBP, UNKNOWN = range(6)
 """Formats, by the numbers of `format_of`; TensorFlow decodes all but the last."""
 
 _MAGIC = {
-    JPEG: ((0, b"\xff\xd8\xff"),),
-    PNG: ((0, b"\x89PNG\r\n\x1a\n"),),
-    GIF: ((0, b"GIF8"),),
-    BMP: ((0, b"BM"),),
-    WEBP: ((0, b"RIFF"), (8, b"WEBP")),
+    JPEG: b"\xff\xd8\xff",
+    PNG: b"\x89PNG\r\n\x1a\n",
+    GIF: b"GIF8",
+    BMP: b"BM",
+    WEBP: b"RIFF????WEBP",
+    UNKNOWN: b"",
 }
-"""(position, bytes) that tell a format, as `tf.io.decode_image` tells it."""
+"""Bytes that tell a format, as `tf.io.decode_image` tells it; ? stands for any."""
+_ANY = ord("?")
+_MAGIC_BYTES = max(map(len, _MAGIC.values()))
+_MAGIC_TABLE = np.array([list(magic.ljust(_MAGIC_BYTES, b"?")) for magic in _MAGIC.values()], np.uint8)
 
 _PADDING = 64
 """More than is read at any one position."""
@@ -56,6 +61,9 @@ class Header(NamedTuple):
     """Whether a WebP holds several pictures, bool []."""
 
 
+_Fields = dict[str, tf.Tensor]
+"""Those of a header that one format has."""
+
 SIGNATURE = Header(
     *(tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int64), tf.TensorSpec([], tf.int64)),
     *(tf.TensorSpec([], tf.bool), tf.TensorSpec([], tf.int64), *[tf.TensorSpec([], tf.bool)] * 3),
@@ -67,71 +75,99 @@ def read(photo: tf.Tensor) -> Header:
     """The header of a photo, string [], without an error whatever its bytes are; zeros are read behind their end."""
     data = tf.concat([tf.io.decode_raw(photo, tf.uint8), tf.zeros([_PADDING], tf.uint8)], axis=0)
     kind = _format_of(data)
-    no, zero = tf.constant(False), tf.zeros([], tf.int64)
-    gif = tf.cond(kind == GIF, lambda: _first_gif_picture(data), lambda: _GifPicture(zero, zero, no))
-    return Header(
+    nothing = Header(
         kind=kind,
-        size=_size_of(data, kind, gif),
-        orientation=_orientation(data, kind),
-        png_has_alpha=tf.cond(kind == PNG, lambda: _png_has_alpha(data), lambda: no),
-        gif_end=gif.end,
-        gif_shows_more=_shows_more(data, gif),
-        bmp_has_palette=(kind == BMP) & (_number(data, 28, 2, little=True) < 24),
-        webp_is_animated=(kind == WEBP) & _is(data, 12, b"VP8X") & (_number(data, 20, 1) // 2 % 2 == 1),
+        size=tf.zeros([2], tf.int64),
+        orientation=tf.ones([], tf.int64),
+        png_has_alpha=tf.constant(False),
+        gif_end=tf.zeros([], tf.int64),
+        gif_shows_more=tf.constant(False),
+        bmp_has_palette=tf.constant(False),
+        webp_is_animated=tf.constant(False),
     )
+    # One choice for all fields: a server waits for every operation of it.
+    readers = {JPEG: _jpeg, PNG: _png, GIF: _gif, BMP: _bmp, WEBP: _webp, UNKNOWN: lambda _: {}}
+
+    def of_format(number: int) -> Callable[[], Header]:
+        return lambda: nothing._replace(**readers[number](data))
+
+    return tf.switch_case(kind, [of_format(number) for number in range(UNKNOWN + 1)])
 
 
 def _format_of(data: tf.Tensor) -> tf.Tensor:
-    found = tf.constant(UNKNOWN)
-    for number, magic in _MAGIC.items():
-        fits = [tf.reduce_all(data[at : at + len(text)] == tf.constant(list(text), tf.uint8)) for at, text in magic]
-        found = tf.where(tf.reduce_all(fits), number, found)
-    return found
+    fits = (data[:_MAGIC_BYTES] == _MAGIC_TABLE) | (_MAGIC_TABLE == _ANY)
+    return tf.argmax(tf.reduce_all(fits, axis=1), output_type=tf.int32)  # the first; the last fits all
 
 
-def _size_of(data: tf.Tensor, kind: tf.Tensor, gif: _GifPicture) -> tf.Tensor:
-    def unknown() -> tf.Tensor:
-        return tf.zeros([2], tf.int64)
-
-    def png() -> tf.Tensor:
-        return tf.stack([_number(data, 20, 4), _number(data, 16, 4)])
-
-    def of_gif() -> tf.Tensor:
-        size = tf.stack([_number(data, gif.start + 7, 2, little=True), _number(data, gif.start + 5, 2, little=True)])
-        return tf.where(gif.start > 0, size, 0)
-
-    def bmp() -> tf.Tensor:
-        height, width = _number(data, 22, 4, little=True), _number(data, 18, 4, little=True)
-        return tf.stack([tf.minimum(height, 2**32 - height), width])  # negative: the first row is the topmost
-
-    def webp() -> tf.Tensor:
-        lossless = _number(data, 21, 4, little=True)
-        sizes = {
-            b"VP8 ": (_number(data, 28, 2, little=True) % 2**14, _number(data, 26, 2, little=True) % 2**14),
-            b"VP8L": (1 + lossless // 2**14 % 2**14, 1 + lossless % 2**14),
-            b"VP8X": (1 + _number(data, 27, 3, little=True), 1 + _number(data, 24, 3, little=True)),
-        }
-        found = unknown()
-        for name, size in sizes.items():
-            found = tf.where(_is(data, 12, name), tf.stack(size), found)
-        return found
-
-    return tf.switch_case(kind, [unknown, png, of_gif, bmp, webp, unknown])
-
-
-def _png_has_alpha(data: tf.Tensor) -> tf.Tensor:
+def _jpeg(data: tf.Tensor) -> _Fields:
     def look(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        after = position + 12 + _number(data, position, 4)
-        return _is(data, position + 4, b"tRNS"), tf.where(_is(data, position + 4, b"IDAT"), _length(data), after)
+        segment = tf.cast(_slice(data, position, 10), tf.int64)  # at once: a photo has a dozen before its pixels
+        marker = segment[1]
+        found = (marker == 0xE1) & tf.reduce_all(segment[4:] == list(b"Exif\x00\x00"))
+        junk = (segment[0] != 0xFF) | (marker == 0xFF)
+        after = tf.where(junk, position + 1, position + 2 + 256 * segment[2] + segment[3])
+        return found, tf.where(marker == 0xDA, _length(data), after)  # behind it only coded pixels
 
-    return (_number(data, 25, 1) >= 4) | (_walk(data, 8, look) > 0)
+    return {"orientation": _orientation(data, _walk(data, 2, look), 4)}
 
 
-def _shows_more(data: tf.Tensor, gif: _GifPicture) -> tf.Tensor:
+def _png(data: tf.Tensor) -> _Fields:
+    def after(position: tf.Tensor) -> tf.Tensor:
+        return position + 12 + _number(data, position, 4)
+
+    def exif(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _is(data, position + 4, b"eXIf"), after(position)
+
+    def transparency(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = _is(data, position + 4, b"IDAT")
+        return _is(data, position + 4, b"tRNS"), tf.where(pixels, _length(data), after(position))
+
+    return {
+        "size": tf.stack([_number(data, 20, 4), _number(data, 16, 4)]),
+        "orientation": _orientation(data, _walk(data, 8, exif), 8),
+        "png_has_alpha": (_number(data, 25, 1) >= 4) | (_walk(data, 8, transparency) > 0),
+    }
+
+
+def _gif(data: tf.Tensor) -> _Fields:
+    gif = _first_gif_picture(data)
     left, top, width, height = (_number(data, gif.start + at, 2, little=True) for at in (1, 3, 5, 7))
     covers = (left == 0) & (top == 0)
     covers &= (width >= _number(data, 6, 2, little=True)) & (height >= _number(data, 8, 2, little=True))
-    return (gif.start > 0) & (gif.transparent | ~covers)
+    return {
+        "size": tf.where(gif.start > 0, tf.stack([height, width]), 0),
+        "gif_end": gif.end,
+        "gif_shows_more": (gif.start > 0) & (gif.transparent | ~covers),
+    }
+
+
+def _bmp(data: tf.Tensor) -> _Fields:
+    height, width = _number(data, 22, 4, little=True), _number(data, 18, 4, little=True)
+    return {
+        "size": tf.stack([tf.minimum(height, 2**32 - height), width]),  # negative: the first row is the topmost
+        "bmp_has_palette": _number(data, 28, 2, little=True) < 24,
+    }
+
+
+def _webp(data: tf.Tensor) -> _Fields:
+    def exif(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        size = _number(data, position + 4, 4, little=True)
+        return _is(data, position, b"EXIF"), position + 8 + size + size % 2
+
+    lossless = _number(data, 21, 4, little=True)
+    sizes = {
+        b"VP8 ": (_number(data, 28, 2, little=True) % 2**14, _number(data, 26, 2, little=True) % 2**14),
+        b"VP8L": (1 + lossless // 2**14 % 2**14, 1 + lossless % 2**14),
+        b"VP8X": (1 + _number(data, 27, 3, little=True), 1 + _number(data, 24, 3, little=True)),
+    }
+    found = tf.zeros([2], tf.int64)
+    for name, size in sizes.items():
+        found = tf.where(_is(data, 12, name), tf.stack(size), found)
+    return {
+        "size": found,
+        "orientation": _orientation(data, _walk(data, 12, exif), 8),
+        "webp_is_animated": _is(data, 12, b"VP8X") & (_number(data, 20, 1) // 2 % 2 == 1),
+    }
 
 
 class _GifPicture(NamedTuple):
@@ -174,38 +210,14 @@ def _first_gif_picture(data: tf.Tensor) -> _GifPicture:
     return _GifPicture(tf.where(whole, found, zero), tf.where(whole, position, zero), transparent)
 
 
-def _orientation(data: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
-    def jpeg(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        segment = tf.cast(_slice(data, position, 10), tf.int64)  # at once: a photo has a dozen before its pixels
-        marker = segment[1]
-        found = (marker == 0xE1) & tf.reduce_all(segment[4:] == list(b"Exif\x00\x00"))
-        junk = (segment[0] != 0xFF) | (marker == 0xFF)
-        after = tf.where(junk, position + 1, position + 2 + 256 * segment[2] + segment[3])
-        return found, tf.where(marker == 0xDA, _length(data), after)  # behind it only coded pixels
+def _orientation(data: tf.Tensor, position: tf.Tensor, header: int) -> tf.Tensor:
+    """By the segment at `position`, 0 if there is none, whose own header is of so many bytes."""
 
-    def png(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _is(data, position + 4, b"eXIf"), position + 12 + _number(data, position, 4)
+    def of_segment() -> tf.Tensor:
+        start = position + header
+        return _orientation_of_tiff(data, tf.where(_is(data, start, b"Exif\x00\x00"), start + 6, start))
 
-    def webp(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        size = _number(data, position + 4, 4, little=True)
-        return _is(data, position, b"EXIF"), position + 8 + size + size % 2
-
-    def without_name(position: tf.Tensor) -> tf.Tensor:
-        return tf.where(_is(data, position, b"Exif\x00\x00"), position + 6, position)
-
-    def upright() -> tf.Tensor:
-        return tf.ones([], tf.int64)
-
-    def found_at(start: int, look: _Look, header: int) -> Callable[[], tf.Tensor]:
-        def read() -> tf.Tensor:
-            position = _walk(data, start, look)
-            return tf.cond(position > 0, lambda: _orientation_of_tiff(data, without_name(position + header)), upright)
-
-        return read
-
-    of_format = {JPEG: found_at(2, jpeg, 4), PNG: found_at(8, png, 8), WEBP: found_at(12, webp, 8)}
-    branches = [of_format.get(number, upright) for number in range(UNKNOWN)]
-    return tf.switch_case(kind, branches)
+    return tf.cond(position > 0, of_segment, lambda: tf.ones([], tf.int64))
 
 
 _Look = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
