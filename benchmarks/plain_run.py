@@ -115,7 +115,14 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
         averaging = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []
         keeper = soup if recipe.in_soup(number) else best
         callbacks = [*averaging, clock, keeper]
-        model.fit(train_data, validation_data=eval_data, epochs=phase.epochs, verbose=2, callbacks=callbacks)
+        model.fit(
+            train_data,
+            validation_data=eval_data,
+            epochs=phase.epochs,
+            shuffle=False,
+            verbose=2,
+            callbacks=callbacks,
+        )
     keeper.restore(model)
     return model, clock.epochs
 
