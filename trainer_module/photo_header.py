@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 JPEG, PNG, GIF, BMP, WEBP, UNKNOWN = range(6)
-"""Formats, by the numbers of `format_of`; TensorFlow decodes all but the last."""
+"""Formats; TensorFlow decodes all but the last."""
 
 _MAGIC = {
     JPEG: b"\xff\xd8\xff",
@@ -22,7 +22,7 @@ _MAGIC = {
     WEBP: b"RIFF????WEBP",
     UNKNOWN: b"",
 }
-"""Bytes that tell a format, as `tf.io.decode_image` tells it; ? stands for any."""
+"""Bytes that tell a format, in the order of their numbers, as `tf.io.decode_image` tells it; ? stands for any."""
 _ANY = ord("?")
 _MAGIC_BYTES = max(map(len, _MAGIC.values()))
 _MAGIC_TABLE = np.array([list(magic.ljust(_MAGIC_BYTES, b"?")) for magic in _MAGIC.values()], np.uint8)
@@ -85,7 +85,6 @@ def read(photo: tf.Tensor) -> Header:
         bmp_has_palette=tf.constant(False),
         webp_is_animated=tf.constant(False),
     )
-    # One choice for all fields: a server waits for every operation of it.
     readers = {JPEG: _jpeg, PNG: _png, GIF: _gif, BMP: _bmp, WEBP: _webp, UNKNOWN: lambda _: {}}
 
     def of_format(number: int) -> Callable[[], Header]:
