@@ -79,6 +79,13 @@ def test_a_phone_scrolls_the_page_in_one_direction_only(browser, show, report_di
     assert browser.execute_script("return document.documentElement.scrollWidth") == 390
 
 
+def test_on_a_phone_the_summarys_tables_need_no_scrolling(browser, show, report_dir):
+    show(report_dir / "index.html", 390)
+    assert browser.execute_script("""
+        const boxes = [...document.querySelectorAll('#summary .scroll')];
+        return boxes.map(box => box.scrollWidth - box.clientWidth)""") == [0, 0]
+
+
 def test_on_a_phone_a_models_name_breaks_between_its_words(browser, show, report_dir):
     show(report_dir / "index.html", 390)
     browser.execute_script("document.querySelector('#summary thead th:last-child').style.width = '7rem'")
