@@ -86,6 +86,17 @@ def test_on_a_phone_the_summarys_tables_need_no_scrolling(browser, show, report_
         return boxes.map(box => box.scrollWidth - box.clientWidth)""") == [0, 0]
 
 
+def test_a_heading_begins_where_the_text_below_it_does(browser, show, report_dir):
+    show(report_dir / "index.html", 1280)
+    aligned = browser.execute_script("""
+        return [...document.querySelectorAll('td.text')].map(cell => {
+            const table = cell.closest('table');
+            const heading = table.querySelector(`thead tr:last-child th:nth-child(${cell.cellIndex + 1})`);
+            return heading ? getComputedStyle(heading).textAlign : '';
+        })""")
+    assert set(aligned) - {""} == {"left"}
+
+
 def test_on_a_phone_a_models_name_breaks_between_its_words(browser, show, report_dir):
     show(report_dir / "index.html", 390)
     browser.execute_script("document.querySelector('#summary thead th:last-child').style.width = '7rem'")
