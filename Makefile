@@ -22,11 +22,11 @@ bench: install  ## every benchmark that needs no data of yours; each prints a ra
 	@for bench in segmentation_metrics augmentation batch_norm epoch_ends input_pipeline torch_step decoders cached_rerun cold_start scale whole_run; do \
 		PYTHONPATH=. $(BIN)/python benchmarks/$$bench.py || exit 1; done
 
-lint: install  ## style, types, and the Dockerfile
+lint: install  ## style, types, and the Dockerfiles
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/hadolint Dockerfile engines/*/Dockerfile
 
 install: .venv/installed  ## .venv with every package of requirements.lock, and what an older Linux lacks
 

@@ -25,7 +25,8 @@ def main() -> int:
             print(
                 f"{engine} is up, its logs are in {folder}. Run:\n"
                 f"    python local_runner.py --config debug --data-dir $PWD/runs/data --run-dir $PWD/runs/debug \\\n"
-                f"        {shlex.join(cluster.flags)}",
+                f"        {shlex.join(cluster.flags)}\n"
+                "Its job server listens at every address of this machine, and runs what it is told.",
                 flush=True,
             )
             signal.pthread_sigmask(signal.SIG_BLOCK, stopping)

@@ -1,7 +1,7 @@
 """A cluster of processes: a manager, two nodes, a pool of Beam workers beside each, and Beam's job server in front.
 
-Everything listens on loopback addresses alone. What a node shows its Beam steps as `worker-pool` is its own pool, as
-`localhost` is in a pod: each node has a file of host names of its own.
+Everything listens on loopback addresses alone, but the job server, which has no option for it. What a node shows its
+Beam steps as `worker-pool` is its own pool, as `localhost` is in a pod: each node has a file of host names of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,18 @@ NODES = (1, 2)
 START_SECONDS, STOP_SECONDS = 300, 10
 
 Engine = Literal["flink", "spark"]
+
+FLINK_MUST = {
+    # With Beam's classes from the node's own class path, workers outlive the stage that they were started for.
+    "classloader.resolve-order": "parent-first",
+    # StatisticsGen's job has so many exchanges at once that with Flink's 512 buffers for each 128 MB are too few.
+    "taskmanager.network.sort-shuffle.min-buffers": 64,
+    # A lost worker is kept for WORKER_SECONDS. Until then what it did is given to it again, and each time counts.
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": 10,
+    "restart-strategy.fixed-delay.delay": f"{WORKER_SECONDS + 10} s",
+}
+"""What any Flink cluster must be told for the pipeline's jobs."""
 
 _HERE = pathlib.Path(__file__).parent
 # Small heaps and quick starts. Both engines and Beam reach into the JDK's own packages.
@@ -165,7 +177,7 @@ def classpath(engine: Engine) -> str:
     if not found.exists() or found.stat().st_mtime < pom.stat().st_mtime:
         arguments = ("--batch-mode", "--quiet", "--file", str(pom), f"-Dmdep.outputFile={found}")
         maven = subprocess.run(
-            ["mvn", *arguments, "-DincludeScope=runtime", "dependency:build-classpath"],
+            ["mvn", *arguments, "dependency:build-classpath"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -239,24 +251,17 @@ def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Described:
         "taskmanager.memory.framework.off-heap.size": "64m",
         "taskmanager.memory.task.heap.size": "384m",
         "taskmanager.memory.task.off-heap.size": "64m",
-        # StatisticsGen's job has more exchanges at once than fit into 64 MB.
         "taskmanager.memory.network.min": "128m",
         "taskmanager.memory.network.max": "128m",
-        "taskmanager.network.sort-shuffle.min-buffers": 64,
         "taskmanager.memory.managed.size": "128m",
         "taskmanager.memory.jvm-metaspace.size": "256m",
         "taskmanager.memory.jvm-overhead.min": "128m",
         "taskmanager.memory.jvm-overhead.max": "128m",
         "io.tmp.dirs": folder / "tmp",
         "web.tmpdir": folder / "tmp",
-        # With Beam's classes from the node's own class path, workers outlive the stage that they were started for.
-        "classloader.resolve-order": "parent-first",
-        # A lost node is noticed after two beats, a lost worker is kept for WORKER_SECONDS. Until then what it did is
-        # given to it again, and each time counts.
+        # A lost node is noticed after two beats.
         "heartbeat.interval": 2000,
-        "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.attempts": 10,
-        "restart-strategy.fixed-delay.delay": f"{WORKER_SECONDS + 10} s",
+        **FLINK_MUST,
     }
     (folder / "config.yaml").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
     runtime, given = "org.apache.flink.runtime", ("--configDir", str(folder))

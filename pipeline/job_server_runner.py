@@ -19,6 +19,8 @@ from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.runner import PipelineState
 
 _ANSWER_SECONDS = 30
+_NO_MASTER = "[auto]"
+"""Beam's `flink_master` where none was named."""
 
 
 class JobServerRunner(portable_runner.PortableRunner):
@@ -73,7 +75,8 @@ class _Result(portable_runner.PipelineResult):
             state = "RUNNING"  # with Beam's own job service the deadline is the stream's too
         except RuntimeError:
             lines = [line.strip() for line in self._last_error_message().splitlines() if line.strip()]
-            raise RuntimeError(f"the Beam job at {self._endpoint} failed: {lines[-1]}") from None
+            where = "" if self._flink_master == _NO_MASTER else f" (http://{self._flink_master} has all of its errors)"
+            raise RuntimeError(f"the Beam job at {self._endpoint} failed: {lines[-1]}{where}") from None
         except KeyboardInterrupt:
             self._cancel()
             raise
@@ -89,7 +92,7 @@ class _Result(portable_runner.PipelineResult):
         # Beam's would wait for a job server that does not answer.
         with contextlib.suppress(grpc.RpcError):
             self._job_service.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=self._job_id), timeout=_ANSWER_SECONDS)
-        if self._flink_master != "[auto]":  # Beam's default
+        if self._flink_master != _NO_MASTER:
             _cancel_in_flink(self._flink_master, name=self._job_id.rpartition("_")[0])
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from apache_beam.runners.portability import portable_runner
 
 from pipeline import job_server_runner
 
@@ -54,3 +55,21 @@ def test_a_job_that_flink_does_not_know_is_waited_for_no_longer_than_an_answer(
     monkeypatch.setattr(job_server_runner, "_ANSWER_SECONDS", 1)
     job_server_runner._cancel_in_flink(flink, "BeamApp-never-there")
     assert _Flink.cancelled == []
+
+
+@pytest.mark.parametrize(
+    ("master", "where"), [("[auto]", ""), ("flink:8081", " (http://flink:8081 has all of its errors)")]
+)
+def test_a_failed_job_is_its_last_error_and_the_page_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, master: str, where: str
+) -> None:
+    def fail(self: object, duration: int) -> None:
+        raise RuntimeError("Pipeline BeamApp-mine failed in state FAILED")
+
+    monkeypatch.setattr(portable_runner.PipelineResult, "wait_until_finish", fail)
+    monkeypatch.setattr(job_server_runner._Result, "_last_error_message", lambda self: "java.Exception\nE: a breed\n\n")
+    result = object.__new__(job_server_runner._Result)
+    vars(result).update(_endpoint="localhost:8099", _flink_master=master, _seconds=60)
+    with pytest.raises(RuntimeError) as failure:
+        result.wait_until_finish()
+    assert str(failure.value) == f"the Beam job at localhost:8099 failed: E: a breed{where}"
