@@ -13,6 +13,9 @@ from serving.models import Answer, Description
 TRUSTED = 0.5
 """A photo whose `known` is below is unlike the training's."""
 
+_TALLEST = 80
+"""Percent of the window's height that a photo is shown at most."""
+
 CSS = """
 .answer { font-family: system-ui, sans-serif; line-height: 1.4; }
 .answer .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: 1.2rem; }
@@ -29,6 +32,9 @@ CSS = """
 .answer .warning, .answer .error { padding: .6rem .8rem; border-radius: .4rem; margin: 0 0 1rem; color: #1a1a1a; }
 .answer .warning { background: #fdebc8; }
 .answer .error { background: #f8d3cd; }
+#samples .grid-wrap { max-height: none; }
+#samples .caption-label { max-width: 100%; left: 0; }
+@media (max-width: 600px) { #samples .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 """
 
 
@@ -67,8 +73,9 @@ def _warning(answer: Answer) -> str:
 
 def _layers(description: Description, photo: pictures.Image.Image, answer: Answer) -> str:
     image = f'<img class="photo" alt="the photo" src="{_data_uri(photo, "JPEG")}">'
+    fits = f'style="max-width:calc({_TALLEST}vh * {photo.width} / {photo.height})"'
     if not answer.mask_png:
-        return f'<div class="layers">{image}</div>'
+        return f'<div class="layers" {fits}>{image}</div>'
     with pictures.Image.open(io.BytesIO(answer.mask_png)) as mask:
         layer = pictures.tinted(mask, len(description.mask_classes), photo.size)
     names = [_readable(name) for name in description.mask_classes]
@@ -78,7 +85,8 @@ def _layers(description: Description, photo: pictures.Image.Image, answer: Answe
     )
     move = "this.closest('.answer').querySelector('.mask').style.opacity = this.value / 100"
     return (
-        f'<div><div class="layers">{image}<img class="mask" alt="the mask" src="{_data_uri(layer, "PNG")}"></div>'
+        f'<div><div class="layers" {fits}>{image}'
+        f'<img class="mask" alt="the mask" src="{_data_uri(layer, "PNG")}"></div>'
         f'<label>{key}<input type="range" min="0" max="100" value="50" aria-label="opacity of the mask" '
         f'oninput="{move}"></label></div>'
     )

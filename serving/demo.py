@@ -22,13 +22,13 @@ _KEPT_SECONDS = 600
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves the page until Ctrl-C; returns 2 if it cannot."""
+    """Serves the page until Ctrl-C; returns 2 if it cannot, 130 if Ctrl-C came before it could."""
     flags = _flags(arguments)
-    # After the flags: --help should not wait for TensorFlow.
-    from serving import models
-
     with tempfile.TemporaryDirectory() as folder:
         try:
+            # After the flags: --help should not wait for TensorFlow.
+            from serving import models
+
             _gradio(folder)  # before the model is loaded, which takes its time
             path = models.find(flags.model)
             page = build(models.open_model(path), path, pathlib.Path(folder))
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (ValueError, OSError) as error:
             print(f"demo: {error}", file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            return 130
     return 0
 
 

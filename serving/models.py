@@ -120,6 +120,7 @@ class TFLite:
 
             self._interpreters = [Interpreter(str(file), num_threads=1) for _ in range(cores)]
             self._interpreters[-1].allocate_tensors()  # the first one to do so says by what it computes
+            _check_described(file, self._interpreters[-1].get_signature_runner("serving_pixels"), self.description)
             self._idle = queue.LifoQueue[Any]()  # an engine takes memory once it was asked
             for interpreter in self._interpreters:
                 self._idle.put(interpreter.get_signature_runner("serving_pixels"))
@@ -225,6 +226,19 @@ def _described(told: dict[str, Any]) -> Description:
         image_size=told.get("image_size", told["input_size"]),
         input_size=told["input_size"],
     )
+
+
+def _check_described(file: pathlib.Path, engine: Any, description: Description) -> None:
+    """Raises ValueError where a `.tflite` is not the one that the `model.json` beside it tells of."""
+    inputs, outputs = engine.get_input_details(), engine.get_output_details()
+    side = int(inputs["pixels"]["shape"][1])
+    classes = int(outputs["probabilities"]["shape"][1]) if "probabilities" in outputs else 0
+    told = len(description.classes) if description.label is not None else 0
+    if (side, classes, "mask" in outputs) != (description.input_size, told, bool(description.mask_classes)):
+        raise ValueError(
+            f"{file} is of another model than the model.json beside it ({side} pixels and {classes} classes, told are "
+            f"{description.input_size} and {told}): copy both from one version"
+        )
 
 
 @contextlib.contextmanager

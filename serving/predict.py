@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from serving.models import Answer, Model
     from serving.reading import Photo
+    from serving.results import Writer
 
 BATCH = 32
 """Photos that the model answers at a time; more are no faster."""
@@ -31,9 +32,6 @@ class Sink(Protocol):
 
     def write(self, path: str, data: bytes, answer: Answer, /) -> Answer:
         """Takes one photo's; returns it, with an `error` where it could not."""
-
-    def flush(self) -> None:
-        """Called after each batch."""
 
 
 @dataclasses.dataclass
@@ -56,14 +54,14 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if every photo was answered, 1 if some were not, 2 if nothing was done, 130 if interrupted."""
     flags = _flags(arguments)
-    # After the flags: --help should not wait for TensorFlow.
-    from rich.console import Console
-
-    from serving import listing, models, results
-
-    writing: results.Writer | None = None
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    writing: Writer | None = None
     try:
+        # After the flags: --help should not wait for TensorFlow.
+        from rich.console import Console
+
+        from serving import listing, models, results
+
+        console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
         files = listing.count(flags.photos, outside=flags.out)
         if not files.photos:
             raise ValueError(f"there is no photo in {' '.join(flags.photos)}")
@@ -75,13 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _interrupts() as heed, writing as writer:
             photos = _shown(console, listing.photos(flags.photos, outside=flags.out), files.photos)
             outcome = predict(model, photos, writer, heed=heed)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyboardInterrupt) as error:
+        interrupted = isinstance(error, KeyboardInterrupt)
         begun = writing is not None and writing.rows > 0
-        print(f"predict: {error}" + f"; what was answered before stands in {flags.out}" * begun, file=sys.stderr)
-        return 1 if begun else 2
-    except KeyboardInterrupt:
-        console.print(f"Interrupted. What was answered stands in {flags.out}")
-        return 130
+        where = f"; what was answered before stands in {flags.out}" if begun else ""
+        print(f"predict: {'interrupted' if interrupted else error}{where}", file=sys.stderr)
+        return 130 if interrupted else 1 if begun else 2
     console.print(f"Answered {outcome.photos - outcome.errors:,} of {outcome.photos:,} photos in {flags.out}")
     if files.others:
         console.print(f"{files.others:,} other files, by their names no photos, were passed over")
@@ -152,9 +149,7 @@ def _interrupts() -> Iterator[Callable[[], None]]:
 
 def _write(writer: Sink, batch: Sequence[Photo], answers: Sequence[Answer]) -> list[tuple[str, Answer]]:
     pairs = zip(batch, answers, strict=True)
-    written = [(photo.path, writer.write(photo.path, photo.data, answer)) for photo, answer in pairs]
-    writer.flush()
-    return written
+    return [(photo.path, writer.write(photo.path, photo.data, answer)) for photo, answer in pairs]
 
 
 def _answers(model: Model, batch: Sequence[Photo]) -> list[Answer]:

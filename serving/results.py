@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from serving import pictures
@@ -29,7 +30,8 @@ _OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, e
 class Writer:
     """Writes into a folder; a photo's mask and overlay lie there under the photo's own path below `root`.
 
-    Lines appear in the order of `write`; whatever was written stays there if the program ends early.
+    Lines appear in the order of `write`; whatever was written stays there, in whole lines, if the program ends early or
+    the disk is full.
     """
 
     def __init__(self, folder: str, description: Description, root: str, overlays: bool) -> None:
@@ -54,10 +56,10 @@ class Writer:
             (self._folder / kind).mkdir(exist_ok=True)
         self._csv = self._open(CSV_FILE)
         self._json = self._open(JSON_FILE)
-        self._lines = csv.writer(self._csv)
-        self._lines.writerow(_columns(description))
+        self._append(_csv_line(_columns(description)), "")
         self.rows = 0
         """Photos that were written."""
+        self._failure: OSError | None = None
 
     def __enter__(self) -> Writer:
         return self
@@ -65,11 +67,6 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._csv.close()
         self._json.close()
-
-    def flush(self) -> None:
-        """Makes what was written readable for others, and safe from this program's end."""
-        self._csv.flush()
-        self._json.flush()
 
     def write(self, path: str, data: bytes, answer: Answer) -> Answer:
         """Writes one photo's answer; returns it, with an `error` where it has no mask or overlay.
@@ -80,8 +77,19 @@ class Writer:
             answer: what the model said.
 
         Raises:
-            OSError: nothing can be written.
+            OSError: nothing can be written, now or for an earlier photo.
         """
+        if self._failure:  # photos after a gap would look like all that there were
+            raise self._failure
+        try:
+            written = self._write_photo(path, data, answer)
+        except OSError as error:
+            self._failure = error
+            raise
+        self.rows += 1
+        return written
+
+    def _write_photo(self, path: str, data: bytes, answer: Answer) -> Answer:
         mask = overlay = ""
         if answer.mask_png:
             try:
@@ -95,15 +103,26 @@ class Writer:
             if self._description.mask_classes and not written:
                 with contextlib.suppress(OSError):
                     self._file(kind, path).unlink()
-        self._lines.writerow(_row(self._description, path, answer, mask, overlay))
-        json.dump(_line(self._description, path, answer, mask, overlay), self._json, ensure_ascii=False)
-        self._json.write("\n")
-        self.rows += 1
+        line = json.dumps(_line(self._description, path, answer, mask, overlay), ensure_ascii=False)
+        self._append(_csv_line(_row(self._description, path, answer, mask, overlay)), f"{line}\n")
         return answer
 
-    def _open(self, name: str) -> io.TextIOWrapper:
-        # A file's name need not be text: what is none is escaped, and JSON reads that escape.
-        return open(self._folder / name, "w", encoding="utf-8", errors="backslashreplace", newline="")
+    def _open(self, name: str) -> io.FileIO:
+        return open(self._folder / name, "wb", buffering=0)
+
+    def _append(self, row: str, line: str) -> None:
+        """Adds to both files, or to none."""
+        ends = self._csv.tell(), self._json.tell()
+        try:
+            for file, text in ((self._csv, row), (self._json, line)):
+                # A file's name need not be text: what is none is escaped, and JSON reads that escape.
+                left = memoryview(text.encode("utf-8", "backslashreplace"))
+                while left:
+                    left = left[file.write(left) :]
+        except OSError:
+            for file, end in zip((self._csv, self._json), ends, strict=True):
+                file.truncate(end)
+            raise
 
     def _file(self, kind: str, path: str) -> pathlib.Path:
         """Where a photo's mask or overlay lies."""
@@ -122,6 +141,8 @@ class Writer:
             file.write_bytes(content)
         except OSError as error:
             if error.errno not in _OF_ONE_NAME:
+                with contextlib.suppress(OSError):
+                    file.unlink()  # half of it
                 raise
             raise ValueError(f"{name} cannot be written: {error.strerror}; rename the photo") from error
         return name
@@ -136,6 +157,12 @@ class Writer:
         encoded = io.BytesIO()
         drawn.save(encoded, "JPEG", quality=_OVERLAY_QUALITY)
         return encoded.getvalue()
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
 
 
 def _columns(description: Description) -> list[str]:

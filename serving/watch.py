@@ -81,9 +81,6 @@ class Seeing:
             self.photos.append(Seen(path, time, figures))
         return answer
 
-    def flush(self) -> None:
-        """Nothing is written."""
-
 
 def _area(mask_png: bytes, several_classes: bool) -> float:
     """The share of its pixels that are foreground."""
@@ -119,7 +116,7 @@ def differences(reference: Mapping[str, Sequence[float]], groups: Sequence[Seque
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0 if the photos are like the reference, 1 if they differ, 2 if nothing could be said."""
+    """Returns 0 if the photos are like the reference, 1 if not, 2 if nothing could be said, 130 if interrupted."""
     flags = _flags(arguments)
     # A file's name need not be text.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -129,6 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"watch: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("watch: interrupted", file=sys.stderr)
+        return 130
     print("\n".join(lines))
     return 1 if differ else 0
 
@@ -191,10 +191,14 @@ def read_reference(folder: str) -> dict[str, list[float]]:
     path = os.path.join(folder, REFERENCE_FILE)
     try:
         with open(path, encoding="utf-8") as file:
-            found: dict[str, list[float]] = json.load(file)
+            found = json.load(file)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: give a version that this pipeline pushed ({error})") from error
-    return found
+    kept = {name: found[name] for name in MEASURES if name in found} if isinstance(found, dict) else {}
+    lists = [values if isinstance(values, list) else [None] for values in kept.values()]
+    if not kept.get("known") or not all(isinstance(value, int | float) for values in lists for value in values):
+        raise ValueError(f"{path} has no lists of numbers of test photos: give a version that this pipeline pushed")
+    return kept
 
 
 def _time(photo: Seen) -> str:

@@ -29,6 +29,10 @@ def main() -> None:
     parser.add_argument("--data-dir", required=True, help="TFDS data_dir in which oxford_iiit_pet is prepared")
     arguments = parser.parse_args()
     builder = tfds.builder("oxford_iiit_pet", data_dir=arguments.data_dir)
+    if not builder.is_prepared():
+        parser.error(f"oxford_iiit_pet is not prepared in --data-dir {arguments.data_dir}")
+    if not tf.saved_model.contains_saved_model(arguments.model):
+        parser.error(f"{arguments.model} is no folder of a SavedModel")
     photos = builder.as_dataset(split="test", decoders={"image": tfds.decode.SkipDecoding()})
     for name, value in evaluate(arguments.model, photos).items():
         print(f"{name:<18} {value:.4f}")

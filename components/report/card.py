@@ -115,10 +115,10 @@ def _recipe(compared: Comparison, model: ModelResult) -> Section:
         ("Network", f"{recipe['network']}, width {recipe['width']:g}, {history['parameters'] / 1e6:.2f} M parameters"),
         ("Start", start),
         ("Training", f"{wording.duration(history['train_seconds'])}, epochs: {len(history['epochs'])}"),
-        ("Phases", "; ".join(_phase(phase) for phase in recipe["phases"])),
+        ("Phases", "; ".join(_phase(phase, recipe) for phase in recipe["phases"])),
         ("Last phase", "once" if recipe["soup"] == 1 else f"{recipe['soup']} times, the mean of the epochs' weights"),
         ("Batch size, weight decay", f"{recipe['batch_size']}, {recipe['weight_decay']:g}"),
-        ("Picture in training, in use", f"{recipe['input_size']}, {size} pixels a side"),
+        ("Picture in use", f"{size} pixels a side"),
         ("Second look in use", recipe["second_look"]),
         ("Augmentation", ", ".join(f"{key} {value}" for key, value in recipe["augmentation"].items())),
         ("Seed", str(config["seed"])),
@@ -126,9 +126,11 @@ def _recipe(compared: Comparison, model: ModelResult) -> Section:
     return Section("Recipe", (), ("", ""), tuple(rows))
 
 
-def _phase(phase: Mapping[str, Any]) -> str:
+def _phase(phase: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    size = phase["input_size"] or recipe["input_size"]
     backbone = "" if phase["backbone_rate"] == 1 else f", the backbone at {phase['backbone_rate']:g} of it"
-    return f"rate {phase['learning_rate']:g}{backbone}"
+    cutmix = ", without cutmix" if recipe["augmentation"]["cutmix"] and not phase["cutmix"] else ""
+    return f"{phase['epochs']} epochs at {size} pixels, rate {phase['learning_rate']:g}{backbone}{cutmix}"
 
 
 _CLASS_FIGURES = (

@@ -139,6 +139,27 @@ def test_a_sample_is_answered_by_a_click(page: Any) -> None:
     _find(page, "#answer .bar.best")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_sample_is_seen_whole(page: Any, width: int) -> None:
+    set_width(page, width)
+    _wait(page, lambda window: len(window.find_elements("css selector", "#samples button:has(img)")) == 3)
+    assert (
+        page.execute_script("""
+        const boxes = [...document.querySelectorAll('#samples *')].filter(box => box.clientWidth);
+        const cut = box => box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+        return boxes.filter(cut).map(box => box.className)""")
+        == []
+    )
+
+
+def test_a_tall_photo_fits_the_window(page: Any, tmp_path: pathlib.Path) -> None:
+    models.pictures.Image.new("RGB", (20, 400), (0, 0, 250)).save(tmp_path / "tall.png")
+    _upload(page, tmp_path / "tall.png")
+    sizes = [_find(page, f"#answer .{kind}").size for kind in ("photo", "mask")]
+    assert sizes[0] == sizes[1]
+    assert sizes[0]["height"] <= page.execute_script("return window.innerHeight")
+
+
 def test_nothing_is_asked_of_another_machine(page: Any, photo: Write, address: str) -> None:
     _upload(page, photo("one.png"))
     _find(page, "#answer .bar.best")
@@ -196,6 +217,14 @@ def test_a_port_that_is_none_is_told(port: str, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit, match="2"):
         demo.main([f"--port={port}"])
     assert "argument --port: " in capsys.readouterr().err
+
+
+def test_an_interrupt_before_the_page_is_there_is_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: str | None) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "find", interrupted)
+    assert demo.main([]) == 130
 
 
 def test_an_address_that_it_cannot_listen_at_is_told(version: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

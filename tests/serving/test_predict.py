@@ -309,29 +309,45 @@ def test_a_version_that_is_not_whole_is_told(
     assert f"{broken} cannot be loaded, copy the version anew: " in capsys.readouterr().err
 
 
-def test_a_full_disk_ends_the_run_with_a_sentence_and_the_status_of_photos_without_an_answer(
-    out: pathlib.Path, version: pathlib.Path, photo: Write
-) -> None:
-    """A limit on the size of files stands for the disk's, and meets the third photo's mask."""
-    rng = np.random.default_rng(0)
-    paths = [str(photo(f"{number}.png")) for number in range(2)]
-    noise = rng.integers(0, 256, (400, 400, 3), np.uint8)
-    Image.fromarray(noise).save(out.with_name("large.png"))
+def _on_a_small_disk(out: pathlib.Path, version: pathlib.Path, photos: Sequence[str], size: int) -> None:
+    """A limit on the size of files stands for the disk's."""
     code = (
         "import resource, signal, sys\n"
         "from serving import predict\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
         "sys.exit(predict.main(sys.argv[1:]))\n"
     )
-    photos = [*paths, str(out.with_name("large.png"))]
     command = [sys.executable, "-c", code, *photos, "--model", str(version), "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[1:] == [
         f"predict: [Errno 27] File too large; what was answered before stands in {out}"
     ]
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_the_status_of_photos_without_an_answer(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    """The third photo's mask is too large."""
+    rng = np.random.default_rng(0)
+    paths = [str(photo(f"{number}.png")) for number in range(2)]
+    noise = rng.integers(0, 256, (400, 400, 3), np.uint8)
+    Image.fromarray(noise).save(out.with_name("large.png"))
+    _on_a_small_disk(out, version, [*paths, str(out.with_name("large.png"))], 20_000)
     assert [row["file"] for row in _rows(out)] == paths
+    assert not (out / "masks" / "large.png.png").exists()
+
+
+def test_on_a_full_disk_the_lines_that_were_written_are_whole_and_the_same_in_both_files(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    """A line of the larger file is too long."""
+    paths = [str(photo(f"{number}.png")) for number in range(40)]
+    _on_a_small_disk(out, version, paths, 4_000)
+    answered = [row["file"] for row in _rows(out)]
+    assert answered == [line["file"] for line in _lines(out)] == paths[: len(answered)]
+    assert 0 < len(answered) < len(paths)
 
 
 @pytest.mark.parametrize(
@@ -398,6 +414,15 @@ def test_a_description_that_is_not_whole_is_told(
         models.open_model(str(tmp_path))
 
 
+def test_a_tflite_beside_another_models_description_is_told(
+    tmp_path: pathlib.Path, version: pathlib.Path, several: pathlib.Path
+) -> None:
+    for file in (version / "edge" / "model.tflite", several / "edge" / "model.json"):
+        shutil.copy(file, tmp_path)
+    with pytest.raises(ValueError, match=r"is of another model than the model.json beside it .*: copy both from one"):
+        models.open_model(str(tmp_path / "model.tflite"))
+
+
 def test_the_newest_version_of_the_run_that_pushed_last_is_the_default(
     out: pathlib.Path, version: pathlib.Path, photo: Write
 ) -> None:
@@ -422,15 +447,26 @@ def test_an_interrupt_keeps_what_was_answered(out: pathlib.Path, version: pathli
         path.with_name(f"{number}.png").symlink_to(path)
     command = [sys.executable, "-m", "serving.predict", str(path.parent), "--model", str(version), "--out", str(out)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        while not (out / results.CSV_FILE).exists() or not (out / results.CSV_FILE).stat().st_size:
+        while not (out / results.JSON_FILE).exists() or not (out / results.JSON_FILE).stat().st_size:
             assert process.poll() is None
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         _, console = process.communicate()
     assert process.returncode == 130
-    assert "Interrupted. What was answered stands in" in console
+    assert "predict: interrupted; what was answered before stands in" in console
     assert "Traceback" not in console
     assert 0 < len(_lines(out)) < 20_000
+
+
+def test_an_interrupt_before_the_first_answer_points_at_no_answers(
+    out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, photo: Write, capsys: pytest.CaptureFixture
+) -> None:
+    def interrupted(path: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "find", interrupted)
+    assert predict.main([str(photo("one.png")), "--out", str(out)]) == 130
+    assert capsys.readouterr().err == "predict: interrupted\n"
 
 
 def test_an_interrupt_that_a_library_swallows_ends_it_at_the_next_batch(

@@ -198,6 +198,25 @@ def test_what_cannot_be_compared_is_said(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["{}", "[]", '{"known": null}', '{"known": []}', '{"known": [1, "a"]}'])
+def test_a_reference_without_numbers_is_told(
+    tmp_path: pathlib.Path, content: str, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / watch.REFERENCE_FILE).parent.mkdir()
+    (tmp_path / watch.REFERENCE_FILE).write_text(content)
+    assert watch.main([str(tmp_path), "--model", str(tmp_path)]) == 2
+    assert "reference.json has no lists of numbers of test photos" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_no_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "watch", interrupted)
+    assert watch.main(["photos"]) == 130
+    assert capsys.readouterr().err == "watch: interrupted\n"
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from serving import watch; sys.exit(bool({'numpy', 'scipy', 'tensorflow'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parents[2], check=True)

@@ -80,6 +80,20 @@ def test_the_recipe_is_the_runs_without_a_path_of_the_machine(compared):
     assert rows["Network"].startswith(contestants[compared.champion]["network"])
 
 
+def test_each_phase_has_its_epochs_and_its_own_size(compared):
+    config = dict(compared.run.config)
+    recipe = config["contestants"][compared.champion]
+    phase = {**recipe["phases"][0], "learning_rate": 0.002, "backbone_rate": 1}
+    small, last = {"epochs": 55, "input_size": 96, "cutmix": True}, {"epochs": 10, "input_size": 0, "cutmix": False}
+    changed = {"phases": [phase | small, phase | last], "input_size": 160, "serving_size": 192}
+    changed |= {"augmentation": recipe["augmentation"] | {"cutmix": 0.5}}
+    config["contestants"] = {**config["contestants"], compared.champion: recipe | changed}
+    run = dataclasses.replace(compared.run, config=config)
+    rows = dict(_section(dataclasses.replace(compared, run=run), "Recipe").rows)
+    assert rows["Phases"] == ("55 epochs at 96 pixels, rate 0.002; 10 epochs at 160 pixels, rate 0.002, without cutmix")
+    assert rows["Picture in use"] == "192 pixels a side"
+
+
 def test_of_many_slices_it_shows_those_of_single_classes_last_and_the_worst_of_them(compared):
     part = _section(compared, "Figures by slice")
     slices = len(compared.models[compared.champion].metrics) - 1

@@ -86,6 +86,16 @@ def test_on_a_phone_the_summarys_tables_need_no_scrolling(browser, show, report_
         return boxes.map(box => box.scrollWidth - box.clientWidth)""") == [0, 0]
 
 
+def test_on_a_desk_no_table_needs_scrolling(browser, show, report_dir):
+    show(report_dir / "index.html", 1280)
+    assert (
+        browser.execute_script("""
+        const wide = [...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth);
+        return wide.map(box => box.closest('section').id)""")
+        == []
+    )
+
+
 def test_a_heading_begins_where_the_text_below_it_does(browser, show, report_dir):
     show(report_dir / "index.html", 1280)
     aligned = browser.execute_script("""
