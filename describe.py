@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.flags import command_of
-from schema.ranges import Checked
+from schema.ranges import FOLDER, Checked
 
 _MOST_FILES = 4
 """So many files are named of which nothing says that they are COCO's."""
@@ -29,7 +29,7 @@ _MOST_FILES = 4
 class Arguments(Checked):
     """Says what labelled photos are, writes their description, and prints the command that trains on them."""
 
-    dir: Annotated[str, tyro.conf.Positional]
+    dir: Annotated[str, tyro.conf.Positional, FOLDER]
     """The folder with the photos (of a TFDS data set: its data_dir); docs/own-data.md shows the layouts."""
     masks: str = ""
     """A folder of masks in parallel to the photos', where it is not called `masks` or so beside `images`."""
@@ -60,6 +60,9 @@ def main() -> int:
     except (OSError, RuntimeError, ValueError) as error:
         console.print(Text(f"{error}{_hint(arguments)}", style="red"), soft_wrap=True)
         return 2
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        return 130
     return 0
 
 
@@ -109,7 +112,7 @@ def _describe(arguments: Arguments, console: Console) -> None:
             images = list(source.images())
             objects = [one for image in images for one in image.objects]
             found.objects, found.crowds = len(objects), sum(one.crowd for one in objects)
-            used = {image.listed.image for image in images} | {one.rpartition("=")[2] for one in source.annotations}
+            used = {image.listed.image for image in images} | {path for _, path in source.files()}
             survey.left_out(found, source.dir, used, "pictures that no annotation file names")
         elif not arguments.tfds:
             survey.left_out(found, source.dir, _used(source))
@@ -129,7 +132,10 @@ def _describe(arguments: Arguments, console: Console) -> None:
     command = ["python", "local_runner.py", "--config", "own"]
     for name, value in {**flags, "spec": str(path)}.items():
         values = value if isinstance(value, tuple) else (value,)
-        command += ["--data-dir" if name == "dir" else f"--data.{name}", *values]
+        words = [f"./{word}" if word.startswith("-") else word for word in values]
+        command += ["--data-dir" if name == "dir" else f"--data.{name}", *words]
+    if spec.task == "segmentation":
+        command += ["--champion", "mask_f1"]
     console.print("Train on it:")
     console.print(Text(f"  {shlex.join(command)}", style="bold"), soft_wrap=True)
 

@@ -64,8 +64,9 @@ class Data(Checked):
     """Connected areas smaller than this share of the picture are dropped from a mask; 0: none is."""
     max_quarantined: Annotated[float, Number(ge=0, le=1)] = 0.01
     """Share of a split's records that may be unusable (they go to quarantine) before the run stops."""
-    max_megapixels: Annotated[int, Number(ge=1, le=10_000)] = 100
-    """Photos with more millions of pixels, by their header, are not opened but go to quarantine."""
+    max_megapixels: Annotated[int, Number(ge=1, le=10_000)] = 50
+    """Photos with more millions of pixels, by their header, are not opened but go to quarantine; a pushed model
+    answers none of more than 50."""
     image_size: Annotated[int, Number(ge=32, le=MAX_SIZE)] = 256
     """Side of the square that Transform resizes every picture to, in pixels; masks are judged at this size."""
 

@@ -63,16 +63,18 @@ def _photos(records: Iterable[tf.Tensor], every: int) -> list[bytes]:
 def _answers(
     serve: Callable[..., dict[str, tf.Tensor]], photos: Sequence[bytes], mask_classes: int
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Float32 [N] of each of `Known.reference`'s names that the model has a head for."""
+    """Float32 [N] of each of `Known.reference`'s names that the model has a head for; N photos have an answer."""
     found: dict[str, list[npt.NDArray[np.float32]]] = {}
     for start in range(0, len(photos), _BATCH):
-        outputs = serve(image_bytes=tf.constant(photos[start : start + _BATCH]))
-        answers = {"known": outputs["known"].numpy()}
+        tensors = serve(image_bytes=tf.constant(photos[start : start + _BATCH]))
+        answered = tensors["error"].numpy() == b""  # a photo may be larger than a server takes
+        outputs = {name: tensor.numpy()[answered] for name, tensor in tensors.items()}
+        answers = {"known": outputs["known"]}
         if "probabilities" in outputs:
-            answers["confidence"] = outputs["probabilities"].numpy().max(axis=1)
+            answers["confidence"] = outputs["probabilities"].max(axis=1)
         if mask_classes:
             foreground = 127 if mask_classes == 1 else 0  # a probability times 255, or an index
-            pngs = (np.frombuffer(png, np.uint8) for png in outputs["mask_bytes"].numpy())
+            pngs = (np.frombuffer(png, np.uint8) for png in outputs["mask_bytes"])
             masks = [np.asarray(cv2.imdecode(png, cv2.IMREAD_UNCHANGED)) for png in pngs]
             answers["mask_area"] = np.array([np.mean(mask > foreground) for mask in masks], np.float32)
         for name, values in answers.items():

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from components.datasets import coco_file, derivation, listing, storage
 from components.datasets.coco_file import CocoFile, Object
 from components.datasets.listing import Listed, printable
-from components.datasets.metadata import split_of
+from components.datasets.metadata import SPLIT_NAMES, split_of
 from components.datasets.source import RawRecord
 from schema.dataset_spec import DatasetSpec, Mask
 
@@ -71,9 +71,11 @@ class Coco:
             raise ValueError("annotations is empty: name COCO's JSON files, such as train=annotations/train.json")
         files = []
         for given in self.annotations:
-            name, _, path = given.rpartition("=")
-            split = split_of(name, f"annotations {given!r}")
+            split, path = _split_and_path(given)
             path = storage.join(self.dir, storage.located(self.dir, path)) if self.dir else storage.absolute(path)
+            name, sign, _ = given.partition("=")
+            if sign and not split and not storage.is_file(path) and "/" not in name:
+                split_of(name, f"annotations {given!r}")
             files.append(f"{split}={path}" if split else path)
         set_(self, "annotations", tuple(files))
 
@@ -83,8 +85,7 @@ class Coco:
         Raises:
             RuntimeError: one is not.
         """
-        for given in self.annotations:
-            path = given.rpartition("=")[2]
+        for _, path in self.files():
             if not storage.is_file(path):
                 raise RuntimeError(f"there is no file {path}: name COCO's JSON files in annotations")
 
@@ -123,8 +124,12 @@ class Coco:
         """
         return self._images(self._files())
 
+    def files(self) -> list[tuple[str, str]]:
+        """The split that each file is of, or an empty one, and its path."""
+        return [_split_and_path(given) for given in self.annotations]
+
     def _files(self) -> list[CocoFile]:
-        return [CocoFile(path, split) for split, _, path in (given.rpartition("=") for given in self.annotations)]
+        return [CocoFile(path, split) for split, path in self.files()]
 
     def _images(self, files: Sequence[CocoFile]) -> Iterator[CocoImage]:
         roots = {file.path: file.root(self.dir) for file in files}
@@ -180,6 +185,12 @@ def _derived(source: str, images: Sequence[CocoImage]) -> DatasetSpec:
 def _with_objects(image: CocoImage) -> Listed:
     """For the cache key: what is drawn of an image beside its file."""
     return image.listed._replace(group=json.dumps([image.size, image.objects]))
+
+
+def _split_and_path(given: str) -> tuple[str, str]:
+    """Of SPLIT=FILE or FILE, which may hold that sign itself."""
+    name, _, path = given.partition("=")
+    return (SPLIT_NAMES[name.lower()], path) if path and name.lower() in SPLIT_NAMES else ("", given)
 
 
 def _common(folders: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from components.datasets import duplicates, mask_values
 from components.datasets.survey import Photo, Survey, median_size
+from components.example_gen.splits import to_make
 from schema.dataset_spec import DatasetSpec, Label, Mask
 
 _SPLITS = ("train", "eval", "test", "")
@@ -93,8 +94,8 @@ def _kinds(spec: DatasetSpec, splits: Sequence[str]) -> Text:
         "segmentation": "a mask and no class: task segmentation",
     }
     given = ", ".join(split for split in splits if split)
-    made = ", ".join(f"{name} {share:.0%}" for name, share in dataclasses.asdict(spec.splits).items())
-    rule = f"Splits given: {given}." if given else f"No splits given: a hash will hold out {made}."
+    made = ", ".join(f"{name} {share:.0%}" for name, share in sorted(_to_make(spec, splits).items()))
+    rule = f"{f'Splits given: {given}' if given else 'No splits given'}{f': a hash will hold out {made}' * bool(made)}."
     return Text(f"Each has {heads[spec.task]}. {rule}\n")
 
 
@@ -288,9 +289,6 @@ def _about_masks(spec: DatasetSpec, file: str, mask: Mask, photos: Sequence[Phot
     if len(masked) < len(photos):
         other = "the classes" if spec.labels else ""
         yield _lacking(f"{len(photos) - len(masked)} of {len(photos)}", "mask", mask.optional, other, file)
-    wrong = [photo.name for photo in masked if not photo.mask_fits]
-    if wrong:
-        yield f"{_count(len(wrong), 'mask')} are not of their photo's size: {_names(wrong)}."
 
 
 def _about_copies(spec: DatasetSpec, photos: Sequence[Photo], copies: Copies) -> Iterator[str]:
@@ -307,8 +305,13 @@ def _about_copies(spec: DatasetSpec, photos: Sequence[Photo], copies: Copies) ->
             if mixed:
                 example = _names([photos[index].name for index in mixed[0]])
                 yield f"{_count(len(mixed), 'group')} of these stand in several {other}, such as {example}."
-    if copies.near and "" in splits and not all(photo.group for photo in photos):
+    if copies.near and _to_make(spec, splits) and not all(photo.group for photo in photos):
         yield "A hash may put these into train and test, and figures would flatter: --groups FILE keeps them together."
+
+
+def _to_make(spec: DatasetSpec, splits: Sequence[str]) -> dict[str, float]:
+    """The shares of the splits that ingestion will make, by a hash."""
+    return to_make(frozenset(filter(None, splits)), spec.splits)
 
 
 def groups_table(photos: Sequence[Photo], copies: Copies) -> str:

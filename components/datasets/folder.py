@@ -41,9 +41,8 @@ class Folder:
         set_ = object.__setattr__
         set_(self, "dir", storage.absolute(self.dir))
         # What lies in the folder is named from there: else the tree of masks would pass for a class.
-        masks = storage.located(self.dir, self.masks)
-        set_(self, "masks", masks if storage.is_remote(masks) else masks.removeprefix(f"{self.dir}/"))
-        set_(self, "metadata", storage.located(self.dir, self.metadata))
+        for name in ("masks", "metadata"):
+            set_(self, name, storage.inside(self.dir, storage.located(self.dir, getattr(self, name))))
 
     def prepare(self) -> None:
         """Says which masks are left out since their photos are gone; else nothing: the photos are there or not.
@@ -114,6 +113,10 @@ class Folder:
 
     def _columns(self) -> tuple[str, ...]:
         paths = [storage.join(self.dir, path) for path in self.metadata_files()]
+        if self.labels and not paths:
+            raise ValueError(
+                f"labels is {', '.join(self.labels)}, columns of a metadata file, of which there is none: name it"
+            )
         return tables.label_columns(paths, self.labels, self.description) if paths else ()
 
     def _require_folder(self) -> None:

@@ -252,8 +252,10 @@ def _orphans(masks: Collection[str], mask_of: Mapping[str, str]) -> set[str]:
     alone = [name for name, mask in mask_of.items() if not mask]
     pngs = [name for name in alone if storage.suffix(name) == ".png" and not _MARKED.search(_stem(name))]
     orphans = set(pngs) if len(unmarked) > len(pngs) else set()
-    if len(unmarked) < len(masks):
-        orphans.update(name for name in alone if _MARKED.search(_stem(name)))
+    marked = [name for name in alone if _MARKED.search(_stem(name))]
+    photos = {_stem(name) for name in mask_of}
+    # One of several masks of a photo beside it is a mask whatever else there is.
+    orphans.update(name for name in marked if len(unmarked) < len(masks) or _MARKED.sub("", _stem(name)) in photos)
     return orphans
 
 

@@ -80,6 +80,17 @@ def located(folder: str, path: str) -> str:
     return path
 
 
+def inside(folder: str, path: str) -> str:
+    """A path from a folder that holds it, by whatever links either is named; another path stays as it is."""
+    if is_remote(path) or not os.path.isabs(path):
+        return path
+    for spelling in (os.path.abspath, os.path.realpath):
+        relative = os.path.relpath(spelling(path), spelling(folder))
+        if not relative.startswith(os.pardir):
+            return relative
+    return path
+
+
 def listing(folder: str) -> Listing:
     """One folder's names; memory holds those of one folder at a time.
 

@@ -17,8 +17,10 @@ import numpy as np
 import PIL.Image
 
 from components.datasets import duplicates, mask_values, storage
+from components.datasets.listing import printable
 from components.datasets.source import RawRecord, Source
-from components.example_gen import images, masks
+from components.example_gen import images, masks, records
+from schema.dataset_spec import DatasetSpec
 
 _TOGETHER = 32
 """So many photos are in memory at once."""
@@ -46,8 +48,6 @@ class Photo(NamedTuple):
     look: tuple[int, bytes] = (0, b"")
     """As `duplicates.fingerprint` gives it."""
     mask: mask_values.Values | None = None
-    mask_fits: bool = True
-    """The mask has the photo's size, upright or as stored."""
 
 
 @dataclasses.dataclass
@@ -81,11 +81,15 @@ def look(source: Source, max_pixels: int, progress: Callable[[int], None] = lamb
         ValueError: the source contradicts itself.
     """
     found = Survey()
+    spec = source.spec()
+    # Of classes that are missing `describe` tells once for all photos.
+    spec = dataclasses.replace(spec, labels=tuple(dataclasses.replace(of, optional=True) for of in spec.labels))
+    measured = functools.partial(_measured, spec=spec, max_pixels=max_pixels)
     # Pillow decodes outside the interpreter's lock.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        records = itertools.chain.from_iterable(map(source.read, source.shards()))
-        while some := list(itertools.islice(records, _TOGETHER)):
-            for photo in pool.map(functools.partial(_measured, max_pixels=max_pixels), some):
+        found_records = itertools.chain.from_iterable(map(source.read, source.shards()))
+        while some := list(itertools.islice(found_records, _TOGETHER)):
+            for photo in pool.map(measured, some):
                 found.photos.append(photo)
                 if photo.mask:
                     found.values.merge(photo.mask)
@@ -93,16 +97,17 @@ def look(source: Source, max_pixels: int, progress: Callable[[int], None] = lamb
     return found
 
 
-def _measured(record: RawRecord, max_pixels: int) -> Photo:
+def _measured(record: RawRecord, spec: DatasetSpec, max_pixels: int) -> Photo:
+    refused = records.refusal(record, spec)
     photo = Photo(
         name=record.file_name,
         split=record.split,
         group=record.group,
         labels=dict(record.labels),
-        fault=record.fault,
+        fault=refused.reason if refused else "",
         digest=hashlib.sha256(record.image).digest(),
     )
-    if not record.fault:
+    if not photo.fault:
         photo = _with_picture(photo, record.image, max_pixels)
     if not photo.fault and record.mask is not None:
         photo = _with_mask(photo, record.mask)
@@ -128,13 +133,12 @@ def _with_picture(photo: Photo, data: bytes, max_pixels: int) -> Photo:
 def _with_mask(photo: Photo, data: bytes) -> Photo:
     try:
         pixels = masks.read_values(data)
+        masks.is_to_turn(pixels.shape, photo.size, photo.orientation)
     except ValueError as error:
-        return photo._replace(fault=str(error))
+        return photo._replace(fault=f"its mask cannot be used: {error}")
     values = mask_values.Values()
     values.add(pixels)
-    stored = photo.size[::-1] if photo.orientation >= 5 else photo.size
-    fits = pixels.shape in (photo.size, stored)
-    return photo._replace(mask=values, mask_fits=fits)
+    return photo._replace(mask=values)
 
 
 def left_out(survey: Survey, folder: str, used: set[str], pictures: str = "pictures") -> None:
@@ -154,7 +158,7 @@ def left_out(survey: Survey, folder: str, used: set[str], pictures: str = "pictu
             survey.left_out["hidden"] += 1
         elif storage.is_picture(name):
             survey.left_out[pictures] += 1
-            survey.left_out_pictures.append(path.removeprefix(f"{folder}/"))
+            survey.left_out_pictures.append(printable(path.removeprefix(f"{folder}/")))
         else:
             survey.left_out[storage.suffix(name) or "without ending"] += 1
 

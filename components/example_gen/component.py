@@ -55,7 +55,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         spec: DatasetSpec,
         fingerprint: str,
         min_speck: float = 0.0,
-        max_megapixels: int = 100,
+        max_megapixels: int = 50,
         max_quarantined: float = 0.01,
         leave_out: Sequence[tuple[str, str]] = (),
     ) -> None:

@@ -120,7 +120,8 @@ def _what_to_repair(header: Image.Image, data: bytes, orientation: int) -> list[
     checks = {
         "orientation": orientation != 1,
         "alpha": _has_alpha(header) and _translucent(header),
-        "palette": header.mode in ("P", "PA", "1"),
+        # To Pillow a BMP whose palette is grey has none.
+        "palette": header.mode in ("P", "PA", "1") or (header.format == "BMP" and header.mode == "L"),
         "16 bits": header.mode.startswith("I") or (header.format == "PNG" and data[24:25] == b"\x10"),
         "CMYK": header.mode == "CMYK",
         "format": header.format not in _DECODABLE

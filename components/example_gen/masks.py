@@ -65,12 +65,8 @@ def prepare_mask(
     Raises:
       ValueError: It cannot be decoded, is not of the photo's size, or holds values that stand for nothing.
     """
-    stored = size[::-1] if orientation >= 5 else size
-    found = _header_size(data)
-    if found not in (size, stored):
-        raise ValueError(f"it is {_text(found)}, but the photo is {_text(size)}")
+    turn = is_to_turn(_header_size(data), size, orientation)
     values = read_values(data)
-    turn = found != size
     mask, between = _classes(images.turned(values, orientation) if turn else values, spec)
     clean = drop_specks(mask, min_speck * mask.size, len(spec.classes)) if min_speck else mask
     return PreparedMask(
@@ -80,6 +76,17 @@ def prepare_mask(
         between_pixels=between,
         turned=turn,
     )
+
+
+def is_to_turn(found: tuple[int, int], size: tuple[int, int], orientation: int) -> bool:
+    """Whether a mask of the size `found` is as its photo was stored; the others as `prepare_mask` takes them.
+
+    Raises:
+      ValueError: It is not of the photo's size.
+    """
+    if found not in (size, size[::-1] if orientation >= 5 else size):
+        raise ValueError(f"it is {_text(found)}, but the photo is {_text(size)}")
+    return found != size
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 from components.comparison import foreign, known
+from pipeline.configs import Data
+from trainer_module import photos
 
 
 @pytest.mark.parametrize("kind", foreign.KINDS)
@@ -36,7 +38,7 @@ def test_the_area_and_the_shares_are_those_of_what_the_model_says() -> None:
         nonlocal asked
         asked += len(image_bytes)
         said = [0.1 * int(photo) if len(photo) == 1 else 0.4 for photo in image_bytes.numpy()]
-        return {"known": tf.constant(said, tf.float32)}
+        return {"known": tf.constant(said, tf.float32), "error": tf.fill([len(said)], "")}
 
     found = known.judge(serve, batches, examples=1000, mask_classes=0)
     assert asked == known._PHOTOS + len(foreign.KINDS) * foreign.PICTURES
@@ -56,10 +58,24 @@ def test_the_reference_holds_confidence_and_the_masks_share(mask_classes: int, l
     def serve(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         count = len(image_bytes)
         probabilities = tf.tile([[0.2, 0.7, 0.1]], [count, 1])
-        return {"known": tf.ones(count), "probabilities": probabilities, "mask_bytes": tf.fill([count], png)}
+        refused = image_bytes == b"larger than a server takes"
+        masks = tf.where(refused, b"", tf.fill([count], png))
+        known = tf.where(refused, 0.0, 1.0)
+        return {
+            "known": known,
+            "probabilities": probabilities,
+            "mask_bytes": masks,
+            "error": tf.where(refused, "no", ""),
+        }
 
-    found = known.judge(serve, [tf.constant([_record(b"7")] * 3)], examples=3, mask_classes=mask_classes)
+    photos = [b"7", b"7", b"larger than a server takes", b"7"]
+    records = [tf.constant([_record(photo) for photo in photos])]
+    found = known.judge(serve, records, examples=4, mask_classes=mask_classes)
     assert found.reference == {"known": (1.0,) * 3, "confidence": (0.7,) * 3, "mask_area": (area,) * 3}
+
+
+def test_what_is_ingested_is_no_larger_than_what_a_pushed_model_answers() -> None:
+    assert Data.max_megapixels * 1_000_000 == photos.MAX_PIXELS
 
 
 def test_text_pages_are_told_from_what_stands_on_grey(metrics: dict[str, Any]) -> None:

@@ -166,6 +166,20 @@ def test_windows_paths_and_a_named_folder_are_followed(tree):
     assert set(records_of(Coco((str(root / "a.json"),), dir=str(root / "p")))) == {"x/1 é.jpg", "x/2.jpg"}
 
 
+@pytest.mark.parametrize(("given", "split"), [("lr=1/a.json", ""), ("train=lr=1/a.json", "train")])
+def test_the_sign_may_stand_in_a_path(tree, tmp_path, monkeypatch, given, split):
+    tree({"lr=1/a.json": json.dumps(content([an_object()])), "lr=1/1.jpg": 9, "lr=1/2.jpg": 9}, folder="photos")
+    monkeypatch.chdir(tmp_path / "photos")
+    found = records_of(Coco((given,), dir="lr=1"))
+    assert {record.split for record in found.values()} == {split}
+
+
+def test_a_split_that_is_none_is_told(tree):
+    root = tree({"a.json": json.dumps(content([an_object()]))})
+    with pytest.raises(ValueError, match="split is 'trian'; write one of"):
+        Coco(("trian=a.json",), dir=str(root))
+
+
 def test_files_are_splits_and_names_stay_unique_over_them(tree):
     made = json.dumps(content([an_object(), an_object(2, 7)]))
     files = {f"{split}/{name}": 9 for split in ("train", "valid") for name in ("1.jpg", "2.jpg")}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pathlib
 import shlex
 import sys
@@ -66,20 +67,20 @@ def test_everything_is_counted_and_said(run, leaves, tmp_path):
     for said in (
         "Photos: 64 photos in",
         "Each has a class and a mask: task both. No splits given: a hash will hold out eval 10%, test 20%.",
-        "ash 51 81.0%",
+        "ash 51 82.3%",
         "elm 3 4.8% 0.0%",
-        "JPEG 63 160 x 120",
+        "JPEG 62 160 x 120",
         "0 background",
         "255 object",
         "the nearest of these",
-        "1 photo cannot be used: oak/cut.jpg: its photo cannot be used: its end is missing: ",
+        "2 photos cannot be used: oak/cut.jpg: its photo cannot be used: its end is missing: ",
+        "; oak/small.jpg: its mask cannot be used: it is ",
         "kind has classes of fewer than 5 photos, too few to learn or to judge: elm (3).",
-        "kind is unbalanced: always saying ash is right in 81.0%",
-        "9 masks of 60 are empty: 6 of oak, 3 of elm.",
-        "50 masks of 60 hold values between",
+        "kind is unbalanced: always saying ash is right in 82.3%",
+        "9 masks of 59 are empty: 6 of oak, 3 of elm.",
+        "50 masks of 59 hold values between",
         "each becomes the nearest value that stands for something",
-        "3 of 63 photos have no mask",
-        "1 mask are not of their photo's size: oak/small.jpg.",
+        "3 of 62 photos have no mask",
         "2 photos are the same, byte by byte, in 1 group, such as ash/1.jpg, ash/copy of 1.jpg.",
         "1 group of these stand in several classes, such as ash/2.jpg, oak/like 2.jpg.",
         "1 photo will be turned upright",
@@ -90,13 +91,62 @@ def test_everything_is_counted_and_said(run, leaves, tmp_path):
 
 
 def test_the_command_that_trains_names_the_folder_and_the_spec(run, tree):
-    root = tree({"a/1.jpg": photo(1), "b/1.jpg": photo(2)}, folder="my [red]photos")
+    root = tree({"a/1.jpg": photo(1), "b/1.jpg": photo(2)}, folder="my red photos")
     printed = run(root)[1]
     command = shlex.split(printed[printed.index("python local_runner.py") :])
     assert command[2:] == [
         "--config", "own", "--data.source", "folder", "--data-dir", str(root), "--data.spec", "my_red_photos.yaml",
     ]  # fmt: skip
-    assert "My [red]photos: 2 photos in" in printed
+    assert "My red photos: 2 photos in" in printed
+
+
+def test_a_folder_that_the_command_could_not_name_is_refused(tree, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["describe.py", str(tree({"a/1.jpg": photo(1)}, folder="photos [2]"))])
+    with pytest.raises(SystemExit, match="2"):
+        describe.main()
+    assert "must be a path without * ? [ ]" in " ".join(capsys.readouterr().err.split())
+
+
+def test_in_the_command_a_folder_is_no_flag(run, tree, tmp_path, monkeypatch):
+    tree({"a/1.jpg": photo(1), "b/1.jpg": photo(2)}, folder="-photos")
+    monkeypatch.chdir(tmp_path)
+    printed = run("--", "-photos")[1]
+    assert "--data-dir ./-photos" in printed
+
+
+def test_without_classes_the_command_chooses_by_the_masks(run, tree):
+    files = {f"images/{number}.jpg": photo(number) for number in range(3)}
+    printed = run(tree(files | {f"masks/{number}.png": square(1, 120, 160) for number in range(3)}))[1]
+    assert printed.endswith("--champion mask_f1")
+
+
+def test_a_class_that_contradicts_the_finer_one_is_said(run, tree):
+    of = {"oak": "broad", "ash": "broad", "fir": "needle"}
+    rows = [f"{number}.jpg,{name},{of[name]}" for number, name in enumerate(2 * list(of))]
+    files = {f"{number}.jpg": photo(number) for number in range(6)}
+    root = tree(files | {"metadata.csv": "\n".join(["file_name,tree,family", *rows]).encode()})
+    assert "cannot be used" not in run(root, "--labels", "tree", "family")[1]
+    (root / "metadata.csv").write_text("\n".join(["file_name,tree,family", "0.jpg,oak,needle", *rows[1:]]))
+    printed = run(root, "--labels", "tree", "family")[1]
+    said = "1 photo cannot be used: 0.jpg: its family is needle, but its tree oak belongs to broad"
+    assert said in printed
+
+
+def test_a_left_out_name_that_is_no_text_is_printed(run, tree):
+    files = {f"images/{number}.jpg": photo(number) for number in range(3)}
+    root = tree(files | {f"masks/{number}.png": square(1, 120, 160) for number in range(3)})
+    pathlib.Path(os.fsdecode(b"%s/masks/or\xff.png" % os.fsencode(root))).write_bytes(square())
+    assert r"masks/or\xff.png" in run(root)[1]
+
+
+def test_an_interrupt_is_no_traceback(tree, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(describe, "_describe", interrupted)
+    monkeypatch.setattr(sys, "argv", ["describe.py", str(tree({"a/1.jpg": photo(1)}))])
+    assert describe.main() == 130
+    assert capsys.readouterr().out == "Interrupted.\n"
 
 
 def test_a_description_that_exists_is_used_and_kept(run, tree, tmp_path):
@@ -118,7 +168,7 @@ def test_splits_show_their_gaps_and_copies_across_them(run, tree):
     files = {f"{split}/a/{number}.jpg": photo(number + len(split)) for split in ("train", "val") for number in range(6)}
     files |= {f"train/b/{number}.jpg": photo(100 + number) for number in range(6)}
     printed = run(tree(files))[1]
-    assert "Splits given: train, eval." in printed
+    assert "Splits given: train, eval: a hash will hold out test 20%." in printed
     assert "class train eval share" in printed
     assert "Split eval has no photo of kind b." in printed
     assert "stand in several splits, such as train/a/" in printed
@@ -208,9 +258,9 @@ def test_a_turned_photo_is_as_high_as_it_is_shown(run, tree):
     files = {f"a/{name}.jpg": data for name, data in files.items()} | {"b/upright.jpg": upright.getvalue()}
     shapes = {"a/shown": (160, 120), "a/stored": (120, 160), "a/head": (160, 120), "b/upright": (160, 120)}
     printed = run(tree(files | {f"{name}.png": square(1, *shape) for name, shape in shapes.items()}))[1]
-    assert "JPEG 4 160 x 120 120 x 160 120 x 160" in printed
-    assert "1 mask are not of their photo's size: a/head.jpg." in printed
-    assert "3 photos will be turned upright" in printed
+    assert "JPEG 3 120 x 160 120 x 160 120 x 160" in printed
+    assert "1 photo cannot be used: a/head.jpg: its mask cannot be used: it is 120 x 160 pixels, but" in printed
+    assert "2 photos will be turned upright" in printed
     assert "2 photos are nearly the same, in 1 group, such as a/shown.jpg, b/upright.jpg." in printed
 
 

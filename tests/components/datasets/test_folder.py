@@ -101,6 +101,13 @@ def test_one_of_several_masks_of_a_photo_is_no_photo_and_marks_may_be_capitals(t
     assert {name: bool(record.mask) for name, record in records_of(source).items()} == dict.fromkeys(files, True)
 
 
+@pytest.mark.parametrize("folder", ["ash/", ""])
+def test_numbered_masks_of_photos_beside_them_are_no_photos_without_another_mask(tree, folder):
+    photos = {f"{folder}{number}.jpg": number for number in (1, 2)} | {"oak/3.jpg": 3, "elm/4.jpg": 4}
+    masks = {f"{folder}{number}_mask_{part}.png": square() for number in (1, 2) for part in (1, 2)}
+    assert set(records_of(Folder(str(tree(photos | masks))))) == set(photos)
+
+
 def test_a_png_alone_where_pngs_are_masks_is_no_photo(tree):
     files = {f"{kind}/{number}.jpg": number for kind in ("ash", "oak") for number in (1, 2)}
     files |= {f"{kind}/{number}.png": square() for kind in ("ash", "oak") for number in (1, 2)}
@@ -117,15 +124,22 @@ def test_a_png_alone_where_pngs_are_masks_is_no_photo(tree):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("masks", ["photos/seg", "photos/seg/", "./photos/seg", "{root}/seg", "seg"])
+@pytest.mark.parametrize("masks", ["photos/seg", "photos/seg/", "./photos/seg", "{root}/seg", "seg", "link/seg"])
 def test_masks_that_are_named_by_a_path_into_the_folder_are_no_class(tree, tmp_path, monkeypatch, masks):
     names = [f"{kind}/1.jpg" for kind in ("ash", "oak")]
     masks_of = {f"seg/{name.replace('jpg', 'png')}": square() for name in names}
     root = tree(dict(zip(names, (1, 2), strict=True)) | masks_of)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("photos")  # which a run's `data_dir` is not named by, for its links are followed
     source = Folder("photos", masks=masks.format(root=root))
     assert source.spec().labels[0].classes == ("ash", "oak")
     assert all(record.mask for record in records_of(source).values())
+
+
+def test_labels_without_a_table_are_an_error(tree):
+    root = tree({"ash/1.jpg": 1, "oak/1.jpg": 2})
+    with pytest.raises(ValueError, match=r"labels is tree, columns of a metadata file, of which there is none"):
+        Folder(str(root), labels=("tree",)).spec()
 
 
 def test_a_folder_of_masks_that_is_missing_is_an_error(tree):

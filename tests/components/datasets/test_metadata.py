@@ -227,6 +227,16 @@ def test_two_metadata_files_are_refused(tree):
         Folder(str(root)).spec()
 
 
+def test_a_metadata_file_in_the_folder_may_be_named_from_the_working_directory(tree, tmp_path, monkeypatch):
+    table = "file_name,kind\n" + "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(1, 7))
+    tree(PHOTOS | {"p/table.csv": table}, folder="photos")
+    monkeypatch.chdir(tmp_path)
+    found = records_of(Folder("photos", metadata="photos/p/table.csv"))
+    assert {name: record.labels for name, record in found.items()} == {
+        f"p/{n}.jpg": {"kind": n % 2} for n in range(1, 7)
+    }
+
+
 def test_a_metadata_file_elsewhere_can_be_named(tree, tmp_path):
     (tmp_path / "table.csv").write_text("file_name,kind\n" + "".join(f"p/{n}.jpg,{'ab'[n % 2]}\n" for n in range(1, 7)))
     found = records_of(Folder(str(tree(PHOTOS)), metadata=str(tmp_path / "table.csv")))

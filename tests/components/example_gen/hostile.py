@@ -225,6 +225,9 @@ KINDS = {
     "a BMP with a palette": Kind(
         _image(lambda image: encoded(Image.fromarray(image).quantize(64), "BMP")), repaired=("palette", "extension")
     ),
+    "a grey BMP": Kind(
+        _image(lambda image: encoded(Image.fromarray(image).convert("L"), "BMP")), repaired=("palette", "extension")
+    ),
     "a GIF": Kind(
         _image(lambda image: encoded(Image.fromarray(image).quantize(64), "GIF")),
         repaired=("palette", "format", "extension"),
