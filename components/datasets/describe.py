@@ -315,7 +315,14 @@ def _to_make(spec: DatasetSpec, splits: Sequence[str]) -> dict[str, float]:
 
 
 def groups_table(photos: Sequence[Photo], copies: Copies) -> str:
-    """A metadata.csv that gives photos which are nearly the same one group."""
+    """A metadata.csv that gives photos which are nearly the same one group.
+
+    Raises:
+        ValueError: it cannot name one of them.
+    """
+    unnamed = [photo.name for photo in photos if "\\" in photo.name]  # a slash, in a table of Windows
+    if unnamed:
+        raise ValueError(f"--groups writes a metadata file, which cannot name {_names(unnamed)}: rename it")
     group = {index: f"alike {number}" for number, members in enumerate(copies.near, 1) for index in members}
     file = io.StringIO()
     writer = csv.writer(file)

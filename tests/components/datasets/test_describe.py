@@ -132,6 +132,12 @@ def test_a_class_that_contradicts_the_finer_one_is_said(run, tree):
     assert said in printed
 
 
+def test_a_name_that_no_table_can_hold_is_told(run, tree):
+    code, printed = run(tree({"a/1.jpg": photo(1), "b/back\\slash.jpg": photo(2)}), "--groups", "groups.csv")
+    assert code == 2
+    assert r"a metadata file, which cannot name b/back\slash.jpg: rename it" in printed
+
+
 def test_a_left_out_name_that_is_no_text_is_printed(run, tree):
     files = {f"images/{number}.jpg": photo(number) for number in range(3)}
     root = tree(files | {f"masks/{number}.png": square(1, 120, 160) for number in range(3)})
