@@ -86,7 +86,7 @@ def inside(folder: str, path: str) -> str:
         return path
     for spelling in (os.path.abspath, os.path.realpath):
         relative = os.path.relpath(spelling(path), spelling(folder))
-        if not relative.startswith(os.pardir):
+        if relative.split(os.sep)[0] != os.pardir:
             return relative
     return path
 
