@@ -30,6 +30,8 @@ _CELLS = 64
 """A box lies on lines that divide the picture's sides into so many parts."""
 _SMALLEST = 0.5
 """Of the picture's side: a closer look magnifies at most twice."""
+_CLOSER_SHARE = 0.6
+"""Of the classes' answer: it is the better look of the two. docs/training.md has how it was chosen."""
 _FAINT = 1e-3
 """Added to each pixel's probability: of a picture without an object the box is all of it."""
 _EDGE = 1.0 / 16.0
@@ -78,14 +80,18 @@ class Looks:
         """The network's answer for pictures float32 [B, S, S, 3].
 
         Returns:
-            The label's name -> logits float32 [B, C], of two looks those of the mean probabilities; `mask` -> logits
-            float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of two looks their mean where both see;
-            `FEATURES` of the first look, if the network has them, and after them its mask's `doubt`.
+            The label's name -> logits float32 [B, C], of two looks the mean of their log-probabilities, in which a
+            closer one weighs more; `mask` -> logits float32 [B, S, S, 1], or [B, S, S, K + 1] of several classes, of
+            two looks their mean where both see; `FEATURES` of the first look, if the network has them, and after them
+            its mask's `doubt`.
         """
         answer = self.first(image)
         if self._mirror:
             other = self.first(tf.reverse(image, [2]))
-            return _mean(answer, other, lambda one, two: (one + tf.reverse(two, [2])) / 2.0)
+            pooled = _pooled(answer, other, 0.5)
+            if record.MASK in answer:
+                pooled[record.MASK] = (answer[record.MASK] + tf.reverse(other[record.MASK], [2])) / 2.0
+            return pooled
         if self._closer:
             with tf.name_scope(GEOMETRY):
                 box = object_box(answer[record.MASK], self._reach)
@@ -93,7 +99,7 @@ class Looks:
             other = self._again(closer)
             with tf.name_scope(GEOMETRY):
                 mask = put_back(answer[record.MASK], other[record.MASK], box)
-            return _mean(answer, other, lambda *_: mask)
+            return _pooled(answer, other, _CLOSER_SHARE) | {record.MASK: mask}
         return answer
 
 
@@ -165,18 +171,17 @@ def _traced(network: Callable[[tf.Tensor], Answer], size: int) -> Callable[[tf.T
     return traced
 
 
-def _mean(answer: Answer, other: Answer, of_masks: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Answer:
-    means = {}
-    for name, logits in answer.items():
-        if name == FEATURES:
-            means[name] = logits
-        elif name == record.MASK:
-            means[name] = of_masks(logits, other[name])
-        else:
-            one, two = tf.nn.log_softmax(logits), tf.nn.log_softmax(other[name])
-            # The logarithm of the sum of both probabilities, where either may be too small for a float.
-            means[name] = tf.maximum(one, two) + tf.math.log(1.0 + tf.exp(-tf.abs(one - two)))
-    return means
+def _pooled(answer: Answer, other: Answer, share: float) -> Answer:
+    """`answer`, but of each label the mean of both looks' log-probabilities, to which the other one gives its share.
+
+    It is the logarithmic opinion pool (Genest and Zidek 1986, Combining probability distributions), not normalised.
+    """
+    return {
+        name: logits
+        if name in (FEATURES, record.MASK)
+        else (1.0 - share) * tf.nn.log_softmax(logits) + share * tf.nn.log_softmax(other[name])
+        for name, logits in answer.items()
+    }
 
 
 def _span(weight: tf.Tensor, reach: float) -> tuple[tf.Tensor, tf.Tensor]:
