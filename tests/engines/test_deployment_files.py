@@ -11,7 +11,7 @@ import yaml
 
 from engines.cluster import FLINK_MUST
 
-ENGINES = pathlib.Path(__file__).parents[3] / "engines"
+ENGINES = pathlib.Path(__file__).parents[2] / "engines"
 POM = "{http://maven.apache.org/POM/4.0.0}"
 
 
