@@ -41,9 +41,9 @@ def parameter_key(name: str) -> str:
 
 
 def with_value(tree: Any, path: Path, value: Any) -> Any:
-    """A copy of `tree` with `value` at `path`; in an int's place a float becomes an int: KFP has floats only."""
+    """A copy of `tree` with `value` at `path`."""
     if not path:
-        return int(value) if isinstance(tree, int) and not isinstance(tree, bool) else value
+        return value
     if isinstance(tree, str):
         return json.dumps(with_value(json.loads(tree), path, value), sort_keys=True)
     copy = tree.copy()

@@ -7,10 +7,15 @@ from pipeline.kubeflow.step import paths_of_change, paths_of_value, with_value
 
 def test_a_value_is_set_inside_json_inside_json() -> None:
     tree = {"custom_config": json.dumps({"config": json.dumps({"phases": [{"epochs": 2}, {"epochs": 10}]})})}
-    changed = with_value(tree, ("custom_config", "config", "phases", 1, "epochs"), 3.0)
+    changed = with_value(tree, ("custom_config", "config", "phases", 1, "epochs"), 3)
     config = json.loads(json.loads(changed["custom_config"])["config"])
     assert config == {"phases": [{"epochs": 2}, {"epochs": 3}]}
-    assert isinstance(config["phases"][1]["epochs"], int), "KFP's 3.0 becomes 3 again"
+
+
+def test_a_number_is_not_rounded_where_a_whole_one_stood() -> None:
+    tree = {"config": json.dumps({"thresholds": {"accuracy": 0}})}
+    changed = with_value(tree, ("config", "thresholds", "accuracy"), 0.7)
+    assert json.loads(changed["config"]) == {"thresholds": {"accuracy": 0.7}}
 
 
 def test_the_tree_itself_is_left_as_it_was() -> None:
