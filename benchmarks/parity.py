@@ -57,7 +57,7 @@ class Tally:
         if mask is not None and expected_mask is not None and masks is not None:
             self.mask_apart = max(self.mask_apart, float(np.abs(mask - expected_mask).max()))
             for label, predicted in zip(masks, mask, strict=True):
-                self.pixels = self.pixels + segmentation.count_pixels(label, predicted, 0.5)["pixels"]
+                self.pixels = self.pixels + segmentation.count_pixels(label, predicted)["pixels"]
 
     def row(self, name: str) -> str:
         accuracy = f"{self.right / self.photos:.4f}" if self.photos else "-"

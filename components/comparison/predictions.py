@@ -22,8 +22,6 @@ from schema.dataset_spec import DatasetSpec, Heads
 from trainer_module import preprocessing
 
 BATCH = 32
-THRESHOLD = 0.5
-"""A pixel is foreground where its probability is larger; `components.metrics.segmentation` counts by the same."""
 
 Array = npt.NDArray[Any]
 Signature = Callable[..., dict[str, tf.Tensor]]
@@ -152,10 +150,10 @@ def _add_truth(
 def _add_masks(found: Predictions, truth: Array, probabilities: Array) -> None:
     """Adds a batch: truth float32 [B, H, W, 1], probabilities float32 [B, H, W, 1] or [B, H, W, K + 1]."""
     several = probabilities.shape[-1] > 1
-    predicted = probabilities.argmax(axis=-1) if several else probabilities[..., 0] > THRESHOLD
+    predicted = probabilities.argmax(axis=-1) if several else probabilities[..., 0] > segmentation.THRESHOLD
     found.masks.append_masks(predicted.astype(np.uint8))
     for label, prediction in zip(truth, probabilities, strict=True):
-        counts = segmentation.count_pixels(label, prediction, THRESHOLD)
+        counts = segmentation.count_pixels(label, prediction)
         found.pixels.append(counts["pixels"])
         found.image_f1.append(counts["image_f1"] if counts["examples"] else np.nan)
 

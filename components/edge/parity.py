@@ -27,7 +27,6 @@ ALLOWED: dict[str, Figures] = {"int8": Figures(0.01, 0.01)}
 ALLOWED_ELSE = Figures(0.005, 0.005)
 
 _BATCH = 32
-_THRESHOLD = 0.5
 _CALLS, _CALL_SECONDS = 50, 2.0
 """A single photo's answer is timed so often at most, and for so long at most."""
 
@@ -167,7 +166,7 @@ class _Tally:
         if batch.masks is not None:
             predicted = at_size(answers["mask"], batch.masks.shape[1])
             for label, mask in zip(batch.masks, predicted, strict=True):
-                counts = segmentation.count_pixels(label, mask, _THRESHOLD)["pixels"]
+                counts = segmentation.count_pixels(label, mask)["pixels"]
                 self._pixels = counts if self._pixels is None else self._pixels + counts
 
 

@@ -77,15 +77,7 @@ def _f1(confusion: np.ndarray) -> np.ndarray:
 
 
 class _ClassMetric(SummedMetric):
-    """A metric of `count_classes`' sums.
-
-    Args:
-        name: The metric's name in the results.
-        interval, code: See `SummedMetric`.
-    """
-
-    def __init__(self, name: str | None = None, interval: bool = False, code: str = "") -> None:
-        super().__init__(name, interval, code)
+    """A metric of `count_classes`' sums."""
 
     def sums_key(self) -> str:
         return "classes"

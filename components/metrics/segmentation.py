@@ -3,29 +3,29 @@
 Usable in any EvalConfig: `MetricConfig(class_name="PixelF1", module="components.metrics.segmentation")`, with
 `output_names` naming the mask where the model has several outputs. The label is float32 [H, W, 1]: 0 background, k the
 k-th of K foreground classes, a negative pixel weighs nothing. With one foreground class the prediction has the label's
-shape, and a pixel is predicted as foreground if its probability is above `threshold`; with more it is [H, W, K + 1],
+shape, and a pixel is predicted as foreground if its probability is above `THRESHOLD`; with more it is [H, W, K + 1],
 and the most probable class is predicted. Figures of several classes are means over the foreground classes that occur,
 as label or prediction; where no foreground is true they have no figure, NaN.
 """
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.metrics.summed import CountFn, SummedMetric, Sums, ratio
 
+THRESHOLD = 0.5
+"""A pixel is foreground where its probability is larger; of one foreground class alone."""
 
-def count_pixels(label: np.ndarray, prediction: np.ndarray, threshold: float = 0.5) -> Sums:
+
+def count_pixels(label: np.ndarray, prediction: np.ndarray) -> Sums:
     """Counts one image.
 
     Args:
         label: Index of the class, 0 background, negative unknown; any shape, the last dimension 1 for several classes.
         prediction: Probabilities in [0, 1]: of the foreground, in the label's shape, or of all classes, in the last
             dimension.
-        threshold: A pixel counts as predicted foreground if its probability is above; of one foreground class alone.
 
     Returns:
         `pixels`: int64 [C, C] of C = K + 1 classes, rows true, columns predicted, background first, as scikit-learn's
@@ -36,7 +36,7 @@ def count_pixels(label: np.ndarray, prediction: np.ndarray, threshold: float = 0
         ValueError: The shapes do not fit.
     """
     if label.shape == prediction.shape:
-        pixels = _count_two_classes(label, prediction > threshold)
+        pixels = _count_two_classes(label, prediction > THRESHOLD)
     elif label.shape[:-1] == prediction.shape[:-1] and label.shape[-1] == 1:
         pixels = _count_classes(label[..., 0], prediction.argmax(axis=-1), prediction.shape[-1])
     else:
@@ -100,23 +100,13 @@ def _mean(of_classes: np.ndarray, pixels: np.ndarray) -> float:
 
 
 class _PixelMetric(SummedMetric):
-    """A metric of `count_pixels`' sums.
-
-    Args:
-        name: The metric's name in the results.
-        threshold: See `count_pixels`.
-        interval, code: See `SummedMetric`.
-    """
-
-    def __init__(self, name: str | None = None, threshold: float = 0.5, interval: bool = False, code: str = "") -> None:
-        super().__init__(name, interval, code, threshold=threshold)
-        self._threshold = threshold
+    """A metric of `count_pixels`' sums."""
 
     def sums_key(self) -> str:
-        return f"pixels_above_{self._threshold}"
+        return "pixels"
 
     def count_fn(self) -> CountFn:
-        return functools.partial(count_pixels, threshold=self._threshold)
+        return count_pixels
 
 
 class MaskCount(_PixelMetric):

@@ -47,16 +47,14 @@ class SummedMetric(metric_types.Metric, abc.ABC):
             serialized examples, as the Evaluator's do.
         code: A fingerprint of the code that computes the metric. It changes nothing but the EvalConfig, and by
             that TFX's cache key: an Evaluator runs again when the code has changed.
-        parameters: Arguments of the subclass that TFMA writes into the EvalConfig.
     """
 
     default_name: ClassVar[str]
     has_interval: ClassVar[bool] = True
     """False for counts and arrays."""
 
-    def __init__(self, name: str | None, interval: bool, code: str, **parameters: Any) -> None:
-        name = name or self.default_name
-        super().__init__(self._create_computations, name=name, interval=interval, code=code, **parameters)
+    def __init__(self, name: str | None = None, interval: bool = False, code: str = "") -> None:
+        super().__init__(self._create_computations, name=name or self.default_name, interval=interval, code=code)
         self._groups = JACKKNIFE_GROUPS if interval else 1
 
     @property

@@ -32,7 +32,6 @@ def masks():
 @pytest.fixture(scope="module")
 def results(masks, tfma_evaluate):
     metrics = [metric(one.__name__) for one in segmentation.METRICS]
-    metrics += [metric("PixelF1", name="f1_at_0.8", threshold=0.8)]
     metrics += [metric("PixelF1", name="f1_with_interval", interval=True)]
     return tfma_evaluate(metrics, *masks, slices=[row % 2 for row in range(IMAGES)])
 
@@ -80,12 +79,6 @@ def test_a_figure_that_is_none_without_one_group_has_no_interval():
     groups[:, 0, 0], groups[3, 1] = 5, [1, 2]
     f1 = segmentation.PixelF1().result
     assert summed.jackknife({"examples": np.ones(20, int), "pixels": groups}, f1) == pytest.approx(4 / 5)
-
-
-def test_threshold_and_name_are_parameters(results, masks):
-    labels, predictions = masks
-    expected = sk.f1_score(labels[labels >= 0] > 0, predictions[labels >= 0] > 0.8)
-    assert results[()]["f1_at_0.8"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_probability_equal_to_the_threshold_is_background():
