@@ -165,34 +165,25 @@ def read(shard: Shard) -> Iterator[Mapping[str, Any] | None]:
         )
 
 
-def one_value(features: Mapping[str, Any], name: str, kind: str) -> Any:
-    """The one value of a feature.
+def take(features: Mapping[str, Any], faults: list[str], name: str, kind: str, otherwise: Any) -> Any:
+    """The one value of a feature; where there is none such, why joins `faults`, and the value is `otherwise`.
 
     Args:
         features: of a `tf.Example`.
+        faults: the ends of sentences.
         name: of the feature.
         kind: `bytes_list`, `int64_list` or `float_list`.
-
-    Raises:
-        ValueError: it is missing, of another type, or holds more values or none; the message is the reason.
+        otherwise: where it is missing, of another type, or holds more values or none.
     """
     if name not in features:
-        raise ValueError(f"its feature {name!r} is missing")
-    found = features[name].WhichOneof("kind")
-    if found is None:
-        raise ValueError(f"its feature {name!r} is empty")
-    if found != kind:
-        raise ValueError(f"its feature {name!r} is a {found}, not a {kind}")
-    values = getattr(features[name], kind).value
-    if len(values) != 1:
-        raise ValueError(f"its feature {name!r} holds {len(values)} values, not one")
-    return values[0]
-
-
-def take(features: Mapping[str, Any], faults: list[str], name: str, kind: str, otherwise: Any) -> Any:
-    """As `one_value`, but that what is wrong joins `faults`, and the value is `otherwise`."""
-    try:
-        return one_value(features, name, kind)
-    except ValueError as error:
-        faults.append(str(error))
-        return otherwise
+        fault = "is missing"
+    elif (found := features[name].WhichOneof("kind")) is None:
+        fault = "is empty"
+    elif found != kind:
+        fault = f"is a {found}, not a {kind}"
+    elif len(values := getattr(features[name], kind).value) != 1:
+        fault = f"holds {len(values)} values, not one"
+    else:
+        return values[0]
+    faults.append(f"its feature {name!r} {fault}")
+    return otherwise
