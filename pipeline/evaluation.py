@@ -15,13 +15,13 @@ from pipeline.configs import Config, Thresholds
 from schema import record
 from schema.dataset_spec import SIZE, DatasetSpec, Heads
 
-_CLASS_FIGURES = {
+_FIGURES: dict[str, type[summed.SummedMetric]] = {
     "accuracy": classification.ClassificationAccuracy,
     "macro_f1": classification.MacroF1,
     "worst_class_f1": classification.WorstClassF1,
     "gain_over_majority": classification.GainOverMajority,
+    "mask_f1": segmentation.PixelF1,
 }
-_MASK_FIGURES = {"mask_f1": segmentation.PixelF1}
 """Fields of `Thresholds`, which are also what `thresholds.slices` may bound, and the metrics that they bound."""
 
 _ALWAYS_BOUND = (classification.ClassificationAccuracy, segmentation.PixelF1)
@@ -63,9 +63,9 @@ def eval_config(config: Config, spec: DatasetSpec) -> tfma.EvalConfig:
     if heads.label:
         few = len(heads.label.classes) <= 5
         of_classes = [m for m in classification.METRICS if not (few and m is classification.Top5Accuracy)]
-        metrics_specs.append(_metrics(heads.label.name, of_classes, _CLASS_FIGURES, bounds))
+        metrics_specs.append(_metrics(heads.label.name, of_classes, bounds))
     if heads.mask:
-        metrics_specs.append(_metrics(record.MASK, segmentation.METRICS, _MASK_FIGURES, bounds))
+        metrics_specs.append(_metrics(record.MASK, segmentation.METRICS, bounds))
     features = [tuple(record.slice_feature(name) for name in names) for names in spec.slices]
     return tfma.EvalConfig(
         model_specs=[
@@ -86,7 +86,7 @@ def threshold_bounds(thresholds: Thresholds, spec: DatasetSpec) -> list[Bound]:
     Raises:
         ValueError: a text of `thresholds.slices` is wrong; it is shown with the form that it should have.
     """
-    names = [name for name in (*_CLASS_FIGURES, *_MASK_FIGURES) if name != "gain_over_majority"]
+    names = [name for name in _FIGURES if name != "gain_over_majority"]
     overall = {name: getattr(thresholds, name) for name in names}
     bounds = [Bound(name, lowest, {}) for name, lowest in overall.items() if lowest]
     gain = thresholds.gain_over_majority
@@ -111,9 +111,8 @@ def _slice_bound(text: str, spec: DatasetSpec) -> Bound:
         ) from None
     if len(values) < len(pairs):
         raise ValueError(f"thresholds.slices has {text!r}: name each label once, one class a bound")
-    if figure not in (*_CLASS_FIGURES, *_MASK_FIGURES) or not 0 <= number <= 1:
-        known = ", ".join((*_CLASS_FIGURES, *_MASK_FIGURES))
-        raise ValueError(f"thresholds.slices has {text!r}: figures are {known}, each in [0, 1]")
+    if figure not in _FIGURES or not 0 <= number <= 1:
+        raise ValueError(f"thresholds.slices has {text!r}: figures are {', '.join(_FIGURES)}, each in [0, 1]")
     if set(values) not in [set(names) for names in spec.slices]:
         slices = "; ".join(", ".join(names) for names in spec.slices) or "none"
         raise ValueError(f"thresholds.slices has {text!r}: the slices of {spec.title} are by {slices}")
@@ -126,40 +125,31 @@ def _slice_bound(text: str, spec: DatasetSpec) -> Bound:
 
 def _check_heads(bounds: Sequence[Bound], heads: Heads) -> None:
     for bound in bounds:
-        name, head = ("mask", heads.mask) if bound.figure in _MASK_FIGURES else ("class", heads.label)
+        name, head = ("mask", heads.mask) if _FIGURES[bound.figure] in segmentation.METRICS else ("class", heads.label)
         if not head and bound != _ANY_GAIN:  # which is set by default
             raise ValueError(
                 f"thresholds.{bound.figure} is set, but the networks of this run have no {name} head: leave it out"
             )
 
 
-def _metrics(
-    output: str,
-    metrics: Sequence[type[summed.SummedMetric]],
-    figures: Mapping[str, type[summed.SummedMetric]],
-    bounds: Sequence[Bound],
-) -> tfma.MetricsSpec:
+def _metrics(output: str, metrics: Sequence[type[summed.SummedMetric]], bounds: Sequence[Bound]) -> tfma.MetricsSpec:
     configs = []
     for metric in metrics:
         config = _metric(metric)
-        overall = _overall_threshold(metric, figures, bounds)
+        overall = _overall_threshold(metric, bounds)
         if overall:
             config.per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=overall)
         for bound in bounds:
-            if bound.slice and figures.get(bound.figure) is metric:
+            if bound.slice and _FIGURES[bound.figure] is metric:
                 of_slice = tfma.SlicingSpec(feature_values=bound.slice)
                 config.per_slice_thresholds.add(slicing_specs=[of_slice], threshold=_at_least(bound.lowest))
         configs.append(config)
     return tfma.MetricsSpec(output_names=[output], metrics=configs)
 
 
-def _overall_threshold(
-    metric: type[summed.SummedMetric],
-    figures: Mapping[str, type[summed.SummedMetric]],
-    bounds: Sequence[Bound],
-) -> tfma.MetricThreshold | None:
+def _overall_threshold(metric: type[summed.SummedMetric], bounds: Sequence[Bound]) -> tfma.MetricThreshold | None:
     """Of all examples alone: MetricConfig.threshold would hold for every slice."""
-    lowest = [bound.lowest for bound in bounds if not bound.slice and figures.get(bound.figure) is metric]
+    lowest = [bound.lowest for bound in bounds if not bound.slice and _FIGURES[bound.figure] is metric]
     if metric in _ALWAYS_BOUND:
         return _at_least(*lowest or [0.0])
     return _at_least(*lowest) if lowest else None
