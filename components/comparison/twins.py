@@ -61,9 +61,7 @@ def across_splits(photos: Sequence[Photo]) -> tuple[list[Suspect], dict[str, int
     """
     counts: collections.Counter[str] = collections.Counter()
     found: list[tuple[int, Suspect]] = []
-    groups = duplicates.near(
-        [photo.look[0] for photo in photos], [photo.look[1] for photo in photos], [photo.shape for photo in photos]
-    )
+    groups = duplicates.near([photo.look for photo in photos], [photo.shape for photo in photos])
     for group in duplicates.across(groups, [photo.split for photo in photos]):
         members = [photos[index] for index in group]
         counts.update(photo.split for photo in members)

@@ -40,11 +40,7 @@ class Copies:
     def of(cls, photos: Sequence[Photo]) -> Copies:
         return cls(
             duplicates.exact([photo.digest for photo in photos]),
-            duplicates.near(
-                [photo.look[0] for photo in photos],
-                [photo.look[1] for photo in photos],
-                [photo.size[0] / photo.size[1] for photo in photos],
-            ),
+            duplicates.near([photo.look for photo in photos], [photo.size[0] / photo.size[1] for photo in photos]),
         )
 
 

@@ -38,18 +38,18 @@ def exact(digests: Sequence[bytes]) -> list[list[int]]:
     return [group for group in found.values() if len(group) > 1]
 
 
-def near(hashes: Sequence[int], thumbnails: Sequence[bytes], shapes: Sequence[float]) -> list[list[int]]:
+def near(looks: Sequence[tuple[int, bytes]], shapes: Sequence[float]) -> list[list[int]]:
     """Groups of two or more photos that are nearly the same, as indices; a group is what pairs connect.
 
     Hashes that differ in 4 of 64 bits agree on one of five parts: only photos in one bucket of a part are compared.
 
     Args:
-        hashes: of the photos.
-        thumbnails: likewise.
+        looks: of the photos, as `fingerprint` gives them.
         shapes: height to width of each.
     """
-    if not hashes:
+    if not looks:
         return []
+    hashes, thumbnails = zip(*looks, strict=True)
     codes = np.array(hashes, np.uint64)
     ratios = np.array(shapes)
     grey = np.frombuffer(b"".join(thumbnails), np.uint8).reshape(len(codes), -1).astype(np.float32)

@@ -25,9 +25,7 @@ def compressed(picture, quality):
 
 def near(*pictures):
     looks = [duplicates.fingerprint(picture) for picture in pictures]
-    return duplicates.near(
-        [look[0] for look in looks], [look[1] for look in looks], [one.height / one.width for one in pictures]
-    )
+    return duplicates.near(looks, [one.height / one.width for one in pictures])
 
 
 def test_copies_that_were_resized_compressed_or_lightened_are_found():
@@ -65,6 +63,6 @@ def test_ten_thousand_hashes_take_seconds():
     hashes[1::2] = hashes[::2] ^ np.uint64(0b1011 << 30)
     thumbnails = random.integers(0, 255, (5_000, 256), np.uint8).repeat(2, 0)
     start = time.process_time()
-    groups = duplicates.near(hashes.tolist(), [one.tobytes() for one in thumbnails], [1.0] * 10_000)
+    groups = duplicates.near([*zip(hashes.tolist(), map(bytes, thumbnails), strict=True)], [1.0] * 10_000)
     assert len(groups) == 5_000
     assert time.process_time() - start < 20
