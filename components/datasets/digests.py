@@ -16,7 +16,6 @@ import os
 import pathlib
 import sqlite3
 import time
-from types import TracebackType
 
 from components.datasets import storage
 
@@ -42,9 +41,7 @@ class Digests:
             )
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._known is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._known.commit()

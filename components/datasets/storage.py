@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeVar
 _PICTURES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".avif"}
 )
-_BLOCK = 1 << 20
 _T = TypeVar("_T")
 
 
@@ -208,8 +207,5 @@ def content_digest(path: str) -> bytes:
     """
     if is_remote(path):
         return hashlib.sha256(read(path)).digest()
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.digest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
