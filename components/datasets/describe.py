@@ -78,7 +78,7 @@ def tell(console: Console, place: str, spec: DatasetSpec, file: str, survey: Sur
         console.print(_classes(spec, label.name, photos, splits))
     console.print(_pictures(photos))
     if spec.mask:
-        console.print(_masks(spec, spec.mask, survey.values, photos))
+        console.print(_masks(spec.mask, survey.values, photos))
     for line in _findings(spec, file, survey, photos, copies, splits):
         console.print(Text("! ", style="yellow").append(line, style="default"))
 
@@ -150,7 +150,7 @@ def _pictures(photos: Sequence[Photo]) -> Table:
     return table
 
 
-def _masks(spec: DatasetSpec, mask: Mask, values: mask_values.Values, photos: Sequence[Photo]) -> Table:
+def _masks(mask: Mask, values: mask_values.Values, photos: Sequence[Photo]) -> Table:
     """What values the masks hold, and what they are taken for."""
     masks = [photo.mask for photo in photos if photo.mask]
     table = Table(title=f"Masks of {_count(len(masks), 'photo')}", box=rich.box.SIMPLE, title_justify="left")

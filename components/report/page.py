@@ -57,20 +57,18 @@ class Measure(NamedTuple):
     best: Callable[..., float] | None
 
 
-def write(compared: Comparison, folder: str) -> str:
-    """Writes `metrics.json`, the model card and the page beside the pictures in `folder`; returns the page's path."""
+def write(compared: Comparison, folder: str) -> None:
+    """Writes `metrics.json`, the model card and the page beside the pictures in `folder`."""
     with open(os.path.join(folder, METRICS_FILE), "w", encoding="utf-8") as file:
         file.write(compared.to_json())
     with open(os.path.join(folder, card.CARD_FILE), "w", encoding="utf-8") as file:
         file.write(card.markdown(compared))
-    path = os.path.join(folder, PAGE_FILE)
-    with open(path, "w", encoding="utf-8") as file:
+    with open(os.path.join(folder, PAGE_FILE), "w", encoding="utf-8") as file:
         file.write(_draw(compared, folder))
-    return path
 
 
-def complete(folder: str, seconds: Mapping[str, float], edge: Edge | None) -> str:
-    """Adds to the report in `folder` what came after it; returns the page's path.
+def complete(folder: str, seconds: Mapping[str, float], edge: Edge | None) -> None:
+    """Adds to the report in `folder` what came after it.
 
     Args:
       folder: As `write` left it.
@@ -80,7 +78,7 @@ def complete(folder: str, seconds: Mapping[str, float], edge: Edge | None) -> st
     with open(os.path.join(folder, METRICS_FILE), encoding="utf-8") as file:
         compared = Comparison.from_json(file.read())
     run = dataclasses.replace(compared.run, seconds=dict(seconds))
-    return write(dataclasses.replace(compared, run=run, edge=edge), folder)
+    write(dataclasses.replace(compared, run=run, edge=edge), folder)
 
 
 def _draw(compared: Comparison, folder: str) -> str:

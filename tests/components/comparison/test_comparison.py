@@ -265,7 +265,8 @@ def test_gradients_that_were_not_measured_have_no_rows_and_the_page_says_how(met
     assert [row.name for row in page.sharing_rows(compared) if "radient" in row.name] == []
     folder = shutil.copytree(report_dir, tmp_path / "report")
     (folder / "plots" / "gradient-cosine.svg").unlink()
-    assert "--dcnn.gradient-conflict" in Path(page.write(compared, str(folder))).read_text()
+    page.write(compared, str(folder))
+    assert "--dcnn.gradient-conflict" in (folder / page.PAGE_FILE).read_text()
 
 
 def test_of_a_training_that_does_not_tell_its_parts_nothing_is_shown(metrics):
