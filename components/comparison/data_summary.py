@@ -11,12 +11,12 @@ from components.comparison.inputs import Inputs
 from components.comparison.predictions import batches
 from components.comparison.results import DataSummary
 from schema import record
-from schema.dataset_spec import DatasetSpec
+from schema.dataset_spec import DatasetSpec, Label
 
 
 def summarise(inputs: Inputs) -> DataSummary:
     """Counts every split, and adds what ingestion wrote."""
-    label = inputs.heads.label.name if inputs.heads.label else ""
+    label = inputs.heads.label
     counted = {split: _count_classes(files, inputs.spec, label) for split, files in inputs.splits.items()}
     return DataSummary(
         examples={split: examples for split, (examples, _) in counted.items()},
@@ -25,15 +25,14 @@ def summarise(inputs: Inputs) -> DataSummary:
     )
 
 
-def _count_classes(files: Sequence[str], spec: DatasetSpec, label: str) -> tuple[int, dict[str, int]]:
-    """How many examples the record files hold, and how many of each class of `label` ("" for none)."""
-    names = [label] if label else []
-    classes = spec.label(label).classes if label else ()
+def _count_classes(files: Sequence[str], spec: DatasetSpec, label: Label | None) -> tuple[int, dict[str, int]]:
+    """How many examples the record files hold, and how many of each class of the label, if there is one."""
+    classes = label.classes if label else ()
     counts = np.zeros(len(classes), np.int64)
     examples = 0
     for serialized in batches(files, 256):
         examples += len(serialized)
-        for name in names:
-            found = tf.io.parse_example(serialized, record.parsing_spec(name, spec=spec))[name].numpy()
+        if label:
+            found = tf.io.parse_example(serialized, record.parsing_spec(label.name, spec=spec))[label.name].numpy()
             counts += np.bincount(found[found >= 0], minlength=len(classes))
     return examples, dict(zip(classes, counts.tolist(), strict=True))
