@@ -236,8 +236,7 @@ def _credentials(server: Server) -> set_volume_credentials.ServiceAccountTokenVo
 
 
 def _experiment(client: kfp.Client, command: Sent) -> str:
-    with contextlib.redirect_stdout(io.StringIO()):  # kfp prints a link of its own
-        experiment = client.create_experiment(command.experiment, namespace=command.server.namespace or None)
+    experiment = client.create_experiment(command.experiment, namespace=command.server.namespace or None)
     return _id(command.server, experiment, "experiment_id")
 
 

@@ -139,8 +139,7 @@ def platform_spec(executors: list[str], deployment: Placement) -> dict[str, Any]
         executors: names of the package's executors, `exec-TASK`.
         deployment: what to mount and where to run.
     """
-    settings = {executor: _settings(executor, deployment) for executor in executors}
-    settings = {executor: of for executor, of in settings.items() if of}
+    settings = {executor: of for executor in executors if (of := _settings(executor, deployment))}
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": settings}}}} if settings else {}
 
 
