@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import BaseChannel, channel_utils, component_spec, standard_artifacts
+from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
 from components.comparison import executor
@@ -146,9 +146,9 @@ class ModelComparison(base_component.BaseComponent):
                 config_json=config_json,
                 fingerprint=fingerprint,
                 examples=examples,
-                champion=channel_utils.as_channel([standard_artifacts.Model()]),
-                blessing=channel_utils.as_channel([standard_artifacts.ModelBlessing()]),
-                report=channel_utils.as_channel([simple_artifacts.File()]),
+                champion=Channel(type=standard_artifacts.Model),
+                blessing=Channel(type=standard_artifacts.ModelBlessing),
+                report=Channel(type=simple_artifacts.File),
                 **inputs,
             )
         )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import BaseChannel, channel_utils, component_spec, standard_artifacts
+from tfx.types import BaseChannel, Channel, component_spec, standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
 from components.edge import executor
@@ -73,7 +73,7 @@ class Edge(base_component.BaseComponent):
                 blessing=blessing,
                 report=report,
                 examples=examples,
-                model=channel_utils.as_channel([standard_artifacts.Model()]),
-                figures=channel_utils.as_channel([simple_artifacts.File()]),
+                model=Channel(type=standard_artifacts.Model),
+                figures=Channel(type=simple_artifacts.File),
             )
         )

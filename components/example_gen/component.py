@@ -6,9 +6,8 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
+from tfx.types import Channel, component_spec, standard_artifacts
 from tfx.types.experimental import simple_artifacts
 
 from components import datasets
@@ -91,7 +90,7 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
             max_quarantined=max_quarantined,
             leave_out=json.dumps(list(leave_out)),
             fingerprint=fingerprint,
-            examples=types.Channel(type=standard_artifacts.Examples),
-            quarantine=types.Channel(type=simple_artifacts.File),
+            examples=Channel(type=standard_artifacts.Examples),
+            quarantine=Channel(type=simple_artifacts.File),
         )
         super().__init__(spec=component_spec)
