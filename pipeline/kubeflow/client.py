@@ -62,12 +62,12 @@ def run(command: Submit | Schedule | Wait, screen: Console) -> bool:
         return follow(client, server, command.run_id, screen, command.poll_seconds)
     if isinstance(command, Schedule):
         recurring_run_id = schedule(client, command)
-        screen.print(f"Schedule {recurring_run_id}  {schedule_url(server, recurring_run_id)}")
+        screen.print(f"Schedule {recurring_run_id}  {_page(server, f'recurringrun/details/{recurring_run_id}')}")
         for time_of_run in cron.next_times(command.cron, datetime.datetime.now(datetime.UTC)) if command.cron else ():
             screen.print(f"Next run {time_of_run:%a %Y-%m-%d %H:%M:%S} UTC, KFP's default time zone")
         return True
     run_id = submit(client, command)
-    screen.print(f"Run {run_id}  {run_url(server, run_id)}")
+    screen.print(f"Run {run_id}  {_page(server, f'runs/details/{run_id}')}")
     return not command.wait or follow(client, server, run_id, screen)
 
 
@@ -105,7 +105,7 @@ def connect(server: Server) -> kfp.Client:
         )
         content = headers.get("Content-Type", "no type")
         if "json" not in content:
-            raise NotKubeflowError(_not_kubeflow(server, f"with {content}, not JSON"))
+            raise _not_kubeflow(server, f"with {content}, not JSON")
         return kfp.Client(
             host=server.host, ui_host=server.ui_host or server.host, namespace=server.namespace, credentials=credentials
         )
@@ -125,7 +125,7 @@ def submit(client: kfp.Client, command: Submit) -> str:
     with _explained(command.server):
         run = client.run_pipeline(
             experiment_id=_experiment(client, command),
-            job_name=command.run_name or _default_name(spec),
+            job_name=command.run_name or f"{spec['pipelineInfo']['name']} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
             **arguments,
         )
         return _id(command.server, run, "run_id")
@@ -153,16 +153,6 @@ def schedule(client: kfp.Client, command: Schedule) -> str:
             **arguments,
         )
         return _id(command.server, recurring, "recurring_run_id")
-
-
-def run_url(server: Server, run_id: str) -> str:
-    """The run's page."""
-    return f"{(server.ui_host or server.host).rstrip('/')}/#/runs/details/{run_id}"
-
-
-def schedule_url(server: Server, recurring_run_id: str) -> str:
-    """The recurring run's page."""
-    return f"{(server.ui_host or server.host).rstrip('/')}/#/recurringrun/details/{recurring_run_id}"
 
 
 def follow(client: kfp.Client, server: Server, run_id: str, screen: Console, poll_seconds: float = 5.0) -> bool:
@@ -205,9 +195,13 @@ def _follow(client: kfp.Client, server: Server, run_id: str, screen: Console, po
         if run.state in _DONE:
             if run.error and run.error.message:
                 screen.print(run.error.message)
-            screen.print(f"Run {run.state.lower()}: {run_url(server, run_id)}")
+            screen.print(f"Run {run.state.lower()}: {_page(server, f'runs/details/{run_id}')}")
             return run.state == "SUCCEEDED"
         time.sleep(poll_seconds)
+
+
+def _page(server: Server, path: str) -> str:
+    return f"{(server.ui_host or server.host).rstrip('/')}/#/{path}"
 
 
 def _print_ended(run: kfp_server_api.V2beta1Run, screen: Console, shown: set[str]) -> None:
@@ -244,19 +238,15 @@ def _id(server: Server, answer: Any, name: str) -> str:
     """The id of what the server made or has: without one it made nothing."""
     value = getattr(answer, name, None)
     if not isinstance(value, str) or not value:
-        raise NotKubeflowError(_not_kubeflow(server, f"without {name}"))
+        raise _not_kubeflow(server, f"without {name}")
     return value
 
 
-def _not_kubeflow(server: Server, how: str) -> str:
-    return (
+def _not_kubeflow(server: Server, how: str) -> NotKubeflowError:
+    return NotKubeflowError(
         f"{server.host} answers, but {how}, so it is not the API of Kubeflow Pipelines: is it a login page? "
         "Give --host with the API's address, and --token-file where it asks for a token"
     )
-
-
-def _default_name(spec: dict[str, Any]) -> str:
-    return f"{spec['pipelineInfo']['name']} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 def _is_final(error: KubeflowError) -> bool:
@@ -276,7 +266,7 @@ def _explained(server: Server) -> Iterator[None]:
     except urllib3.exceptions.HTTPError as error:
         raise KubeflowError(f"{server.host} accepts connections but does not answer: {error}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # kfp's client found no KFP in the answer
-        raise NotKubeflowError(_not_kubeflow(server, f"with something else ({error})")) from error
+        raise _not_kubeflow(server, f"with something else ({error})") from error
 
 
 def _sentence(server: Server, error: kfp_server_api.ApiException) -> str:
