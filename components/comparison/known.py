@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -52,12 +53,9 @@ def _against(of_test: npt.NDArray[np.float32], of_kind: npt.NDArray[np.float32])
 
 
 def _photos(records: Iterable[tf.Tensor], every: int) -> list[bytes]:
-    def all_photos() -> Iterator[bytes]:
-        for serialized in records:
-            features = {record.IMAGE: tf.io.FixedLenFeature([], tf.string)}
-            yield from tf.io.parse_example(serialized, features)[record.IMAGE].numpy()
-
-    return [photo for number, photo in enumerate(all_photos()) if number % every == 0]
+    features = {record.IMAGE: tf.io.FixedLenFeature([], tf.string)}
+    found = (tf.io.parse_example(serialized, features)[record.IMAGE].numpy() for serialized in records)
+    return list(itertools.islice(itertools.chain.from_iterable(found), 0, None, every))
 
 
 def _answers(
