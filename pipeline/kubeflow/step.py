@@ -2,7 +2,8 @@
 
 It is JSON: `{"artifacts": {KEY: TITLE}, "runtime_parameters": {NAME: [PATH, ...]}, "shown": {KEY: FILE},
 "shared_dir": FOLDER, "checkpoint_dir": FOLDER}`, see `Step`.
-A path leads into an execution property, through JSON texts too: `["custom_config", "config", "seed"]`.
+A path leads into an execution property, through JSON texts too: `["custom_config", "config", "recipe", "phases", 0,
+"epochs"]`.
 """
 
 from __future__ import annotations
