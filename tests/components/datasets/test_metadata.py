@@ -119,6 +119,12 @@ def test_photos_that_a_table_names_beside_splits_or_elsewhere_are_as_it_says(tre
     assert not any(record.fault for record in found.values())
 
 
+def test_class_folders_count_in_a_folder_whose_name_begins_with_two_dots(tree):
+    files = {"..old/ash/1.jpg": 1, "..old/oak/2.jpg": 2}
+    root = tree(files | {"metadata.csv": "file_name\n" + "\n".join(files)})
+    assert [example.classes for example in Folder(str(root)).examples()] == [(("kind", "ash"),), (("kind", "oak"),)]
+
+
 def test_the_labels_can_be_chosen(tree):
     table = "file_name,who,kind\n" + "".join(f"p/{n}.jpg,{'ab'[n % 2]},{'xy'[n // 4]}\n" for n in range(1, 7))
     root = tree(PHOTOS | {"metadata.csv": table})
