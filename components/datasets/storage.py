@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 _PICTURES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".avif"}
 )
-_T = TypeVar("_T")
 
 
 class Listing(NamedTuple):
@@ -159,13 +159,7 @@ def read(path: str) -> bytes:
     """
     if not is_remote(path):
         return pathlib.Path(path).read_bytes()
-    return _remotely(path, _remote_content)
-
-
-def _remote_content(path: str) -> bytes:
-    import tensorflow as tf
-
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with _remotely(path) as gfile, gfile.GFile(path, "rb") as file:
         return file.read()
 
 
@@ -178,21 +172,18 @@ def stamp(path: str) -> Stamp:
     if not is_remote(path):
         status = os.stat(path)
         return Stamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return _remotely(path, _remote_stamp)
-
-
-def _remote_stamp(path: str) -> Stamp:
-    import tensorflow as tf
-
-    status = tf.io.gfile.stat(path)
+    with _remotely(path) as gfile:
+        status = gfile.stat(path)
     return Stamp(status.length, status.mtime_nsec, 0)
 
 
-def _remotely(path: str, call: Callable[[str], _T]) -> _T:
+@contextlib.contextmanager
+def _remotely(path: str) -> Iterator[Any]:
+    """TensorFlow's `gfile`, whose errors of `path` become those of a local file."""
     import tensorflow as tf
 
     try:
-        return call(path)
+        yield tf.io.gfile
     except tf.errors.NotFoundError as error:
         raise FileNotFoundError(2, "No such file", path) from error
     except tf.errors.OpError as error:
