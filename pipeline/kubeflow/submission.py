@@ -39,12 +39,12 @@ def arguments(command: Sent) -> dict[str, Any]:
         CommandError: the package or a parameter is wrong.
     """
     spec = read_package(command.package)
-    values = parameter_values(spec, command.parameter)
+    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    values = parameter_values(known, command.parameter)
     try:
         cluster.check_pipeline_root(command.pipeline_root or spec.get("defaultPipelineRoot", ""))
-        watches = "photos" in spec["root"].get("inputDefinitions", {}).get("parameters", {})
         for name in values.keys() & {"data_dir", "serving_dir", "photos"}:
-            if watches and not values[name].startswith("/"):
+            if "photos" in known and not values[name].startswith("/"):
                 raise cluster.not_plain(name, values[name])
             cluster.check_folder(name, values[name])
     except ValueError as error:
@@ -58,13 +58,12 @@ def arguments(command: Sent) -> dict[str, Any]:
     }
 
 
-def parameter_values(spec: dict[str, Any], given: tuple[str, ...]) -> dict[str, Any]:
-    """Values of a run's parameters from NAME=VALUE.
+def parameter_values(known: dict[str, Any], given: tuple[str, ...]) -> dict[str, Any]:
+    """Values of a run's parameters from NAME=VALUE, and from what the package says of each.
 
     Raises:
         CommandError: the package has no such parameter, it is a number and the value is none, or out of its range.
     """
-    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     makers = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
     values = {}
     for text in given:
