@@ -75,7 +75,7 @@ class Tfds:
         Raises:
             RuntimeError: it cannot.
         """
-        if self._found() is None:
+        if self._prepared() is None:
             self._make()
 
     def spec(self) -> DatasetSpec:
@@ -97,8 +97,8 @@ class Tfds:
 
     def key(self) -> str:
         """As the protocol says: of the prepared files; before that, of the name, so that preparing changes nothing."""
-        folder = self._found()
-        return tfds_folder.key(folder) if folder else self._unprepared_key()
+        folder = self._prepared()
+        return tfds_folder.key(folder) if folder else self._key_of_unprepared()
 
     def shards(self) -> Iterator[tfds_folder.Shard]:
         """TFDS' shards of the splits that are known."""
@@ -114,12 +114,12 @@ class Tfds:
             place = f"{shard.split}/{posixpath.basename(shard.path)}-{number}"
             yield _record(features, roles, SPLIT_NAMES[shard.split.lower()], shard.split, place)
 
-    def _found(self) -> epath.Path | None:
+    def _prepared(self) -> epath.Path | None:
         name, _, version = self.name.partition(":")
         return tfds_folder.find(self.data_dir, name, version or "*.*.*")
 
     def _folder(self) -> epath.Path:
-        found = self._found()
+        found = self._prepared()
         if found is None:
             raise ValueError(
                 f"{self._not_prepared()}: name one of these, or prepare "
@@ -143,9 +143,9 @@ class Tfds:
                 "network that reaches its source; a data_dir in which TFDS has prepared it; or the name of a data set "
                 "that TFDS knows."
             ) from error
-        tfds_folder.mark(self._folder(), self._unprepared_key())
+        tfds_folder.mark(self._folder(), self._key_of_unprepared())
 
-    def _unprepared_key(self) -> str:
+    def _key_of_unprepared(self) -> str:
         return hashlib.sha256(f"tfds {self.name}".encode()).hexdigest()[:32]
 
     def _roles(self, folder: epath.Path) -> Roles:
