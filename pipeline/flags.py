@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import os
 import sys
 import typing
@@ -119,8 +120,12 @@ def _checked(info: StructTypeInfo) -> StructConstructorSpec | None:
     if spec is None or not issubclass(info.type, ranges.Checked):
         return None
     defaults = {field.name: field.default for field in spec.fields if _is_list(field.type)}
+    unflagged = [field.name for field in spec.fields if tyro.conf.Positional in getattr(field.type, "__metadata__", ())]
 
     def instantiate(**values: Any) -> Any:
+        for word, name in itertools.product(unflagged, defaults):
+            if () in values[name]:  # tyro takes the last word for the missing one, and leaves the flag before it empty
+                return _Refused(f"{name} has no value, or it was taken for {word}, which has no flag: put {word} first")
         values |= {name: _joined(values[name], default) for name, default in defaults.items()}
         for name, value in values.items():
             if refused := _refused(_prefix(info.type, name), value):

@@ -477,6 +477,22 @@ def test_files_named_one_by_one_are_all_described(run, tree):
     assert "--data.annotations train=a.json test=b.json" in printed
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--annotations a.json {} --annotations b.json",
+        "--annotations=a.json {} --annotations=b.json",
+        "{} --annotations",
+    ],
+)
+def test_a_list_whose_last_value_would_be_the_folder_is_refused(run, tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        run(*arguments.format(tmp_path).split())
+    assert capsys.readouterr().err == (
+        "describe.py: --annotations has no value, or it was taken for dir, which has no flag: put dir first\n"
+    )
+
+
 def test_what_cannot_be_described_is_one_sentence(run, tmp_path):
     assert run(tmp_path / "nowhere") == (2, f"there is no folder {tmp_path}/nowhere: name one that holds photos")
 
