@@ -60,6 +60,8 @@ def load(path: str | pathlib.Path) -> DatasetSpec:
         if not isinstance(content, Mapping):
             raise ValueError("it is no mapping of `name`, `title`, `labels`, `mask` …")
         return _of_file(content)
+    except RecursionError as error:
+        raise ValueError(f"the data set's description {path} is wrong: it is nested too deeply") from error
     except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"the data set's description {path} is wrong: {reason}") from error

@@ -200,7 +200,7 @@ def find(path: str | None = None, runs: str = "runs") -> str:
 def _description(file: pathlib.Path) -> Description:
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{file}, which says what the model answers, cannot be read: {error}") from error
     contract = told.get("version of the contract") if isinstance(told, dict) else None
     if contract != CONTRACT:

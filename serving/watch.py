@@ -192,7 +192,7 @@ def read_reference(folder: str) -> dict[str, list[float]]:
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: give a version that this pipeline pushed ({error})") from error
     kept = {name: found[name] for name in MEASURES if name in found} if isinstance(found, dict) else {}
     lists = [values if isinstance(values, list) else [None] for values in kept.values()]

@@ -224,7 +224,7 @@ def _objects(path: str, data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
             continue
         try:
             cells = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}, line {number}: this is no JSON: {error}") from error
         if not isinstance(cells, dict):
             raise ValueError(f"{path}, line {number}: this is no JSON object with file_name")

@@ -25,7 +25,7 @@ def read_package(path: pathlib.Path) -> dict[str, Any]:
         raise CommandError(f"there is no package {path}: write one with kubeflow_runner.py compile --output {path}")
     try:
         spec = next(yaml.safe_load_all(path.read_text()), None)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         spec = None
     if not isinstance(spec, dict) or "pipelineInfo" not in spec:
         raise CommandError(f"{path} is no package of kubeflow_runner.py compile")

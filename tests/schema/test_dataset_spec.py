@@ -60,6 +60,8 @@ HEAD = "name: tiles\ntitle: Tiles\n"
     ("text", "message"),
     [
         ("name: [", "spec.yaml is wrong"),
+        (HEAD + "labels: " + "[" * 5_000 + "]" * 5_000, "spec.yaml is wrong: it is nested too deeply"),
+        (HEAD + "labels: &all {kind: *all}", "spec.yaml is wrong: it is nested too deeply"),
         ("just text", "is no mapping"),
         ("title: Tiles\nmask: {classes: {x: [1]}}", "'name' is missing"),
         (HEAD, "neither labels nor mask"),

@@ -414,6 +414,14 @@ def test_a_description_that_is_not_whole_is_told(
         models.open_model(str(tmp_path))
 
 
+def test_a_description_that_is_nested_too_deeply_is_told(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "saved_model.pb").touch()
+    (tmp_path / "assets" / "model.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="which says what the model answers, cannot be read: maximum recursion depth"):
+        models.open_model(str(tmp_path))
+
+
 def test_a_tflite_beside_another_models_description_is_told(
     tmp_path: pathlib.Path, version: pathlib.Path, several: pathlib.Path
 ) -> None:

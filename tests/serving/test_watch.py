@@ -198,14 +198,21 @@ def test_what_cannot_be_compared_is_said(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", '{"known": null}', '{"known": []}', '{"known": [1, "a"]}'])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        *((content, "has no lists of numbers of test photos") for content in ("{}", "[]", '{"known": null}')),
+        *((content, "has no lists of numbers of test photos") for content in ('{"known": []}', '{"known": [1, "a"]}')),
+        ("[" * 100_000, "cannot be read: give a version that this pipeline pushed (maximum recursion depth"),
+    ],
+)
 def test_a_reference_without_numbers_is_told(
-    tmp_path: pathlib.Path, content: str, capsys: pytest.CaptureFixture
+    tmp_path: pathlib.Path, content: str, message: str, capsys: pytest.CaptureFixture
 ) -> None:
     (tmp_path / watch.REFERENCE_FILE).parent.mkdir()
     (tmp_path / watch.REFERENCE_FILE).write_text(content)
     assert watch.main([str(tmp_path), "--model", str(tmp_path)]) == 2
-    assert "reference.json has no lists of numbers of test photos" in capsys.readouterr().err
+    assert f"reference.json {message}" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_no_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -249,6 +249,7 @@ def test_what_is_wrong_is_said_with_file_and_annotation(coco, annotations, messa
     ("text", "message"),
     [
         ("{", r"set.json is no JSON: Expecting"),
+        ("[" * 100_000, r"set.json is no JSON: maximum recursion depth"),
         ("[1]", r"set.json has no 'images': export the annotations as COCO instances"),
         ('{"images": [], "annotations": []}', r"set.json has no 'categories'"),
         ('{"images": [], "annotations": [], "categories": []}', r"set.json lists no images"),

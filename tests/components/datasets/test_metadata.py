@@ -219,6 +219,8 @@ def test_files_that_a_row_names_and_nobody_finds_are_faults(tree):
             '{"file_name": "p/1.jpg"}\n{"file_name" "p"}\n',
             r"metadata.jsonl, line 2: this is no JSON",
         ),
+        ("metadata.jsonl", '{"boxes": ' + "[" * 100_000, r"metadata.jsonl, line 1: this is no JSON: maximum recursion"),
+        ("metadata.jsonl", "[1" + "0" * 5_000, r"metadata.jsonl, line 1: this is no JSON: Exceeds the limit"),
         ("metadata.jsonl", "[1]\n", r"metadata.jsonl, line 1: this is no JSON object with file_name"),
     ],
 )

@@ -195,6 +195,13 @@ def test_what_cannot_run_is_not_sent(
     assert not [path for path, _ in api.requests if "/runs" in path]
 
 
+@pytest.mark.parametrize("text", ["", "[", "[" * 5_000 + "]" * 5_000], ids=["empty", "open", "deep"])
+def test_a_file_that_is_no_package_is_named(package: pathlib.Path, text: str) -> None:
+    package.write_text(text)
+    with pytest.raises(submission.CommandError, match=r"pipeline\.yaml is no package of kubeflow_runner\.py compile"):
+        submission.read_package(package)
+
+
 LOGIN_PAGE = ("text/html; charset=utf-8", "<html><body>run_id: sign in, please</body></html>")
 EMPTY = ("application/json", "{}")
 
