@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from serving import answer_html, demo, models
+from tests import interrupts
 from tests.browser import chromium, set_width
 from tests.colours import Write
 
@@ -220,11 +221,8 @@ def test_a_port_that_is_none_is_told(port: str, capsys: pytest.CaptureFixture[st
 
 
 def test_an_interrupt_before_the_page_is_there_is_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: str | None) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(models, "find", interrupted)
-    assert demo.main([]) == 130
+    monkeypatch.setattr(models, "find", interrupts.interrupted)
+    assert interrupts.status(demo.main, []) == 130
 
 
 def test_an_address_that_it_cannot_listen_at_is_told(version: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

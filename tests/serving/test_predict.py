@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from serving import models, predict, reading, results
+from tests import interrupts
 from tests.colours import Write, export, png
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -469,11 +470,8 @@ def test_an_interrupt_keeps_what_was_answered(out: pathlib.Path, version: pathli
 def test_an_interrupt_before_the_first_answer_points_at_no_answers(
     out: pathlib.Path, monkeypatch: pytest.MonkeyPatch, photo: Write, capsys: pytest.CaptureFixture
 ) -> None:
-    def interrupted(path: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(models, "find", interrupted)
-    assert predict.main([str(photo("one.png")), "--out", str(out)]) == 130
+    monkeypatch.setattr(models, "find", interrupts.interrupted)
+    assert interrupts.status(predict.main, [str(photo("one.png")), "--out", str(out)]) == 130
     assert capsys.readouterr().err == "predict: interrupted\n"
 
 
@@ -490,7 +488,7 @@ def test_an_interrupt_that_a_library_swallows_ends_it_at_the_next_batch(
 
     monkeypatch.setattr(models.SavedModel, "answer", swallowing)
     before = signal.getsignal(signal.SIGINT)
-    assert predict.main([*paths, "--model", str(version), "--out", str(out)]) == 130
+    assert interrupts.status(predict.main, [*paths, "--model", str(version), "--out", str(out)]) == 130
     assert len(_lines(out)) == predict.BATCH
     assert signal.getsignal(signal.SIGINT) is before
 

@@ -17,6 +17,7 @@ import yaml
 from scipy import stats
 
 from serving import models, watch
+from tests import interrupts
 from tests.colours import Write
 
 START = 1_750_000_000
@@ -216,11 +217,8 @@ def test_a_reference_without_numbers_is_told(
 
 
 def test_an_interrupt_is_no_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(watch, "watch", interrupted)
-    assert watch.main(["photos"]) == 130
+    monkeypatch.setattr(watch, "watch", interrupts.interrupted)
+    assert interrupts.status(watch.main, ["photos"]) == 130
     assert capsys.readouterr().err == "watch: interrupted\n"
 
 

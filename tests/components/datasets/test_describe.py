@@ -16,6 +16,7 @@ from components.datasets import survey
 from components.datasets.coco import Coco
 from components.datasets.folder import Folder
 from schema import spec_file
+from tests import interrupts
 from tests.components.datasets.conftest import mask, records_of, square
 from tests.components.datasets.test_duplicates import scene
 
@@ -146,12 +147,9 @@ def test_a_left_out_name_that_is_no_text_is_printed(run, tree):
 
 
 def test_an_interrupt_is_no_traceback(tree, monkeypatch, capsys):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(describe, "_describe", interrupted)
+    monkeypatch.setattr(describe, "_describe", interrupts.interrupted)
     monkeypatch.setattr(sys, "argv", ["describe.py", str(tree({"a/1.jpg": photo(1)}))])
-    assert describe.main() == 130
+    assert interrupts.status(describe.main) == 130
     assert capsys.readouterr().out == "Interrupted.\n"
 
 
