@@ -70,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = models.open_model(path)
         root = listing.root(flags.photos)
         writing = results.Writer(flags.out, model.description, root, flags.overlays)
-        with _interrupts() as heed, writing as writer:
+        with writing as writer:
             photos = _shown(console, listing.photos(flags.photos, outside=flags.out), files.photos)
-            outcome = predict(model, photos, writer, heed=heed)
+            outcome = predict(model, photos, writer)
     except (ValueError, OSError, KeyboardInterrupt) as error:
         interrupted = isinstance(error, KeyboardInterrupt)
         begun = writing is not None and writing.rows > 0
@@ -89,21 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if outcome.errors else 0
 
 
-def predict(
-    model: Model,
-    paths: Iterable[str],
-    writer: Sink,
-    batch_size: int = BATCH,
-    heed: Callable[[], None] = lambda: None,
-) -> Outcome:
+def predict(model: Model, paths: Iterable[str], writer: Sink, batch_size: int = BATCH) -> Outcome:
     """Answers photos in their order; reading goes ahead of the model and writing behind it, in threads of their own.
+
+    For the main thread, which is the one that Ctrl-C interrupts.
 
     Args:
         model: of `serving.models`.
         paths: of the photos, drawn from as they are needed.
         writer: takes the answers.
         batch_size: photos at a time.
-        heed: called before each batch; may raise to end it.
 
     Raises:
         OSError: nothing can be written any more.
@@ -111,7 +106,7 @@ def predict(
     from serving import reading
 
     outcome = Outcome()
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+    with _interrupts() as heed, concurrent.futures.ThreadPoolExecutor(1) as thread:
         waiting: collections.deque[concurrent.futures.Future[list[tuple[str, Answer]]]] = collections.deque()
         for batch in reading.batches(paths, model.prepare, batch_size):
             heed()

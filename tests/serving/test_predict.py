@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -479,14 +478,7 @@ def test_an_interrupt_that_a_library_swallows_ends_it_at_the_next_batch(
     out: pathlib.Path, version: pathlib.Path, photo: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [str(photo(f"photos/{number}.png")) for number in range(3 * predict.BATCH)]
-    answer = models.SavedModel.answer
-
-    def swallowing(model: models.SavedModel, photos: Sequence[bytes]) -> list[models.Answer]:
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        return answer(model, photos)
-
-    monkeypatch.setattr(models.SavedModel, "answer", swallowing)
+    interrupts.swallowed(monkeypatch)
     before = signal.getsignal(signal.SIGINT)
     assert interrupts.status(predict.main, [*paths, "--model", str(version), "--out", str(out)]) == 130
     assert len(_lines(out)) == predict.BATCH

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from scipy import stats
 
-from serving import models, watch
+from serving import models, predict, watch
 from tests import interrupts
 from tests.colours import Write
 
@@ -220,6 +220,14 @@ def test_an_interrupt_is_no_difference(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(watch, "watch", interrupts.interrupted)
     assert interrupts.status(watch.main, ["photos"]) == 130
     assert capsys.readouterr().err == "watch: interrupted\n"
+
+
+def test_an_interrupt_that_a_library_swallows_ends_it(
+    watched: pathlib.Path, photo: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupts.swallowed(monkeypatch)
+    folder = _photos(photo, np.linspace(121, 249, 2 * predict.BATCH))
+    assert interrupts.status(watch.main, [folder, "--model", str(watched)]) == 130
 
 
 def test_help_imports_nothing_heavy() -> None:
