@@ -13,7 +13,8 @@ from schema import record, spec_file
 
 def write_records(path: pathlib.Path, count: int, seed: int = 0) -> pathlib.Path:
     """Writes so many drawings with their masks into one file, as ExampleGen would; returns `path`."""
-    breeds = spec_file.shipped("synthetic_pets").label("breed").classes
+    spec = spec_file.shipped("synthetic_pets")
+    breeds, species = spec.label("breed").classes, spec.label("species").parents
     generator = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -21,12 +22,10 @@ def write_records(path: pathlib.Path, count: int, seed: int = 0) -> pathlib.Path
             breed = index % len(breeds)
             image, trimap = pet_drawings.draw(breeds[breed], generator)
             mask = (trimap != 2).astype(np.uint8)[..., None]
-            feature = {
-                record.IMAGE: _bytes(tf.io.encode_jpeg(image).numpy()),
-                record.MASK: _bytes(tf.io.encode_png(mask).numpy()),
-                "breed": tf.train.Feature(int64_list=tf.train.Int64List(value=[breed])),
-            }
-            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+            jpeg, png = tf.io.encode_jpeg(image).numpy(), tf.io.encode_png(mask).numpy()
+            labels = {"breed": breed, "species": species[breed]}
+            example = record.encode(spec, f"{index}.jpg", jpeg, labels, png, mask.mean())
+            writer.write(example.SerializeToString())
     return path
 
 
@@ -35,7 +34,3 @@ def write_splits(folder: pathlib.Path, train: int = 1024, evaluation: int = 128)
     for seed, (split, count) in enumerate(((record.TRAIN, train), (record.EVAL, evaluation))):
         write_records(folder / f"Split-{split}" / "drawn", count, seed)
     return folder
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))

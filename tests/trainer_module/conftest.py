@@ -28,24 +28,18 @@ from trainer_module.trainer import run_fn
 IMAGE_SIZE = 64
 
 
-def disc_example(index: int, generator: np.random.Generator, side: int = 72) -> tf.train.Example:
+def disc_example(index: int, generator: np.random.Generator) -> tf.train.Example:
     """A disc on grass: its colour tells the species, its place and size vary; one pixel row is ignored."""
     species = index % 2
-    image = generator.normal((60, 120, 60), 20, (side, side + 8, 3))
+    image = generator.normal((60, 120, 60), 20, (72, 80, 3))
     mask = np.zeros(image.shape[:2], np.uint8)
-    centre = tuple(int(value) for value in generator.integers(side // 3, 2 * side // 3, 2))
-    cv2.circle(mask, centre, int(generator.integers(side // 6, side // 3)), 1, -1)
+    centre = tuple(int(value) for value in generator.integers(24, 48, 2))
+    cv2.circle(mask, centre, int(generator.integers(12, 24)), 1, -1)
     image[mask == 1] = ((220, 60, 40), (40, 60, 220))[species]
     mask[-1] = record.MASK_IGNORED
     jpeg = cv2.imencode(".jpg", np.clip(image, 0, 255).astype(np.uint8))[1].tobytes()
     png = cv2.imencode(".png", mask)[1].tobytes()
-    features = {
-        record.IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[jpeg])),
-        record.MASK: tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
-        "breed": tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
-        "species": tf.train.Feature(int64_list=tf.train.Int64List(value=[species])),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=features))
+    return record.encode(SPEC, f"{index}.jpg", jpeg, {"breed": species, "species": species}, png, (mask == 1).mean())
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from components.comparison.robustness import Demand
 from pipeline import configs
 from pipeline.evaluation import eval_config
 from schema import record, spec_file
-from tests.drawn import BREEDS, MODELS, SPECIES
+from tests.drawn import BREEDS, MODELS, SPECIES_OF_BREED
 from trainer_module import photos, warmup
 
 SIDE = 32
@@ -56,27 +56,10 @@ def draw(breed: int, number: int, with_pet: bool = True) -> tuple[np.ndarray, np
 
 def example(breed: int, number: int, with_pet: bool = True) -> bytes:
     photo, mask = draw(breed, number, with_pet)
-    name = BREEDS[breed]
-    species = int(not name[0].isupper())
-    share = (mask == 1).mean()
-
-    def of_bytes(value: bytes) -> tf.train.Feature:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-    def of_int(value: int) -> tf.train.Feature:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    features = {
-        record.IMAGE: of_bytes(tf.io.encode_jpeg(photo, quality=95).numpy()),
-        record.MASK: of_bytes(tf.io.encode_png(mask[..., None]).numpy()),
-        "breed": of_int(breed),
-        "species": of_int(species),
-        "breed_name": of_bytes(name.encode()),
-        "species_name": of_bytes(SPECIES[species].encode()),
-        "size": of_bytes(record.SIZES[min(int(3 * share), 2)].encode()),
-        record.FILE_NAME: of_bytes(f"{name}_{number}.jpg".encode()),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    jpeg, png = tf.io.encode_jpeg(photo, quality=95).numpy(), tf.io.encode_png(mask[..., None]).numpy()
+    labels = {"breed": breed, "species": SPECIES_OF_BREED[breed]}
+    name = f"{BREEDS[breed]}_{number}.jpg"
+    return record.encode(SPEC, name, jpeg, labels, png, (mask == 1).mean()).SerializeToString()
 
 
 class ColourModel(tf.Module):

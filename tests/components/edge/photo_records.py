@@ -24,14 +24,9 @@ REACHED = Figures(accuracy=0.75, mask_f1=1.0)
 def example(number: int) -> bytes:
     mask = np.zeros((24, 40), np.uint8)
     mask[:, :20] = COLOURS[number % 4][0] > 127
-    bytes_of = {
-        record.IMAGE: png(COLOURS[number % 4]),
-        record.MASK: tf.io.encode_png(mask[..., None]).numpy(),
-        record.FILE_NAME: f"{number}.png".encode(),
-    }
-    features = {k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for k, value in bytes_of.items()}
-    features["colour"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[LABELS[number % 4]]))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    image, png_mask = png(COLOURS[number % 4]), tf.io.encode_png(mask[..., None]).numpy()
+    labels = {"colour": LABELS[number % 4]}
+    return record.encode(SPEC, f"{number}.png", image, labels, png_mask, mask.mean()).SerializeToString()
 
 
 def photos() -> parity.Photos:
