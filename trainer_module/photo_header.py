@@ -75,16 +75,8 @@ def read(photo: tf.Tensor) -> Header:
     """The header of a photo, string [], without an error whatever its bytes are; zeros are read behind their end."""
     data = tf.concat([tf.io.decode_raw(photo, tf.uint8), tf.zeros([_PADDING], tf.uint8)], axis=0)
     kind = _format_of(data)
-    nothing = Header(
-        kind=kind,
-        size=tf.zeros([2], tf.int64),
-        orientation=tf.ones([], tf.int64),
-        png_has_alpha=tf.constant(False),
-        gif_end=tf.zeros([], tf.int64),
-        gif_shows_more=tf.constant(False),
-        bmp_has_palette=tf.constant(False),
-        webp_is_animated=tf.constant(False),
-    )
+    nothing = Header(*(tf.zeros(spec.shape, spec.dtype) for spec in SIGNATURE))
+    nothing = nothing._replace(kind=kind, orientation=tf.ones([], tf.int64))
     readers = {JPEG: _jpeg, PNG: _png, GIF: _gif, BMP: _bmp, WEBP: _webp, UNKNOWN: lambda _: {}}
 
     def of_format(number: int) -> Callable[[], Header]:
