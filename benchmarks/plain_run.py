@@ -84,7 +84,7 @@ def batches(data: tf.data.Dataset, config: TrainerConfig, augmented: bool) -> tf
             if recipe.augmentation.cutmix:
                 image, mask, label = augmentation.cutmix(image, mask, label, recipe.augmentation.cutmix, seeds[1])
         targets = {name: label, record.MASK: tf.cast(mask, tf.float32)}
-        return tf.cast(image, tf.float32) / 127.5 - 1.0, {output: targets[output] for output in config.outputs}
+        return tf.cast(image, tf.float32) / 127.5 - 1.0, {output: targets[output] for output in config.heads.outputs}
 
     if augmented:
         data = data.shuffle(len(data), config.seed)
@@ -107,7 +107,7 @@ def train(builder: tfds.core.DatasetBuilder, config: TrainerConfig, image_size: 
                 model = rebuilt(model, stage)
             train_data = batches(pictures(builder, TRAIN, stage.kept_size(image_size), label), stage, augmented=True)
             eval_data = batches(pictures(builder, EVAL, size, label), stage, augmented=False)
-        if recipe.probe_passes and label.name in config.outputs and phase.backbone_rate and not probed:
+        if recipe.probe_passes and label.name in config.heads.outputs and phase.backbone_rate and not probed:
             probe.fit_class_head(model, label.name, train_data, recipe.probe_passes)
             probed = True
         compile_for(model, phase, steps=phase.epochs * len(train_data), config=config, probed=probed)

@@ -163,11 +163,6 @@ class TrainerConfig(Checked):
         """What the network answers."""
         return self.spec.heads(self.label, self.task)
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the network's outputs: the label's, `mask`, or both."""
-        return self.heads.outputs
-
     def for_examples(self, examples: int) -> TrainerConfig:
         """The same config with the epochs that each phase's steps need on a train split of so many examples."""
         steps = max(1, examples // min(self.recipe.batch_size, examples))

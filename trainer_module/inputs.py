@@ -139,7 +139,7 @@ def _targets(label: tf.Tensor, mask: tf.Tensor, config: TrainerConfig) -> dict[s
     targets = {record.MASK: preprocessing.mask_label(mask)}
     if config.heads.label:
         targets[config.heads.label.name] = label
-    return {output: targets[output] for output in config.outputs}
+    return {output: targets[output] for output in config.heads.outputs}
 
 
 def _kept_pictures(
