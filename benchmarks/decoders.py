@@ -146,10 +146,7 @@ def main() -> None:
     base = dataclasses.replace(pets_config(), task="segmentation", weights=flags.weights)
     given = base.trainer(flags.model, spec_file.shipped("oxford_iiit_pet"))
     backbone_rate = 0.0 if given.weights != "none" else 1.0
-    recipe = dataclasses.replace(
-        given.recipe, input_size=flags.size, phases=(Phase(flags.epochs, 3e-3, backbone_rate),)
-    )
-    config = dataclasses.replace(given, recipe=recipe)
+    config = given.with_recipe(input_size=flags.size, phases=(Phase(flags.epochs, 3e-3, backbone_rate),))
     with tempfile.TemporaryDirectory() as folder:
         examples = pathlib.Path(flags.examples or drawings.write_splits(pathlib.Path(folder) / "drawn"))
         splits = [inputs.Split.of([str(examples / f"Split-{split}" / "*")]) for split in (record.TRAIN, record.EVAL)]

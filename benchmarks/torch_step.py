@@ -190,8 +190,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
     spec = spec_file.shipped("oxford_iiit_pet")
-    config = dataclasses.replace(pets_config(), weights="none", label="breed").trainer(flags.model, spec)
-    config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, input_size=flags.size))
+    given = dataclasses.replace(pets_config(), weights="none", label="breed")
+    config = given.trainer(flags.model, spec).at_size(flags.size)
     batch, size = config.recipe.batch_size, flags.size
     generator = np.random.default_rng(0)
     image = generator.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import dataclasses
 import json
 import multiprocessing
 import os
@@ -70,9 +69,9 @@ def trained(folder: pathlib.Path, epochs: int, kind: type | None, worker: int, a
         task = {"type": "worker", "index": worker}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
     strategy = kind() if kind else tf.distribute.get_strategy()
-    config = configs.debug().trainer("dcnn", spec_file.shipped("synthetic_pets")).at_size(SIZE)
-    recipe = dataclasses.replace(
-        config.recipe,
+    config = configs.debug().trainer("dcnn", spec_file.shipped("synthetic_pets"))
+    config = config.with_recipe(
+        input_size=SIZE,
         phases=(Phase(epochs, 1e-3, backbone_rate=0.1),),
         batch_size=BATCH,
         dropout=0.0,
@@ -81,7 +80,6 @@ def trained(folder: pathlib.Path, epochs: int, kind: type | None, worker: int, a
         ema=0.9,
         weight_decay=0.01,
     )
-    config = dataclasses.replace(config, recipe=recipe)
     split = {name: inputs.Split.of([str(folder / f"Split-{name}" / "*")]) for name in (record.TRAIN, record.EVAL)}
     own = folder / (str(worker) if kind else "alone")
 

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from schema.dataset_spec import DatasetSpec, Heads, Task
 from schema.ranges import LINE, Checked, Number
@@ -170,15 +170,14 @@ class TrainerConfig(Checked):
             dataclasses.replace(phase, epochs=max(phase.epochs, math.ceil(phase.steps / steps)))
             for phase in self.recipe.phases
         )
-        return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, phases=tuple(phases)))
+        return self.with_recipe(phases=tuple(phases))
 
     def in_phase(self, phase: Phase) -> TrainerConfig:
         """The same config with the pictures that `phase` trains on."""
         stage = self.at_size(phase.input_size)
         if phase.cutmix:
             return stage
-        augmentation = dataclasses.replace(stage.recipe.augmentation, cutmix=0.0)
-        return dataclasses.replace(stage, recipe=dataclasses.replace(stage.recipe, augmentation=augmentation))
+        return stage.with_recipe(augmentation=dataclasses.replace(stage.recipe.augmentation, cutmix=0.0))
 
     @property
     def serving(self) -> TrainerConfig:
@@ -205,8 +204,11 @@ class TrainerConfig(Checked):
 
     def at_size(self, size: int) -> TrainerConfig:
         """The same config with the network for pictures of `size` pixels a side; 0 changes nothing."""
-        recipe = self.recipe
-        return dataclasses.replace(self, recipe=dataclasses.replace(recipe, input_size=size or recipe.input_size))
+        return self.with_recipe(input_size=size or self.recipe.input_size)
+
+    def with_recipe(self, **changes: Any) -> TrainerConfig:
+        """The same config with these fields of its recipe."""
+        return dataclasses.replace(self, recipe=dataclasses.replace(self.recipe, **changes))
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

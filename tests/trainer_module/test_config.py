@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from pipeline.configs import CONFIGS, sample
@@ -27,15 +25,13 @@ def test_an_input_size_that_the_networks_cannot_halve_is_refused() -> None:
 def test_the_serving_config_has_the_serving_size() -> None:
     config = sample().trainer("dcnn", SPEC)
     assert config.serving.recipe.input_size == config.recipe.input_size
-    larger = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, serving_size=96))
+    larger = config.with_recipe(serving_size=96)
     assert larger.serving.recipe.input_size == 96
 
 
 @pytest.mark.parametrize(("examples", "epochs"), [(16, 50), (100, 17), (320, 5), (100_000, 2)])
 def test_steps_become_the_epochs_that_they_need(examples: int, epochs: int) -> None:
-    config = sample().trainer("dcnn", SPEC)
-    phases = (Phase(2, 1e-3, steps=50),)
-    config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, phases=phases, batch_size=32))
+    config = sample().trainer("dcnn", SPEC).with_recipe(phases=(Phase(2, 1e-3, steps=50),), batch_size=32)
     assert config.for_examples(examples).recipe.phases[0].epochs == epochs
 
 

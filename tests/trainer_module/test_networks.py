@@ -23,7 +23,7 @@ SIDE = 64
 
 def _config(name: NetworkName, width: float = 1.0, weights: str = "none") -> TrainerConfig:
     config = small_config("dcnn", input_size=SIDE, width=width, dropout=0.0)
-    return dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, network=name), weights=weights)
+    return dataclasses.replace(config.with_recipe(network=name), weights=weights)
 
 
 @pytest.fixture(scope="session", params=networks.NETWORKS)
