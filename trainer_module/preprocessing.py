@@ -27,6 +27,12 @@ def decode_image(encoded: tf.Tensor, size: int) -> tf.Tensor:
     return resize_image(decode(encoded), size)
 
 
+def decode_images(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """The same of a batch, string [B]: uint8 [B, size, size, 3]."""
+    square = tf.TensorSpec([size, size, 3], tf.uint8)
+    return tf.map_fn(lambda photo: decode_image(photo, size), encoded, fn_output_signature=square)
+
+
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes one photo, string [], to uint8 [h, w, 3], RGB."""
     image = tf.cond(
@@ -91,12 +97,7 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
     """
     size = custom_config["image_size"]
     outputs = {name: tf.identity(inputs[name]) for name in custom_config["labels"]}
-    image = tf.map_fn(
-        lambda encoded: decode_image(encoded, size),
-        inputs[record.IMAGE],
-        fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
-    )
-    outputs[record.IMAGE] = normalise_image(image)
+    outputs[record.IMAGE] = normalise_image(decode_images(inputs[record.IMAGE], size))
     if record.MASK in inputs:
         mask = tf.map_fn(
             lambda png: decode_mask(png, size),

@@ -123,11 +123,7 @@ class ServingModel(tf.Module):
 
     def serving_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         raw = tf.io.parse_example(examples, {record.IMAGE: self._feature_spec[record.IMAGE]})
-        pixels = tf.map_fn(
-            lambda encoded: preprocessing.decode_image(encoded, self.image_size),
-            raw[record.IMAGE],
-            fn_output_signature=tf.TensorSpec([self.image_size, self.image_size, 3], tf.uint8),
-        )
+        pixels = preprocessing.decode_images(raw[record.IMAGE], self.image_size)
         outputs, _ = self._network_of_any_batch(preprocessing.resize_image(pixels, self.input_size))
         if record.MASK in outputs:
             logits = tf.image.resize(outputs[record.MASK], [self.image_size, self.image_size])
