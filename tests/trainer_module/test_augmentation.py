@@ -14,10 +14,10 @@ def _picture(image: np.ndarray, mask: np.ndarray) -> tf.Tensor:
     return tf.constant(np.concatenate([image, mask], axis=-1).astype(np.uint8))
 
 
-def _half_pet(count: int = 8, side: int = 32) -> tf.Tensor:
+def _half_pet(count: int = 8) -> tf.Tensor:
     """Pictures whose left half is white and pet, the right half black and background."""
-    mask = np.zeros((count, side, side, 1), np.uint8)
-    mask[:, :, : side // 2] = 1
+    mask = np.zeros((count, 32, 32, 1), np.uint8)
+    mask[:, :, :16] = 1
     return _picture(np.repeat(mask * 255, 3, axis=-1), mask)
 
 

@@ -82,10 +82,10 @@ Edit = Callable[[list[tf.train.Example]], None]
 
 @pytest.fixture
 def real(drawings_dir: pathlib.Path, tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
-    """Makes a prepared data_dir of `oxford_iiit_pet` out of the drawings, one shard of a split changed by `edit`."""
+    """Makes a prepared data_dir of `oxford_iiit_pet` out of the drawings, one shard of train changed by `edit`."""
     prepared = next(drawings_dir.glob("synthetic_pets/*/4.0.0"))
 
-    def make(edit: Edit = lambda records: None, split: str = "train") -> pathlib.Path:
+    def make(edit: Edit = lambda records: None) -> pathlib.Path:
         folder = tmp_path / "real" / "oxford_iiit_pet" / "4.0.0"
         folder.mkdir(parents=True)
         for path in prepared.iterdir():
@@ -96,14 +96,14 @@ def real(drawings_dir: pathlib.Path, tmp_path: pathlib.Path) -> Callable[..., pa
         info["moduleName"] = "tensorflow_datasets.datasets.oxford_iiit_pet.oxford_iiit_pet_dataset_builder"
         for key in ("configName", "configDescription"):
             del info[key]
-        shard = next(folder.glob(f"*{split}*00000-of*"))
+        shard = next(folder.glob("*train*00000-of*"))
         records = [tf.train.Example.FromString(r) for r in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator()]
         edit(records)
         with tf.io.TFRecordWriter(str(shard)) as writer:
             for one in records:
                 writer.write(one.SerializeToString())
         for of in info["splits"]:
-            if of["name"] == split:
+            if of["name"] == "train":
                 of["shardLengths"][0] = str(len(records))
         (folder / "dataset_info.json").write_text(json.dumps(info))
         return folder.parents[1]
