@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from serving import resizing
 
@@ -18,7 +18,6 @@ MAX_MEGAPIXELS = 50
 _COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
 """Of a mask's classes, one after the other and then again: colours that the colour-blind tell apart (Okabe, Ito)."""
 
-_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -70,7 +69,7 @@ def _upright(photo: Image.Image) -> Image.Image:
     exif = Image.Exif()
     try:
         exif.load(photo.info.get("exif", b""))
-        turn = _TURNS.get(exif.get(_ORIENTATION, 1))
+        turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF says nothing of the picture
         return photo
     return photo if turn is None else photo.transpose(turn)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import ExifTags, Image
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -28,7 +28,7 @@ def photos() -> dict[str, bytes]:
     translucent = image.copy()
     translucent.putalpha(Image.linear_gradient("L").resize(image.size))
     turned = Image.Exif()
-    turned[0x0112] = 6
+    turned[ExifTags.Base.Orientation] = 6
 
     def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
         file = io.BytesIO()
