@@ -175,10 +175,9 @@ def _flags(arguments: Sequence[str] | None) -> Any:
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 < number < 65536:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
         raise argparse.ArgumentTypeError(f"{text}: give a number from 1 to 65535")
-    return number
+    return int(text)
 
 
 if __name__ == "__main__":

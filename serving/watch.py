@@ -11,6 +11,7 @@ answers are wrong.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import io
 import json
@@ -226,17 +227,16 @@ def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < FEWEST:
+    if not (text.isdecimal() and int(text) >= FEWEST):
         raise argparse.ArgumentTypeError(f"{text}: give {FEWEST} or more")
-    return number
+    return int(text)
 
 
 def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give a number between 0 and 1")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 < (number := float(text)) < 1:
+            return number
+    raise argparse.ArgumentTypeError(f"{text}: give a number between 0 and 1")
 
 
 if __name__ == "__main__":

@@ -217,7 +217,7 @@ def test_without_gradio_it_says_what_to_install(version: pathlib.Path, tmp_path:
 def test_a_port_that_is_none_is_told(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         demo.main([f"--port={port}"])
-    assert "argument --port: " in capsys.readouterr().err
+    assert f"argument --port: {port}: give a number from 1 to 65535" in capsys.readouterr().err
 
 
 def test_an_interrupt_before_the_page_is_there_is_its_status(monkeypatch: pytest.MonkeyPatch) -> None:

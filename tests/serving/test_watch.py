@@ -230,6 +230,19 @@ def test_an_interrupt_that_a_library_swallows_ends_it(
     assert interrupts.status(watch.main, [folder, "--model", str(watched)]) == 130
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "advice"),
+    [
+        *(("--window", value, "give 20 or more") for value in ("19", "-20", "2.5", "many")),
+        *(("--alpha", value, "give a number between 0 and 1") for value in ("0", "1", "nan", "few")),
+    ],
+)
+def test_a_number_that_is_none_is_told(flag: str, value: str, advice: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        watch.main([f"{flag}={value}", "photos"])
+    assert f"argument {flag}: {value}: {advice}" in capsys.readouterr().err
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from serving import watch; sys.exit(bool({'numpy', 'scipy', 'tensorflow'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], cwd=pathlib.Path(__file__).parents[2], check=True)
