@@ -15,7 +15,6 @@ import math
 import pathlib
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 
 from pipeline.configs import pets as pets_config  # before TensorFlow, whose environment it sets
@@ -23,6 +22,7 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 # isort: split
 import drawings
 import keras
+from batch_norm import images_per_second
 from keras import layers
 
 from schema import record, spec_file
@@ -119,19 +119,15 @@ def mask_f1(
     return model.evaluate(data[1], verbose=0, return_dict=True)["f1"]
 
 
-def images_per_second(model: keras.Model, batch: tuple, steps: int = SPEED_STEPS) -> float:
-    start = time.perf_counter()
-    for _ in range(steps):
-        model.train_on_batch(*batch)
-    return steps * len(batch[0]) / (time.perf_counter() - start)
-
-
 def speeds(models: dict[str, keras.Model], batch: tuple, config: TrainerConfig) -> dict[str, float]:
     """Median images/s of each, the backbone training; in turns, after a warm-up."""
     for model in models.values():
         training.compile_for(model, Phase(1, 1e-4), steps=SPEED_STEPS, config=config, probed=False)
         images_per_second(model, batch, 2)
-    rounds = [{name: images_per_second(model, batch) for name, model in models.items()} for _ in range(SPEED_ROUNDS)]
+    rounds = [
+        {name: images_per_second(model, batch, SPEED_STEPS) for name, model in models.items()}
+        for _ in range(SPEED_ROUNDS)
+    ]
     return {name: statistics.median(each[name] for each in rounds) for name in models}
 
 
