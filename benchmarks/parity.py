@@ -71,7 +71,7 @@ def main() -> None:
     flags = parser.parse_args()
     run = pathlib.Path(flags.run_dir)
     compared = Comparison.from_json((run / "report" / METRICS_FILE).read_bytes())
-    version = str(max((run / "serving").iterdir(), key=lambda folder: int(folder.name)))
+    version = models.find(str(run / "serving"))
     newest = max(glob.glob(f"{run}/pipeline/ExampleGen/examples/*"), key=lambda folder: int(os.path.basename(folder)))
     files = sorted(glob.glob(f"{newest}/Split-test/*"))
     image_size = compared.run.config["data"]["image_size"]
