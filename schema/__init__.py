@@ -1,1 +1,1 @@
-"""What the data is: `record` (the record's names, coder and TFMD schema), `dataset_spec`, and two data sets' files."""
+"""What the data is: `dataset_spec` and its file, the `record`, two data sets' files; and `ranges` of config values."""
