@@ -67,7 +67,7 @@ def main() -> None:
         asked(inputs.sample_pictures(inputs.Split.of([files]), config, image_size, MOST, looks.size))
         for files in (f"{flags.examples}/Split-{split}/*" for split in record.SPLITS)
     )
-    likeness = Likeness.fit(train, evaluation, doubts=int(bool(config.heads.mask)))
+    likeness = Likeness.fit(train, evaluation, with_doubt=bool(config.heads.mask))
     others = {kind: foreign.photos(kind) for kind in foreign.KINDS}
     for folder in flags.others:
         paths = list(listing.photos([folder]))

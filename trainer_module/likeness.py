@@ -56,9 +56,9 @@ class Likeness:
     """The same of `strangeness`."""
 
     @classmethod
-    def fit(cls, train: Array, evaluation: Array, doubts: int = 0) -> Likeness:
-        """Fits to what the network makes of both splits: [N, F + doubts], features and, if `doubts` is 1, the doubt."""
-        size = train.shape[1] - doubts
+    def fit(cls, train: Array, evaluation: Array, with_doubt: bool = False) -> Likeness:
+        """Fits to what the network makes of both splits: [N, F] features or, `with_doubt`, [N, F + 1]."""
+        size = train.shape[1] - with_doubt
         values = train[:, :size].astype(np.float64)
         mean, scale = values.mean(axis=0), values.std(axis=0) + 1e-6
         covariance, _ = ledoit_wolf((values - mean) / scale)

@@ -134,7 +134,7 @@ def judge(
             threshold.add(tf.sigmoid(answer[record.MASK]).numpy(), targets[record.MASK].numpy())
     return signatures.Judgement(
         temperature=calibration.temperature(np.concatenate(logits), np.concatenate(classes)) if label else 1.0,
-        likeness=likeness.Likeness.fit(of_train, np.concatenate(features), doubts=int(bool(config.heads.mask))),
+        likeness=likeness.Likeness.fit(of_train, np.concatenate(features), with_doubt=bool(config.heads.mask)),
         mask_threshold=threshold.best() if threshold else 0.5,
     )
 

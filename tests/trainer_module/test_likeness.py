@@ -39,7 +39,7 @@ def test_what_lies_outside_the_distribution_is_known_less_the_farther_it_is(mixi
 def test_the_doubt_of_a_mask_makes_a_picture_of_usual_features_strange(mixing: np.ndarray) -> None:
     doubts = np.random.default_rng(4).uniform(0.0, 0.1, (1000, 1)).astype(np.float32)
     features = np.concatenate([drawn(mixing, 1000, seed=1), doubts], axis=1)
-    fitted = Likeness.fit(features[:600], features[600:], doubts=1)
+    fitted = Likeness.fit(features[:600], features[600:], with_doubt=True)
     known = fitted.known(tf.constant(features[600:])).numpy()
     assert np.mean(known >= 0.5) == pytest.approx(0.95, abs=0.005)
     doubted = np.concatenate([features[600:, :FEATURES], np.full((400, 1), 0.9, np.float32)], axis=1)
@@ -49,7 +49,7 @@ def test_the_doubt_of_a_mask_makes_a_picture_of_usual_features_strange(mixing: n
 def test_masks_that_are_never_in_doubt_leave_it_to_the_features(mixing: np.ndarray) -> None:
     train, evaluation = drawn(mixing, 600, seed=1), drawn(mixing, 400, seed=2)
     sure_train, sure_evaluation = (np.pad(features, [(0, 0), (0, 1)]) for features in (train, evaluation))
-    known = Likeness.fit(sure_train, sure_evaluation, doubts=1).known(tf.constant(sure_evaluation))
+    known = Likeness.fit(sure_train, sure_evaluation, with_doubt=True).known(tf.constant(sure_evaluation))
     np.testing.assert_allclose(known, Likeness.fit(train, evaluation).known(tf.constant(evaluation)), atol=1e-5)
 
 
