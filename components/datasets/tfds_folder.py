@@ -79,7 +79,7 @@ def key(folder: epath.Path) -> str:
     content = _content(folder)
     mark = folder / MADE_OF_FILE
     if mark.exists():
-        made = json.loads(mark.read_text())
+        made = _json(mark)
         if made.get("content") == content:
             return made["of"]
     return content
@@ -88,6 +88,13 @@ def key(folder: epath.Path) -> str:
 def mark(folder: epath.Path, of: str) -> None:
     """Notes beside data just prepared what it was made of."""
     (folder / MADE_OF_FILE).write_text(json.dumps({"content": _content(folder), "of": of}))
+
+
+def _json(file: epath.Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is no JSON: {error}: prepare the data set anew") from error
 
 
 def _content(folder: epath.Path) -> str:
@@ -100,9 +107,12 @@ def _content(folder: epath.Path) -> str:
 
 
 def features(folder: epath.Path) -> dict[str, dict[str, Any]]:
-    """TFDS' features by name, as `features.json` describes them."""
-    content = json.loads((folder / "features.json").read_text(encoding="utf-8"))
-    return content.get("featuresDict", {}).get("features", {})
+    """TFDS' features by name, as `features.json` describes them.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    return _json(folder / "features.json").get("featuresDict", {}).get("features", {})
 
 
 def class_names(folder: epath.Path, feature: str) -> tuple[str, ...]:
@@ -117,9 +127,9 @@ def shards(folder: epath.Path) -> Iterator[Shard]:
     """All shards, in the order of `dataset_info.json`.
 
     Raises:
-        ValueError: they are not TFRecord files.
+        ValueError: they are not TFRecord files, or `dataset_info.json` is no JSON.
     """
-    info = json.loads((folder / INFO_FILE).read_text())
+    info = _json(folder / INFO_FILE)
     form = info.get("fileFormat", "tfrecord")
     if form != "tfrecord":
         raise ValueError(f"{folder} holds {form} files: prepare the data set with file_format='tfrecord'")

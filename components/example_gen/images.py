@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 Image.MAX_IMAGE_PIXELS = None  # `check_photo` has a bound of its own, and Pillow's is a warning
 
@@ -27,7 +27,6 @@ _LOSSY = ("JPEG", "MPO", "AVIF")
 _DECODABLE = ("JPEG", "MPO", "PNG", "BMP", "WEBP")
 """Formats that TensorFlow decodes; an MPO is a JPEG with more pictures behind it, which Pillow finds in one."""
 _JPEG_QUALITY = 95
-_ORIENTATION = 0x0112
 _EXTENSIONS = {
     ".jpg": ("JPEG", "MPO"),
     ".jpeg": ("JPEG", "MPO"),
@@ -104,13 +103,13 @@ def _orientation(header: Image.Image, data: bytes) -> int:
     header.info.pop("xmp", None)
     try:
         if header.format == "TIFF":  # EXIF is its own directory
-            value = header.getexif().get(_ORIENTATION, 1)
+            value = header.getexif().get(ExifTags.Base.Orientation, 1)
         else:
             if header.format == "PNG" and b"eXIf" in data:
                 header.load()  # it may stand behind the pixels
             exif = Image.Exif()
             exif.load(header.info.get("exif", b""))
-            value = exif.get(_ORIENTATION, 1)
+            value = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # broken EXIF says nothing of the picture
         return 1
     return value if value in range(1, 9) else 1

@@ -189,6 +189,15 @@ def test_damaged_and_cut_shards_are_errors_that_name_them(data_dir):
         list(source.read(next(iter(source.shards()))))
 
 
+@pytest.mark.parametrize(("name", "of"), [("features.json", Tfds.spec), ("dataset_info.json", lambda s: [*s.shards()])])
+@pytest.mark.parametrize("content", ['{"cut', "[" * 100_000])
+def test_descriptions_that_are_no_json_are_named(data_dir, name, of, content):
+    [file] = data_dir.rglob(name)
+    file.write_text(content)
+    with pytest.raises(ValueError, match=rf"{name} is no JSON: .*: prepare the data set anew"):
+        of(Tfds("toys", str(data_dir)))
+
+
 def test_splits_that_nobody_knows_are_refused(data_dir):
     info = data_dir / "toys" / "1.2.3" / "dataset_info.json"
     made = json.loads(info.read_text())
