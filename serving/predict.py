@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -92,8 +93,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def predict(model: Model, paths: Iterable[str], writer: Sink, batch_size: int = BATCH) -> Outcome:
     """Answers photos in their order; reading goes ahead of the model and writing behind it, in threads of their own.
 
-    For the main thread, which is the one that Ctrl-C interrupts.
-
     Args:
         model: of `serving.models`.
         paths: of the photos, drawn from as they are needed.
@@ -122,8 +121,12 @@ def predict(model: Model, paths: Iterable[str], writer: Sink, batch_size: int = 
 def _interrupts() -> Iterator[Callable[[], None]]:
     """Ctrl-C raises KeyboardInterrupt as ever; the function that is given raises it again where it was lost.
 
-    Python drops one that meets a callback of a library or of its own garbage collector.
+    Python drops one that meets a callback of a library or of its own garbage collector. It interrupts the main thread
+    alone: in another one there is nothing to heed.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
     asked = False
 
     def interrupted(_number: int, _frame: object) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import csv
 import io
 import json
@@ -252,6 +253,18 @@ def test_memory_does_not_grow_with_the_number_of_photos(out: pathlib.Path, versi
         outcome = predict.predict(model, photos(500), writer, batch_size=8)
     assert (outcome.photos, outcome.errors) == (500, 0)
     assert max(held) <= 2 * 8 * (2 + 4), "two kinds of object, batches ahead of the model, at it and behind it"
+
+
+def test_photos_are_answered_in_a_thread_that_ctrl_c_does_not_interrupt(
+    out: pathlib.Path, version: pathlib.Path, photo: Write
+) -> None:
+    model, path = models.open_model(str(version)), str(photo("one.png"))
+    with (
+        results.Writer(str(out), model.description, os.path.dirname(path), overlays=False) as writer,
+        concurrent.futures.ThreadPoolExecutor(1) as thread,
+    ):
+        outcome = thread.submit(predict.predict, model, [path], writer).result()
+    assert (outcome.photos, outcome.errors) == (1, 0)
 
 
 @pytest.mark.parametrize(
