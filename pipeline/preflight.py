@@ -60,12 +60,12 @@ def check(config: Config, run_dir: pathlib.Path) -> None:
         weights = config.weights_of(name)
         try:
             networks.check(recipe.network, recipe.width, weights)
+            if weights == "imagenet":
+                _check_imagenet(recipe)
+            elif weights != "none":
+                _check_weights_file(weights, name, recipe)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-        if weights == "imagenet":
-            _check_imagenet(recipe)
-        elif weights != "none":
-            _check_weights_file(weights, name, recipe)
 
 
 def _check_writable(name: str, folder: pathlib.Path) -> None:
@@ -169,4 +169,4 @@ def _check_weights_file(path: str, name: str, recipe: Recipe) -> None:
     fitting = [width for width in widths if network.telling_kernel(width) in shapes]
     flag = name.replace("_", "-")
     advice = f"give --{flag}.width {fitting[0]}" if fitting else f"give one of {network.application} without top"
-    raise ValueError(f"weights is {path!r}, which does not fit {name}.width {recipe.width}: {advice}")
+    raise ValueError(f"weights is {path!r}, which does not fit width {recipe.width}: {advice}")

@@ -85,6 +85,7 @@ class Writer:
             written = self._write_photo(path, data, answer)
         except OSError as error:
             self._failure = error
+            self._remove(path, MASKS, OVERLAYS)  # half of one, or what no line tells of
             raise
         self.rows += 1
         return written
@@ -99,10 +100,7 @@ class Writer:
             except ValueError as error:
                 answer = answer._replace(error=str(error))
         # Of an earlier run into the same folder: its answer is no longer this photo's.
-        for kind, written in ((MASKS, mask), (OVERLAYS, overlay)):
-            if self._description.mask_classes and not written:
-                with contextlib.suppress(OSError):
-                    self._file(kind, path).unlink()
+        self._remove(path, *(kind for kind, written in ((MASKS, mask), (OVERLAYS, overlay)) if not written))
         line = json.dumps(_line(self._description, path, answer, mask, overlay), ensure_ascii=False)
         self._append(_csv_line(_row(self._description, path, answer, mask, overlay)), f"{line}\n")
         return answer
@@ -128,6 +126,12 @@ class Writer:
         """Where a photo's mask or overlay lies."""
         return self._folder / kind / (os.path.relpath(os.path.abspath(path), self._root) + _SUFFIX_OF[kind])
 
+    def _remove(self, path: str, *kinds: str) -> None:
+        """Takes a photo's mask or overlay away, if this model gives any."""
+        for kind in kinds if self._description.mask_classes else ():
+            with contextlib.suppress(OSError):
+                self._file(kind, path).unlink()
+
     def _write(self, kind: str, path: str, content: bytes) -> str:
         """Writes beside the others of its kind; returns the path below the folder.
 
@@ -141,8 +145,6 @@ class Writer:
             file.write_bytes(content)
         except OSError as error:
             if error.errno not in _OF_ONE_NAME:
-                with contextlib.suppress(OSError):
-                    file.unlink()  # half of it
                 raise
             raise ValueError(f"{name} cannot be written: {error.strerror}; rename the photo") from error
         return name

@@ -352,7 +352,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_the_status_of_photos_witho
     assert not (out / "masks" / "large.png.png").exists()
 
 
-def test_on_a_full_disk_the_lines_that_were_written_are_whole_and_the_same_in_both_files(
+def test_on_a_full_disk_whole_lines_are_left_the_same_in_both_files_and_masks_of_their_photos_alone(
     out: pathlib.Path, version: pathlib.Path, photo: Write
 ) -> None:
     """A line of the larger file is too long."""
@@ -361,6 +361,8 @@ def test_on_a_full_disk_the_lines_that_were_written_are_whole_and_the_same_in_bo
     answered = [row["file"] for row in _rows(out)]
     assert answered == [line["file"] for line in _lines(out)] == paths[: len(answered)]
     assert 0 < len(answered) < len(paths)
+    masks = {f"{pathlib.Path(path).name}.png" for path in answered}
+    assert {mask.name for mask in (out / "masks").iterdir()} == masks
 
 
 @pytest.mark.parametrize(
