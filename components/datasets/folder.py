@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
@@ -98,8 +99,9 @@ class Folder:
         for path, split in files:
             # A file that lies elsewhere names photos by their paths in the folder.
             base = "" if posixpath.isabs(path) or storage.is_remote(path) else posixpath.dirname(path)
+            named = functools.partial(_path, self.dir, base)
             for row in tables.rows(storage.join(self.dir, path)):
-                yield _listed(row, base, split, columns, find)
+                yield _listed(row, named, split, columns, find)
 
     def metadata_files(self) -> list[str]:
         """Paths of the metadata files, from `dir` or absolute."""
@@ -126,13 +128,20 @@ class Folder:
             raise ValueError(f"there is no folder {path}: name in masks one that holds masks")
 
 
-def _listed(row: tables.Row, folder: str, split: str, columns: Sequence[str], find: Callable[[str], Listed]) -> Listed:
+def _path(root: str, base: str, cell: str) -> str:
+    """The path of a file that a table in the folder `base` names: from `root` where it lies there."""
+    return storage.inside(root, cell if storage.is_remote(cell) else posixpath.normpath(posixpath.join(base, cell)))
+
+
+def _listed(
+    row: tables.Row, named: Callable[[str], str], split: str, columns: Sequence[str], find: Callable[[str], Listed]
+) -> Listed:
     """What a row says of its photo, and where it says nothing, what the photo's place does."""
-    path = posixpath.normpath(posixpath.join(folder, row.file_name))
+    path = named(row.file_name)
     placed = find(path)
     return placed._replace(
         file_name=path,
-        mask=posixpath.normpath(posixpath.join(folder, row.mask)) if row.mask else placed.mask,
+        mask=named(row.mask) if row.mask else placed.mask,
         classes=placed.classes
         + tuple((tables.label_name(name), row.others[name]) for name in columns if row.others.get(name)),
         split=row.split or split or placed.split,

@@ -102,7 +102,7 @@ def finder(root: str, masks: str, label: str) -> Callable[[str], Listed]:
         if not path:
             return _Place(masks=masks)
         above, name = posixpath.split(path)
-        outside = posixpath.isabs(path) or path.split("/")[0] == posixpath.pardir
+        outside = posixpath.isabs(path) or storage.is_remote(path) or path.split("/")[0] == posixpath.pardir
         return _Place(path) if outside else below(above).get(name, _Place(path))
 
     @functools.lru_cache(_REMEMBERED)

@@ -81,7 +81,9 @@ def located(folder: str, path: str) -> str:
 
 def inside(folder: str, path: str) -> str:
     """A path from a folder that holds it, by whatever links either is named; another path stays as it is."""
-    if is_remote(path) or not os.path.isabs(path):
+    if is_remote(path):
+        return path.removeprefix(f"{folder}/")
+    if is_remote(folder) or not os.path.isabs(path):
         return path
     for spelling in (os.path.abspath, os.path.realpath):
         relative = os.path.relpath(spelling(path), spelling(folder))
@@ -116,15 +118,11 @@ def _local_names(folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def _remote_names(folder: str) -> Iterator[tuple[str, bool]]:
-    import tensorflow as tf
-
-    try:
-        found = tf.io.gfile.listdir(folder)
-    except tf.errors.NotFoundError as error:
-        raise FileNotFoundError(folder) from error
+    with _remotely(folder) as gfile:
+        found = gfile.listdir(folder)
     for name in found:
         # Buckets end folders with a slash; where a scheme does not, only names without a picture's ending are asked.
-        yield name.rstrip("/"), name.endswith("/") or (not is_picture(name) and tf.io.gfile.isdir(join(folder, name)))
+        yield name.rstrip("/"), name.endswith("/") or (not is_picture(name) and gfile.isdir(join(folder, name)))
 
 
 def is_folder(path: str) -> bool:
@@ -136,11 +134,11 @@ def is_folder(path: str) -> bool:
 
 
 def is_file(path: str) -> bool:
-    if is_remote(path):
-        import tensorflow as tf
-
-        return tf.io.gfile.exists(path) and not tf.io.gfile.isdir(path)
-    return os.path.isfile(path)
+    if not is_remote(path):
+        return os.path.isfile(path)
+    with contextlib.suppress(FileNotFoundError), _remotely(path) as gfile:
+        return gfile.exists(path) and not gfile.isdir(path)
+    return False
 
 
 def identity(folder: str) -> tuple[int, int] | str:
@@ -186,6 +184,8 @@ def _remotely(path: str) -> Iterator[Any]:
         yield tf.io.gfile
     except tf.errors.NotFoundError as error:
         raise FileNotFoundError(2, "No such file", path) from error
+    except tf.errors.UnimplementedError as error:  # No file system has this scheme: tables name photos of the web, too.
+        raise FileNotFoundError(2, error.message, path) from error
     except tf.errors.OpError as error:
         raise OSError(5, error.message, path) from error
 

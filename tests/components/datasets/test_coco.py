@@ -206,6 +206,18 @@ def test_a_missing_photo_and_a_wrong_outline_are_faults(coco):
     assert faults["4.jpg"].endswith("annotation 103 is wrong: its RLE is of 6 x 8 pixels, not 8 x 6")
 
 
+def test_a_photo_of_the_web_is_a_fault_and_files_of_it_are_told(tree):
+    """Label Studio names photos so that it did not hold itself."""
+    made = content([an_object(), an_object(2, 7)], names=("https://example.org/1.jpg", "2.jpg"))
+    root = tree({"2.jpg": 9, "set.json": json.dumps(made)})
+    found = records_of(Coco((f"{root}/set.json",)))
+    assert [record.fault[:60] for record in found.values()] == [
+        "its photo https://example.org/1.jpg cannot be read: File sys", ""
+    ]  # fmt: skip
+    with pytest.raises(RuntimeError, match=r"there is no file https://example.org/set.json: name COCO's JSON files"):
+        Coco(("https://example.org/set.json",)).prepare()
+
+
 def test_a_size_that_no_memory_holds_is_a_fault(tree):
     made = content([an_object(), an_object(2, 7)])
     made["images"][0] |= {"width": 10**8, "height": 10**8}

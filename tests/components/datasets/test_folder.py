@@ -423,3 +423,15 @@ def test_a_bucket_works_as_a_folder_does(tree):
     with tf.io.gfile.GFile("ram://bucket/leaves/test/oak/é.jpg", "wb") as file:
         file.write(picture((2, 2, 2))[:-1] + b"?")
     assert there.key() != before
+
+
+def test_masks_that_are_named_by_a_path_into_the_bucket_are_no_class(tree):
+    import tensorflow as tf
+
+    for name, content in {"photos/1.jpg": picture((1, 2, 3)), "outlines/1.png": mask(square())}.items():
+        tf.io.gfile.makedirs(f"ram://traced/set/{name.split('/')[0]}")
+        with tf.io.gfile.GFile(f"ram://traced/set/{name}", "wb") as file:
+            file.write(content)
+    source = Folder("ram://traced/set", masks="ram://traced/set/outlines")
+    assert source.spec().task == "segmentation"
+    assert [record.mask for record in records_of(source).values()] == [mask(square())]

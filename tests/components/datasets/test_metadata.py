@@ -6,7 +6,7 @@ import pytest
 
 from components.datasets.folder import Folder
 from schema import spec_file
-from tests.components.datasets.conftest import mask, mask_of, records_of, square
+from tests.components.datasets.conftest import mask, mask_of, picture, records_of, square
 
 PHOTOS = {f"p/{number}.jpg": number for number in range(1, 7)}
 
@@ -252,6 +252,49 @@ def test_a_metadata_file_elsewhere_can_be_named(tree, tmp_path):
     assert not any(record.fault for record in found.values())
     with pytest.raises(ValueError, match=r"no.csv cannot be read: No such file or directory"):
         Folder(str(tree(PHOTOS)), metadata="no.csv").spec()
+
+
+def test_whole_paths_into_the_folder_are_those_from_the_folder(tree):
+    """Splits and masks then follow from the place, and the names and the key stay the same where the data moves."""
+    files = {f"{split}/images/{n}.jpg": n for split in ("train", "test") for n in range(4)}
+    files |= {name.replace("images", "masks").replace("jpg", "png"): square() for name in files}
+    photos = [name for name in files if name.endswith("jpg")]
+    root = tree(files)
+
+    def table(names):
+        (root / "metadata.csv").write_text("file_name,kind\n" + "".join(f"{n},{'ab'[i % 2]}\n" for i, n in names))
+        return records_of(Folder(str(root))), Folder(str(root)).key()
+
+    from_the_folder = table(enumerate(photos))
+    assert table(enumerate(f"{root}/{name}" for name in photos)) == from_the_folder
+    assert {record.split for record in from_the_folder[0].values()} == {"train", "test"}
+
+
+def test_a_table_may_name_photos_of_a_bucket(tree):
+    import tensorflow as tf
+
+    names = [f"ram://photos/{folder}/{number}.jpg" for folder in ("leaves", "others") for number in range(4)]
+    for name in names:
+        tf.io.gfile.makedirs(name.rpartition("/")[0])
+        with tf.io.gfile.GFile(name, "wb") as file:
+            file.write(picture((9, 9, 9)))
+    rows = "".join(f"{name},{'ab'[number % 2]}\n" for number, name in enumerate(names))
+    with tf.io.gfile.GFile("ram://photos/leaves/metadata.csv", "w") as file:
+        file.write(f"file_name,kind\n{rows}")
+    found = records_of(Folder("ram://photos/leaves"))
+    assert list(found) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", *names[4:]]
+    assert not any(record.fault for record in found.values())
+    elsewhere = Folder(str(tree({"metadata.csv": f"file_name,kind\n{rows}"})))
+    assert list(records_of(elsewhere)) == names
+
+
+def test_a_photo_of_the_web_is_a_fault(tree):
+    rows = "".join(f"{'https://example.org/' if n == 1 else ''}p/{n}.jpg,{'ab'[n % 2]}\n" for n in range(1, 7))
+    found = records_of(Folder(str(tree(PHOTOS | {"metadata.csv": f"file_name,kind\n{rows}"}))))
+    assert [record.fault for record in found.values() if record.fault] == [
+        "its photo https://example.org/p/1.jpg cannot be read: File system scheme 'https' not implemented "
+        "(file: 'https://example.org/p/1.jpg')"
+    ]
 
 
 def test_a_label_that_follows_from_the_primary_one_is_coarser(tree):
