@@ -232,8 +232,12 @@ def _objects(path: str, data: bytes) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _cell(value: object) -> str:
-    """A label's cell as text; lists and objects (boxes, captions' tokens) can be no label and count as empty."""
-    return "" if value is None or isinstance(value, list | dict) else str(value).strip()
+    """A label's cell as text; lists and objects (boxes, captions' tokens) can be no label and count as empty.
+
+    So does NaN, by which pandas knows a missing cell and Python's `json` writes it.
+    """
+    empty = value is None or isinstance(value, list | dict) or value != value
+    return "" if empty else str(value).strip()
 
 
 def decoded(path: str, data: bytes) -> str:

@@ -254,6 +254,17 @@ def test_a_metadata_file_elsewhere_can_be_named(tree, tmp_path):
         Folder(str(tree(PHOTOS)), metadata="no.csv").spec()
 
 
+def test_nan_in_jsonl_is_an_empty_cell(tree):
+    """As pandas' records of a table with empty cells are written by Python's `json`."""
+    rows = [
+        {"file_name": f"p/{n}.jpg", "kind": float("nan") if n == 1 else "ab"[n % 2], "mask": float("nan")}
+        for n in range(1, 7)
+    ]
+    source = Folder(str(tree(PHOTOS | {"metadata.jsonl": "\n".join(map(json.dumps, rows))})))
+    assert source.spec().labels[0].classes == ("a", "b")
+    assert records_of(source)["p/1.jpg"].fault == "it has neither a class nor a mask"
+
+
 def test_whole_paths_into_the_folder_are_those_from_the_folder(tree):
     """Splits and masks then follow from the place, and the names and the key stay the same where the data moves."""
     files = {f"{split}/images/{n}.jpg": n for split in ("train", "test") for n in range(4)}
