@@ -114,7 +114,9 @@ def _describe(arguments: Arguments, console: Console) -> None:
             found.objects, found.crowds = len(objects), sum(one.crowd for one in objects)
             used = {image.listed.image for image in images} | {path for _, path in source.files()}
             survey.left_out(found, source.dir, used, "pictures that no annotation file names")
-        elif not arguments.tfds:
+        elif arguments.tfds:
+            found.left_out_splits = source.left_out()
+        else:
             survey.left_out(found, source.dir, _used(source))
         copies = describe.Copies.of(found.usable())
     if not kept and not arguments.annotations:

@@ -213,6 +213,9 @@ def _findings(
         files = ", ".join(f"{count} {what}" for what, count in survey.left_out.most_common(8))
         shown = f": {_names(survey.left_out_pictures)}" if survey.left_out_pictures else ""
         yield f"Files that are left out: {files}{shown}."
+    if survey.left_out_splits:
+        splits_left_out = ", ".join(f"{split} ({count:,})" for split, count in survey.left_out_splits.items())
+        yield f"Splits that are left out, since none of ours is called so: {splits_left_out}."
 
 
 def _class_of(photo: Photo, label: Label) -> int | None:

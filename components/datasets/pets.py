@@ -121,9 +121,9 @@ class OxfordPets(Pets):
             tfds_folder.prepare(builder, manual_dir=self.manual_dir or None, num_shards=PREPARED_SHARDS)
         except Exception as error:
             raise RuntimeError(
-                f"{NAME} is not prepared in {self.data_dir}, which {holds}, and could not be prepared there: {error}"
-                f"\nProvide it in one of three ways: a network that reaches {_HOST}; a manual_dir with the official "
-                f"{' and '.join(_ARCHIVES)}; or a data_dir in which TFDS has prepared it."
+                f"{NAME} is not prepared in {self.data_dir}, which {holds}, and could not be prepared there: "
+                f"{tfds_folder.reason(error)}\nProvide it in one of three ways: a network that reaches {_HOST}; a "
+                f"manual_dir with the official {' and '.join(_ARCHIVES)}; or a data_dir in which TFDS has prepared it."
             ) from error
         return builder.data_path
 

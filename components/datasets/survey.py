@@ -60,6 +60,8 @@ class Survey:
     left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """How many files below a folder are none of the data set's, by what they are."""
     left_out_pictures: list[str] = dataclasses.field(default_factory=list)
+    left_out_splits: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many examples TFDS' splits hold that are none of ours."""
     objects: int = 0
     """How many objects COCO's files annotate."""
     crowds: int = 0

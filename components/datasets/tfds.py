@@ -7,6 +7,7 @@ stored them, encoded.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -70,13 +71,16 @@ class Tfds:
                 raise ValueError(f"features has {given!r}: write ROLE=FEATURE, such as image=photo or kind=label")
 
     def prepare(self) -> None:
-        """Lets TFDS download and prepare the data where it is not.
+        """Lets TFDS download and prepare the data where it is not, and says which splits are left out.
 
         Raises:
             RuntimeError: it cannot.
         """
         if self._prepared() is None:
             self._make()
+        if left_out := self.left_out():
+            named = ", ".join(f"{split} ({count:,})" for split, count in left_out.items())
+            _progress.info("left out, splits that are called otherwise than train, validation or test: %s", named)
 
     def spec(self) -> DatasetSpec:
         if self.description:
@@ -107,6 +111,14 @@ class Tfds:
             given = ", ".join(sorted({shard.split for shard in tfds_folder.shards(self._folder())}))
             raise ValueError(f"{self.name} has the splits {given}: none of them is called as {', '.join(SPLIT_NAMES)}")
         yield from found
+
+    def left_out(self) -> dict[str, int]:
+        """How many examples the other splits hold, by TFDS' name of each."""
+        counts: collections.Counter[str] = collections.Counter()
+        for shard in tfds_folder.shards(self._folder()):
+            if shard.split.lower() not in SPLIT_NAMES:
+                counts[shard.split] += shard.examples
+        return dict(counts)
 
     def read(self, shard: tfds_folder.Shard) -> Iterator[RawRecord]:
         roles = self._roles(self._folder())
@@ -139,9 +151,9 @@ class Tfds:
             tfds_folder.prepare(tfds.builder(self.name, data_dir=self.data_dir))
         except Exception as error:
             raise RuntimeError(
-                f"{self._not_prepared()}, and could not be prepared there: {error}\nProvide it in one of three ways: a "
-                "network that reaches its source; a data_dir in which TFDS has prepared it; or the name of a data set "
-                "that TFDS knows."
+                f"{self._not_prepared()}, and could not be prepared there: {tfds_folder.reason(error)}"
+                "\nProvide it in one of three ways: a network that reaches its source; a data_dir in which TFDS has "
+                "prepared it; or the name of a data set that TFDS knows."
             ) from error
         tfds_folder.mark(self._folder(), self._key_of_unprepared())
 

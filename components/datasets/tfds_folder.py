@@ -70,6 +70,12 @@ def prepare(builder: Any, **options: Any) -> None:
         builder.download_and_prepare(download_config=config)
 
 
+def reason(error: Exception) -> str:
+    """The first line of an error of TFDS, which may name every data set that it knows below it."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def key(folder: epath.Path) -> str:
     """Of the content of every file in a prepared folder, wherever it lies.
 

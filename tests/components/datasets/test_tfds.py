@@ -3,11 +3,13 @@
 import json
 import pathlib
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+import describe
 from components.datasets.tfds import Tfds
 from tests.components.datasets.conftest import mask_of, records_of, square
 
@@ -159,6 +161,28 @@ def test_what_is_not_prepared_is_said_with_what_is(prepared, tmp_path):
     ):
         Tfds("no_such_set", str(tmp_path)).prepare()
     Tfds("toys", str(prepared)).prepare()
+
+
+def test_of_a_name_that_tfds_does_not_know_one_line_is_said(prepared):
+    """TFDS goes on with the hundreds that it knows."""
+    with pytest.raises(
+        RuntimeError, match=r"could not be prepared there: Dataset toyz not found.\nProvide it"
+    ) as raised:
+        Tfds("toyz", str(prepared)).prepare()
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_splits_that_are_left_out_are_told(prepared, tmp_path, monkeypatch, caplog, capsys):
+    with caplog.at_level("INFO", "progress"):
+        Tfds("toys", str(prepared)).prepare()
+    assert caplog.messages == [
+        "left out, splits that are called otherwise than train, validation or test: unsupervised (2)"
+    ]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["describe.py", str(prepared), "--tfds", "toys"])
+    assert describe.main() == 0
+    said = "Splits that are left out, since none of ours is called so: unsupervised (2)."
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_key_is_the_content_of_the_shards(data_dir, tmp_path):
