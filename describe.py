@@ -129,7 +129,8 @@ def _describe(arguments: Arguments, console: Console) -> None:
         path.write_text(spec_file.dump(spec), encoding="utf-8")
         console.print(Text(f"\nWrote {path}: correct its names, and commit it."), soft_wrap=True)
     if arguments.groups:
-        _write_groups(arguments, describe.groups_table(found.usable(), copies), console)
+        table = describe.groups_table(found.usable(), copies, _start(arguments.groups, source.dir))
+        _write_groups(arguments, table, console)
         flags["metadata"] = arguments.groups
     command = ["python", "local_runner.py", "--config", "own"]
     for name, value in {**flags, "spec": str(path)}.items():
@@ -193,8 +194,18 @@ def _check_groups(arguments: Arguments, source: Any) -> None:
         raise ValueError(
             f"--groups writes a metadata file for a folder that has none: write the column group into {yours}"
         )
+    if arguments.groups.lower().endswith(".jsonl"):
+        raise ValueError(f"--groups writes CSV, and {arguments.groups} would be read as JSON: name a .csv file")
     if os.path.exists(arguments.groups) and not arguments.overwrite:
         raise ValueError(f"{arguments.groups} exists: name another file in --groups, or give --overwrite")
+
+
+def _start(table: str, folder: str) -> str:
+    """What the paths in a table begin with: those of one in the photos' folder start from the table's own."""
+    from components.datasets import storage
+
+    place = storage.inside(folder, os.path.abspath(table))
+    return os.curdir if os.path.isabs(place) else os.path.relpath(os.curdir, os.path.dirname(place) or os.curdir)
 
 
 def _write_groups(arguments: Arguments, table: str, console: Console) -> None:

@@ -304,8 +304,13 @@ def _about_copies(spec: DatasetSpec, photos: Sequence[Photo], copies: Copies) ->
             if mixed:
                 example = _names([photos[index].name for index in mixed[0]])
                 yield f"{_count(len(mixed), 'group')} of these stand in several {other}, such as {example}."
-    if copies.near and _to_make(spec, splits) and not all(photo.group for photo in photos):
+    if _to_make(spec, splits) and any(_may_part(photos[index] for index in group) for group in copies.near):
         yield "A hash may put these into train and test, and figures would flatter: --groups FILE keeps them together."
+
+
+def _may_part(alike: Iterable[Photo]) -> bool:
+    """Whether a hash may put some of them into one split and some into another: it keeps groups and copies whole."""
+    return len({photo.group or photo.digest for photo in alike}) > 1
 
 
 def _to_make(spec: DatasetSpec, splits: Sequence[str]) -> dict[str, float]:
@@ -313,8 +318,13 @@ def _to_make(spec: DatasetSpec, splits: Sequence[str]) -> dict[str, float]:
     return to_make(frozenset(filter(None, splits)), spec.splits)
 
 
-def groups_table(photos: Sequence[Photo], copies: Copies) -> str:
+def groups_table(photos: Sequence[Photo], copies: Copies, start: str = ".") -> str:
     """A metadata.csv that gives photos which are nearly the same one group.
+
+    Args:
+        photos: that can be used.
+        copies: among them.
+        start: the photos' folder, from the folder of the file; `.` where that is another one.
 
     Raises:
         ValueError: it cannot name one of them.
@@ -327,7 +337,7 @@ def groups_table(photos: Sequence[Photo], copies: Copies) -> str:
     writer = csv.writer(file)
     writer.writerow(["file_name", "split", "group"])
     # Readers of tables strip cells, and a path may begin with a space.
-    writer.writerows([f"./{photo.name}", photo.split, group.get(index, "")] for index, photo in enumerate(photos))
+    writer.writerows([f"{start}/{photo.name}", photo.split, group.get(index, "")] for index, photo in enumerate(photos))
     return file.getvalue()
 
 

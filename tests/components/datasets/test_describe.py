@@ -191,6 +191,41 @@ def test_groups_keep_copies_together(run, leaves, tmp_path):
     assert "groups.csv exists: name another file in --groups, or give --overwrite" in printed
 
 
+def test_a_table_of_groups_may_lie_in_a_folder_of_the_photos(run, tree):
+    """There its paths start from where it lies."""
+    files = {f"{kind}/{n}.jpg": photo(10 * len(kind) + n) for kind in ("ash", "maple") for n in (1, 2)}
+    root = tree(files | {"ash/like 1.jpg": photo(31, quality=40), "notes/1.txt": "x"})
+    for place in ("notes/groups.csv", "groups.csv"):
+        printed = run(root, "--groups", root / place, "--overwrite")[1]
+        assert f"--data.metadata {root}/{place}" in printed
+        found = records_of(Folder(str(root), metadata=str(root / place)))
+        assert set(found) == {*files, "ash/like 1.jpg"}
+        assert found["ash/1.jpg"].group == found["ash/like 1.jpg"].group != ""
+
+
+def test_what_would_be_read_as_json_is_no_name_of_a_table_of_groups(run, tree):
+    code, printed = run(tree({"a/1.jpg": photo(1), "b/1.jpg": photo(2)}), "--groups", "groups.jsonl")
+    assert code == 2
+    assert "--groups writes CSV, and groups.jsonl would be read as JSON: name a .csv file" in printed
+
+
+@pytest.mark.parametrize(
+    ("groups", "copy", "warned"),
+    [
+        ("", photo(1, quality=40), True),
+        ("g", photo(1, quality=40), False),
+        ("", photo(1), False),  # byte by byte: a hash keeps such copies together
+    ],
+)
+def test_copies_that_no_hash_parts_are_not_warned_of(run, tree, groups, copy, warned):
+    rows = [f"{n}.jpg,{'ab'[n % 2]},{groups if n in (1, 5) else ''}" for n in range(6)]
+    files = {f"{n}.jpg": photo(n) for n in range(5)} | {"5.jpg": copy}
+    root = tree(files | {"metadata.csv": "\n".join(["file_name,kind,group", *rows])})
+    printed = run(root)[1]
+    assert "2 photos are nearly the same, in 1 group, such as 1.jpg, 5.jpg." in printed
+    assert ("A hash may put these into train and test" in printed) == warned
+
+
 def test_the_table_of_groups_finds_names_that_begin_with_a_space(run, tree, tmp_path):
     files = {f"{kind}/{number}.jpg": photo(10 * len(kind) + number) for kind in ("ash", " oak") for number in (1, 2)}
     root = tree(files)
