@@ -123,6 +123,11 @@ def _describe(arguments: Arguments, console: Console) -> None:
         spec = describe.corrected(spec, found)
     describe.check(spec, found)
     describe.tell(console, arguments.dir, spec, str(path), found, copies)
+    if len(found.photos) - len(found.usable()) > 1:
+        said = f"A run stops where more than one photo and {Data.max_quarantined:.0%} of a split cannot be used: "
+        console.print(
+            Text("! ", style="yellow").append(said + "mend them, or raise --data.max-quarantined.", "default")
+        )
     if kept:
         console.print(Text(f"\nDescribed as {path} says, which was kept; --overwrite derives it anew."), soft_wrap=True)
     else:

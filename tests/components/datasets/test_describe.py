@@ -226,6 +226,13 @@ def test_copies_that_no_hash_parts_are_not_warned_of(run, tree, groups, copy, wa
     assert ("A hash may put these into train and test" in printed) == warned
 
 
+def test_it_is_said_when_a_run_would_stop(run, tree):
+    files = {f"{kind}/{n}.jpg": photo(10 * len(kind) + n) for kind in ("ash", "maple") for n in (1, 2)}
+    said = "A run stops where more than one photo and 1% of a split cannot be used: mend them, or raise --data.max-quar"
+    assert said not in run(tree(files | {"ash/cut.jpg": photo(3)[:900]}))[1]
+    assert said in run(tree(files | {"maple/cut.jpg": photo(4)[:900]}))[1]
+
+
 def test_the_table_of_groups_finds_names_that_begin_with_a_space(run, tree, tmp_path):
     files = {f"{kind}/{number}.jpg": photo(10 * len(kind) + number) for kind in ("ash", " oak") for number in (1, 2)}
     root = tree(files)
