@@ -44,8 +44,10 @@ def run(ledger: pathlib.Path, task: str, seed: int, arguments: Sequence[str]) ->
         *(f"--{name}.gradient-conflict" for name in config.contestants),
     ]
     subprocess.run(command, check=True)
-    shutil.copytree(ledger / "run" / "report", ledger / f"{kept.name}.part")
-    (ledger / f"{kept.name}.part").rename(kept)
+    part = ledger / f"{kept.name}.part"
+    shutil.rmtree(part, ignore_errors=True)  # of a copy that was killed
+    shutil.copytree(ledger / "run" / "report", part)
+    part.rename(kept)
 
 
 def kept_results(ledger: pathlib.Path) -> Results:

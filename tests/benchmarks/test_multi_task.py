@@ -60,15 +60,28 @@ def test_the_gradients_are_told_by_epoch_where_they_were_measured(ledger: pathli
     assert rows == ["| 2 | 0.50 (0.25 to 0.75) | 0.50 |", "| 3 | -0.50 | 0.50 |"]
 
 
-def test_a_run_that_is_kept_is_not_made_again(ledger: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[list[str]] = []
+@pytest.fixture
+def made(ledger: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of the runs, of which nothing but an empty report is made."""
+    commands: list[list[str]] = []
 
     def local_run(command: list[str], check: bool) -> None:
-        made.append(command)
+        commands.append(command)
         (ledger / "run" / "report").mkdir(parents=True)
         (ledger / "run" / "report" / "metrics.json").write_text("{}")
 
     monkeypatch.setattr(subprocess, "run", local_run)
+    return commands
+
+
+def test_a_copy_that_was_killed_is_made_anew(ledger: pathlib.Path, made: list[list[str]]) -> None:
+    (ledger / "segmentation-21.part" / "of the killed one.svg").touch()
+    multi_task.run(ledger, "segmentation", 21, ["--config", "debug"])
+    assert [path.name for path in (ledger / "segmentation-21").iterdir()] == ["metrics.json"]
+    assert not (ledger / "segmentation-21.part").exists()
+
+
+def test_a_run_that_is_kept_is_not_made_again(ledger: pathlib.Path, made: list[list[str]]) -> None:
     multi_task.run(ledger, "both", 20, ["--config", "debug"])
     assert made == []
     multi_task.run(ledger, "classification", 21, ["--config", "debug"])
