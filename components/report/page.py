@@ -102,6 +102,7 @@ def _draw(compared: Comparison, folder: str) -> str:
         overall={name: model.metrics[OVERALL] for name, model in compared.models.items()},
         headline=headline(compared),
         sharing_rows=sharing_rows(compared),
+        conflict_asked=conflict_asked(compared),
         card=card.sections(compared),
         class_rows=class_rows(compared),
         has_mask_by_class=has_mask_by_class(compared),
@@ -209,6 +210,12 @@ def sharing_rows(compared: Comparison) -> list[Row]:
         rows.append(Row("Cosine of both gradients", [_over_epochs(of_model) for of_model in cosines]))
         rows.append(Row("Mask's gradient, times the class's", [_over_epochs(of_model) for of_model in ratios]))
     return rows
+
+
+def conflict_asked(compared: Comparison) -> bool:
+    """Whether the gradients of a contestant were to be measured; if none were, its backbone stayed frozen."""
+    recipes = compared.run.config.get("contestants", {}).values()
+    return any(recipe.get("gradient_conflict") for recipe in recipes)
 
 
 def _share(part: int, whole: int) -> Cell:

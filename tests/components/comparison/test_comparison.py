@@ -267,6 +267,11 @@ def test_gradients_that_were_not_measured_have_no_rows_and_the_page_says_how(met
     (folder / "plots" / "gradient-cosine.svg").unlink()
     page.write(compared, str(folder))
     assert "--dcnn.gradient-conflict" in (folder / page.PAGE_FILE).read_text()
+    metrics["run"]["config"]["contestants"]["dcnn"]["gradient_conflict"] = True
+    page.write(Comparison.from_json(json.dumps(metrics)), str(folder))
+    shown = (folder / page.PAGE_FILE).read_text()
+    assert "--dcnn.gradient-conflict" not in shown
+    assert "No epoch trained those layers, so whether the two pull the same way was not measured." in shown
 
 
 def test_of_a_training_that_does_not_tell_its_parts_nothing_is_shown(metrics):
