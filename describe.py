@@ -183,10 +183,12 @@ def _check_read(arguments: Arguments) -> None:
 
 def _used(source: Any) -> set[str]:
     """The paths of a folder's files that its examples and their description are made of."""
-    from components.datasets import storage
+    from components.datasets import layout, storage
 
     paths = [path for example in source.examples() for path in (example.image, example.mask) if path]
-    return {storage.join(source.dir, path) for path in [*paths, *source.metadata_files()]}
+    return {
+        storage.join(source.dir, path) for path in [*paths, *source.metadata_files(), *layout.voc_lists(source.dir)]
+    }
 
 
 def _check_groups(arguments: Arguments, source: Any) -> None:

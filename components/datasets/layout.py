@@ -287,6 +287,12 @@ def _first(masks: dict[str, list[str]], photo: str) -> str:
     return ""
 
 
+def voc_lists(root: str) -> dict[str, str]:
+    """Paths of Pascal VOC's lists, from `root`, and the split that each is of."""
+    lists = {posixpath.join(_VOC_LISTS, f"{name}.txt"): split for name, split in SPLIT_NAMES.items()}
+    return {path: split for path, split in lists.items() if storage.is_file(storage.join(root, path))}
+
+
 def _voc_splits(root: str) -> dict[str, str]:
     """Pascal VOC's lists: the split of each photo's name without ending; photos in no list are left out.
 
@@ -294,15 +300,12 @@ def _voc_splits(root: str) -> dict[str, str]:
         ValueError: a photo is in the lists of two splits.
     """
     found: dict[str, str] = {}
-    for name, split in SPLIT_NAMES.items():
-        path = storage.join(root, _VOC_LISTS, f"{name}.txt")
-        if storage.is_file(path):
-            lines = decoded(path, storage.read(path)).split("\n")
-            here = dict.fromkeys((_VOC_CLASS.sub("", line).strip() for line in lines if line.strip()), split)
-            for photo in here:
-                if found.get(photo, split) != split:
-                    raise ValueError(
-                        f"{path}: {photo} stands in the list of {found[photo]} too: keep it in one of them"
-                    )
-            found |= here
+    for name, split in voc_lists(root).items():
+        path = storage.join(root, name)
+        lines = decoded(path, storage.read(path)).split("\n")
+        here = dict.fromkeys((_VOC_CLASS.sub("", line).strip() for line in lines if line.strip()), split)
+        for photo in here:
+            if found.get(photo, split) != split:
+                raise ValueError(f"{path}: {photo} stands in the list of {found[photo]} too: keep it in one of them")
+        found |= here
     return found

@@ -226,6 +226,15 @@ def test_copies_that_no_hash_parts_are_not_warned_of(run, tree, groups, copy, wa
     assert ("A hash may put these into train and test" in printed) == warned
 
 
+def test_the_lists_of_pascal_voc_are_used_and_others_are_left_out(run, tree):
+    files = {f"JPEGImages/{n}.jpg": photo(n) for n in range(4)}
+    files |= {f"SegmentationClass/{n}.png": square(1, 120, 160) for n in range(4)}
+    lists = {"Segmentation/train.txt": "0\n1\n", "Segmentation/val.txt": "2\n3\n", "Main/train.txt": "0\n"}
+    printed = run(tree(files | {f"ImageSets/{name}": text for name, text in lists.items()}))[1]
+    assert "Splits given: train, eval" in printed
+    assert "Files that are left out: 1 .txt." in printed
+
+
 def test_it_is_said_when_a_run_would_stop(run, tree):
     files = {f"{kind}/{n}.jpg": photo(10 * len(kind) + n) for kind in ("ash", "maple") for n in (1, 2)}
     said = "A run stops where more than one photo and 1% of a split cannot be used: mend them, or raise --data.max-quar"
