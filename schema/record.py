@@ -6,7 +6,7 @@
 | `mask`         | bytes | PNG, one channel, the photo's size: 0 background, k the k-th mask class, 255 unknown    |
 | LABEL          | int64 | index into the label's classes; -1: unknown                                             |
 | LABEL`_name`   | bytes | the class's name, for slices that a person can read; `UNKNOWN_NAME` where it is unknown |
-| `size`         | bytes | one of `SIZES`: the foreground's share of the picture, in thirds                        |
+| `size`         | bytes | one of `SIZES`: the foreground's share of the picture; `UNKNOWN_NAME` without a mask    |
 | `file_name`    | bytes | the photo's name in the data set, unique, UTF-8                                         |
 
 LABEL stands for each label of the `DatasetSpec`. Without a mask in the spec, `mask` and `size` are missing. An
@@ -71,7 +71,7 @@ def size_of(share: float) -> str:
 
 
 def encode(
-    spec: DatasetSpec, file_name: str, image: bytes, labels: Mapping[str, int], mask: bytes | None, share: float
+    spec: DatasetSpec, file_name: str, image: bytes, labels: Mapping[str, int], mask: bytes | None, share: float | None
 ) -> tf.train.Example:
     """Makes a record.
 
@@ -81,7 +81,7 @@ def encode(
         image: the encoded photo.
         labels: the class's index of each of the spec's labels; `UNKNOWN_CLASS` where it is unknown.
         mask: the PNG; None where the spec has no mask.
-        share: of the picture that is foreground, in [0, 1].
+        share: of the picture that is foreground, in [0, 1]; None where that is unknown.
     """
     features: dict[str, bytes | int] = {IMAGE: image, FILE_NAME: file_name.encode()}
     for label in spec.labels:
@@ -90,7 +90,7 @@ def encode(
         features[name_feature(label.name)] = class_name(label, index).encode()
     if spec.mask:
         assert mask is not None
-        features |= {MASK: mask, SIZE: size_of(share).encode()}
+        features |= {MASK: mask, SIZE: (UNKNOWN_NAME if share is None else size_of(share)).encode()}
     return tf.train.Example(features=tf.train.Features(feature={key: _feature(v) for key, v in features.items()}))
 
 
@@ -127,7 +127,7 @@ def schema(spec: DatasetSpec) -> schema_pb2.Schema:
         unknown = (UNKNOWN_NAME,) if label.optional else ()
         made.string_domain.add(name=_domain(label.name), value=label.classes + unknown)
     if spec.mask:
-        made.string_domain.add(name="sizes", value=SIZES)
+        made.string_domain.add(name="sizes", value=SIZES + ((UNKNOWN_NAME,) if spec.mask.optional else ()))
     encoded = [IMAGE, *([MASK] if spec.mask else [])]
     for name in encoded:
         made.feature.add(name=name, type=schema_pb2.BYTES)

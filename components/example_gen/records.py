@@ -103,9 +103,8 @@ def accept(raw: RawRecord, rules: Rules) -> Accepted | Refused:
     except ValueError as error:
         return Refused("mask", f"its mask cannot be used: {error}")
     indices = class_indices(raw, rules.spec)
-    example = record.encode(
-        rules.spec, raw.file_name, photo.data, indices, mask.png if mask else None, mask.share if mask else 0.0
-    )
+    share = mask.share if mask and mask.known else None
+    example = record.encode(rules.spec, raw.file_name, photo.data, indices, mask.png if mask else None, share)
     names = {label.name: record.class_name(label, indices[label.name]) for label in rules.spec.labels}
     return Accepted(example, names, photo, mask)
 

@@ -170,7 +170,8 @@ def _place(slice_key: metrics_for_slice_pb2.SliceKey, spec: DatasetSpec) -> tupl
     by = _by(slice_key, spec)
     if not by:
         return (-1,)
-    order = {label.name: (*label.classes, record.UNKNOWN_NAME) for label in spec.labels} | {SIZE: record.SIZES}
+    order = {label.name: (*label.classes, record.UNKNOWN_NAME) for label in spec.labels}
+    order[SIZE] = (*record.SIZES, record.UNKNOWN_NAME)
     number = [set(features) for features in spec.slices].index(set(by))
     return (number, *(order[name].index(value) for name, value in by.items()))
 

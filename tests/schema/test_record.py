@@ -53,6 +53,16 @@ def test_an_unknown_class_has_a_name_that_the_schema_of_an_optional_label_knows(
     assert next(f for f in made.feature if f.name == "breed").int_domain.min == record.UNKNOWN_CLASS
 
 
+def test_the_size_of_an_unknown_mask_is_none_of_the_sizes(spec: DatasetSpec) -> None:
+    assert spec.mask
+    optional = dataclasses.replace(spec, mask=dataclasses.replace(spec.mask, optional=True))
+    example = record.encode(optional, "x", b"jpeg", {"breed": 1, "species": 1}, b"png", None)
+    assert example.features.feature["size"].bytes_list.value[0].decode() == record.UNKNOWN_NAME
+    for described, known in ((optional, True), (spec, False)):
+        sizes = next(domain for domain in record.schema(described).string_domain if domain.name == "sizes").value
+        assert (record.UNKNOWN_NAME in sizes) == known
+
+
 def test_without_a_mask_neither_mask_nor_size_is_recorded(spec: DatasetSpec) -> None:
     maskless = dataclasses.replace(spec, mask=None, slices=())
     example = record.encode(maskless, "x", b"jpeg", {"breed": 1, "species": 1}, None, 0.0)

@@ -12,6 +12,7 @@ import pytest
 from components.datasets import Folder
 from components.example_gen import summary
 from schema import record
+from schema.dataset_spec import SIZE
 from tests.components.example_gen import hostile
 from tests.components.example_gen.conftest import Made, pixels, run, value
 
@@ -83,6 +84,7 @@ def test_a_missing_mask_is_unknown_and_counted(made: Made) -> None:
         for one in made.read(split):
             known = (pixels(one, record.MASK) != record.MASK_IGNORED).any()
             assert known == (not value(one, record.FILE_NAME).decode().endswith(" 29.jpg"))
+            assert known == (value(one, SIZE).decode() in record.SIZES)
 
 
 def test_a_copy_in_another_given_split_is_put_aside_and_the_held_out_one_stays(tmp_path: pathlib.Path) -> None:

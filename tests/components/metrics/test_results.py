@@ -4,7 +4,7 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
 from components.metrics import results
 from components.metrics.results import Interval
-from schema import spec_file
+from schema import record, spec_file
 
 SPEC = spec_file.shipped("synthetic_pets")
 
@@ -21,3 +21,14 @@ def test_a_slice_whose_classes_are_unknown_has_no_accuracy() -> None:
     assert found
     assert found.example_count == 0
     assert found.accuracy == found.macro_f1 == found.log_loss == Interval(None)
+
+
+def test_the_slice_of_photos_without_a_mask_stands_behind_the_sizes() -> None:
+    places = []
+    for size in (*record.SIZES, record.UNKNOWN_NAME):
+        key = metrics_for_slice_pb2.SliceKey()
+        key.single_slice_keys.add(column="species_name", bytes_value=b"Cat")
+        key.single_slice_keys.add(column="size", bytes_value=size.encode())
+        places.append(results._place(key, SPEC))
+    assert places == sorted(places)
+    assert len(set(places)) == 4
