@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline import beam
 from pipeline.configs import Config
 from pipeline.kubeflow.deployment import Deployment, Placement
+from trainer_module import networks
 
 _MOST_LEFT_OUT = 64_000
 """Bytes: Linux takes 131,072 in one argument, which holds the step's other parameters too, and quotes twice."""
@@ -33,16 +35,50 @@ def check(config: Config, deployment: Deployment) -> None:
         )
     _check_beam(config)
     check_pipeline_root(deployment.pipeline_root)
-    if config.data_dir:
-        check_folder("data_dir", config.data_dir)
-    check_folder("serving_dir", deployment.serving_folder)
-    if deployment.serving_dir.startswith("/") and not deployment.holds(deployment.serving_dir):
-        raise ValueError(
-            f"serving_dir is {deployment.serving_dir!r}, which the image's user may not write and which goes with its "
-            f"container: give a folder below {deployment.folder or _A_VOLUME}, or gs://"
-        )
+    given = {"data_dir": config.data_dir, "serving_dir": deployment.serving_dir}
+    given |= {"beam.shared_dir": config.beam.shared_dir, "serving_model": deployment.serving_model}
+    for name, place in given.items():
+        if place:
+            check_place(name, place, deployment)
+    _check_networks(config)
     _check_files(config, deployment)
     _check_leave_out(config.data.leave_out)
+
+
+def check_place(name: str, place: str, placement: Placement) -> None:
+    """Stops before a step finds nothing there, or what it writes goes with its container.
+
+    Args:
+        name: `data_dir`, `serving_dir`, `beam.shared_dir` or `serving_model`: a flag, or a parameter of a run.
+        place: a path or a URI.
+        placement: says where the volume is mounted.
+
+    Raises:
+        ValueError: it is neither on the volume nor in a bucket that is read there.
+    """
+    if name == "serving_model" and place.startswith(_OBJECT_STORES):  # the launcher's to fetch, not TensorFlow's
+        return
+    check_folder(name, place)
+    if place.startswith("gs://") or placement.holds(place):
+        return
+    if name == "serving_dir":
+        raise ValueError(
+            f"serving_dir is {place!r}, which the image's user may not write and which goes with its "
+            f"container: give a folder below {placement.folder or _A_VOLUME}, or gs://"
+        )
+    _check_held(name, place, placement, "a place", " or in a bucket (gs://)")
+
+
+def _check_networks(config: Config) -> None:
+    """Raises ValueError where a Trainer would: its network has no such width, or no such weights."""
+    for name, recipe in config.contestants.items():
+        weights = config.weights_of(name)
+        # A file lies on the volume, which need not be mounted here.
+        looked_at = "none" if networks.NETWORKS[recipe.network].pretrained_widths and weights != "imagenet" else weights
+        try:
+            networks.check(recipe.network, recipe.width, looked_at)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
 
 def _check_files(config: Config, deployment: Deployment) -> None:
@@ -60,18 +96,17 @@ def _check_files(config: Config, deployment: Deployment) -> None:
         given += [("data.annotations", text.rpartition("=")[2]) for text in data.annotations]
         # As the sources read them: from data_dir, or where only that exists from the working directory.
         found = [(field, storage.located(config.data_dir, path)) for field, path in given if path]
-        places += [("data_dir", config.data_dir)]
         places += [(field, storage.join(config.data_dir, path)) for field, path in found]
     for field, path in places:
         if path and "://" not in path:
             _check_held(field, path, deployment, "a place", " or in a bucket (gs://)")
 
 
-def _check_held(field: str, path: str, deployment: Deployment, what: str, otherwise: str) -> None:
-    if not deployment.holds(path):
+def _check_held(field: str, path: str, placement: Placement, what: str, otherwise: str) -> None:
+    if not placement.holds(path):
         raise ValueError(
             f"{field} is {path!r}, which no step would find: give {what} below "
-            f"{deployment.folder or _A_VOLUME}{otherwise}"
+            f"{placement.folder or _A_VOLUME}{otherwise}"
         )
 
 
@@ -124,12 +159,13 @@ def check_folder(name: str, folder: str) -> None:
         raise ValueError(f"{name} is {folder!r}: in a container it must be an absolute path or gs://")
 
 
-def not_plain(name: str, folder: str) -> ValueError:
-    """What is wrong with a folder that `watch` cannot read."""
-    return ValueError(
-        f"{name} is {folder!r}, but the step reads plain files: mount their volume (--deployment.volume "
-        "CLAIM:/FOLDER) and give a path below /FOLDER"
-    )
+def check_plain(name: str, folder: str, placement: Placement) -> None:
+    """Raises ValueError unless the step of `watch` finds a folder of plain files there."""
+    if not placement.holds(folder):
+        raise ValueError(
+            f"{name} is {folder!r}, but the step reads plain files: mount their volume (--deployment.volume "
+            f"CLAIM:/FOLDER) and give a path below {placement.folder or '/FOLDER'}"
+        )
 
 
 def platform_spec(executors: list[str], deployment: Placement) -> dict[str, Any]:
@@ -170,6 +206,15 @@ def _toleration(text: str) -> dict[str, str]:
     if not equals:
         return {"key": key, "operator": "Exists", "effect": effect}
     return {"key": key, "operator": "Equal", "value": value, "effect": effect}
+
+
+def placement_of(documents: Sequence[Any]) -> Placement:
+    """Which volume a package's steps have, as `platform_spec` says it in one of these documents; without one, none."""
+    for document in documents:
+        for settings in document["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+            for mount in settings.get("pvcMount", ()):
+                return Placement(volume=f"{mount['constant']}:{mount['mountPath']}")
+    return Placement()
 
 
 def _constant(value: str) -> dict[str, Any]:

@@ -10,6 +10,9 @@ import yaml
 from pipeline.kubeflow import cluster, parameters
 from pipeline.kubeflow.commands import Sent
 
+_PLACES = {"data_dir", "serving_dir", "serving_model", "photos"}
+"""Parameters of a run that say where something lies."""
+
 
 class CommandError(ValueError):
     """The command or its package is wrong, and what to do, for a person: nothing was sent."""
@@ -21,15 +24,20 @@ def read_package(path: pathlib.Path) -> dict[str, Any]:
     Raises:
         CommandError: there is no such file, or it is no package.
     """
+    return _documents(path)[0]
+
+
+def _documents(path: pathlib.Path) -> list[Any]:
+    """All of a package, the pipeline spec first."""
     if not path.is_file():
         raise CommandError(f"there is no package {path}: write one with kubeflow_runner.py compile --output {path}")
     try:
-        spec = next(yaml.safe_load_all(path.read_text()), None)
+        documents = list(yaml.safe_load_all(path.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        spec = None
-    if not isinstance(spec, dict) or "pipelineInfo" not in spec:
+        documents = []
+    if not documents or not isinstance(documents[0], dict) or "pipelineInfo" not in documents[0]:
         raise CommandError(f"{path} is no package of kubeflow_runner.py compile")
-    return spec
+    return documents
 
 
 def arguments(command: Sent) -> dict[str, Any]:
@@ -38,15 +46,15 @@ def arguments(command: Sent) -> dict[str, Any]:
     Raises:
         CommandError: the package or a parameter is wrong.
     """
-    spec = read_package(command.package)
+    spec, *others = _documents(command.package)
+    placement = cluster.placement_of(others)
     known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     values = parameter_values(known, command.parameter)
     try:
         cluster.check_pipeline_root(command.pipeline_root or spec.get("defaultPipelineRoot", ""))
-        for name in values.keys() & {"data_dir", "serving_dir", "photos"}:
-            if "photos" in known and not values[name].startswith("/"):
-                raise cluster.not_plain(name, values[name])
-            cluster.check_folder(name, values[name])
+        check = cluster.check_plain if "photos" in known else cluster.check_place
+        for name in values.keys() & _PLACES:
+            check(name, values[name], placement)
     except ValueError as error:
         raise CommandError(str(error)) from error
     return {

@@ -20,8 +20,7 @@ def write(path: pathlib.Path, command: Watch) -> None:
     deployment = command.deployment
     cluster.check_pipeline_root(deployment.pipeline_root)
     for name, folder in (("photos", command.photos), ("deployment.serving_dir", deployment.serving_folder)):
-        if not deployment.holds(folder):
-            raise cluster.not_plain(name, folder)
+        cluster.check_plain(name, folder, deployment)
     package.write_spec(path, _spec(command), deployment)
 
 

@@ -18,8 +18,9 @@ import yaml
 from rich.console import Console
 
 from pipeline import console
-from pipeline.kubeflow import client, submission
+from pipeline.kubeflow import client, cluster, submission
 from pipeline.kubeflow.commands import Schedule, Server, Submit
+from pipeline.kubeflow.deployment import Placement
 from tests.imports import heavy_imports
 
 RUNNER = pathlib.Path(__file__).parents[3] / "kubeflow_runner.py"
@@ -35,10 +36,13 @@ PACKAGE = {
                 "data_dir": {"parameterType": "STRING", "defaultValue": "/data"},
                 "dcnn_phases_0_epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1},
                 "min_accuracy": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
+                "serving_dir": {"parameterType": "STRING", "defaultValue": "/mnt/pets/serving"},
+                "serving_model": {"parameterType": "STRING", "defaultValue": "gs://bucket/model"},
             }
         },
     },
 }
+PLACEMENT = Placement(volume="pets:/mnt/pets")
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def server(api: kfp_api.Api, tmp_path: pathlib.Path) -> Server:
 @pytest.fixture
 def package(tmp_path: pathlib.Path) -> pathlib.Path:
     path = tmp_path / "pipeline.yaml"
-    path.write_text(yaml.safe_dump(PACKAGE))
+    path.write_text(yaml.safe_dump_all([PACKAGE, cluster.platform_spec(["exec-Pusher"], PLACEMENT)]))
     return path
 
 
@@ -80,7 +84,7 @@ def test_a_run_is_started_with_its_experiment_name_and_typed_parameters(
     assert run["display_name"] == "first"
     assert run["experiment_id"] == "experiment-1"
     assert run["service_account"] == "runner"
-    assert run["pipeline_spec"]["pipelineInfo"]["name"] == "debug"
+    assert run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "debug"
     assert run["runtime_config"]["parameters"] == {
         "data_dir": "/mnt/pets/data",
         "dcnn_phases_0_epochs": 3,
@@ -182,6 +186,9 @@ def test_a_token_that_is_refused(api: kfp_api.Api, server: Server) -> None:
         ({"parameter": ("min_accuracy=80",)}, "min_accuracy is 80.0: it must be at least 0 and at most 1"),
         ({"parameter": ("data_dir=/mnt/[a]",)}, "data_dir is '/mnt/.a.': it must be a path without"),
         ({"parameter": ("data_dir=s3://bucket/data",)}, "TensorFlow cannot read: mount the bucket"),
+        ({"parameter": ("data_dir=/srv/data",)}, "data_dir is '/srv/data', which no step would find: .* below /mnt/pe"),
+        ({"parameter": ("serving_dir=/srv/models",)}, "goes with its container: give a folder below /mnt/pets, or gs"),
+        ({"parameter": ("serving_model=/srv/model",)}, "serving_model is '/srv/model', which no step would find"),
         ({"pipeline_root": "/mnt/artifacts"}, "TFX cannot read in a container"),
         ({"package": pathlib.Path("nowhere.yaml")}, "no package nowhere.yaml: write one"),
     ],

@@ -20,6 +20,7 @@ from pipeline.kubeflow.deployment import Deployment, Resources
 from pipeline.kubeflow.step import Step
 from schema import spec_file
 from tests.drawn import SPEC
+from trainer_module.config import NetworkName
 
 DEPLOYMENT = Deployment(
     image="registry.example/pets:1",
@@ -258,6 +259,8 @@ def _parsed(value: Any) -> Any:
         ({"serving_dir": "serving"}, "absolute path"),
         ({"serving_dir": "/srv/models"}, "goes with its container: .*--deployment.volume CLAIM:/FOLDER"),
         ({"serving_dir": "/srv/models", "volume": "pets:/mnt/x"}, "goes with its container: .* below /mnt/x"),
+        ({"serving_model": "model"}, "serving_model is 'model': in a container it must be an absolute path or gs://"),
+        ({"serving_model": "/srv/model"}, "serving_model is '/srv/model', which no step would find"),
         ({"volume": "/mnt/pets"}, "CLAIM:/FOLDER"),
         ({"volume": "My_Claim:/mnt/x"}, "CLAIM:/FOLDER"),
         ({"trainer_tolerations": ("gpu",)}, "KEY=VALUE:EFFECT"),
@@ -286,6 +289,23 @@ def test_weights_that_no_container_would_find_are_refused(weights: str) -> None:
         cluster.check(config, Deployment())
 
 
+@pytest.mark.parametrize(
+    ("network", "width", "weights", "message"),
+    [
+        ("mobilenet_v3_small", 0.5, "imagenet", "Keras has these weights for 0.75 and 1.0 alone"),
+        ("resnet50_v2", 0.5, "/mnt/pets/some.h5", "resnet50_v2 has one width"),
+        ("dcnn", 1.0, "/mnt/pets/some.h5", "dcnn is trained from scratch: use 'none'"),
+    ],
+)
+def test_what_a_trainer_would_refuse_is_refused_as_a_local_run_does(
+    network: NetworkName, width: float, weights: str, message: str
+) -> None:
+    recipe = dataclasses.replace(debug().contestants["dcnn"], network=network, width=width, weights=weights)
+    config = dataclasses.replace(debug(), contestants={"mine": recipe})
+    with pytest.raises(ValueError, match=f"^mine: .*{message}"):
+        cluster.check(config, DEPLOYMENT)
+
+
 def test_weights_below_the_volume_are_taken() -> None:
     cluster.check(dataclasses.replace(debug(), weights="/mnt/pets/some.h5"), DEPLOYMENT)
 
@@ -306,10 +326,11 @@ def test_every_contestants_own_weights_are_looked_for() -> None:
         ("data.metadata", {"metadata": "/mnt/pets/../metadata.csv"}),
         ("data.annotations", {"source": "coco", "annotations": ("train=train.json", "test=/home/me/test.json")}),
         ("data_dir", {}),
+        ("data_dir", {"source": "tfds", "name": "caltech_birds2011"}),
     ],
 )
 def test_files_of_this_machine_are_refused(name: str, data: dict[str, Any]) -> None:
-    config = _own("/mnt/pets/photos" if data else "/home/me/photos", **data)
+    config = _own("/home/me/photos" if name == "data_dir" else "/mnt/pets/photos", **data)
     with pytest.raises(ValueError, match=rf"^{name} is .*, which no step would find: give .* below /mnt/pets"):
         cluster.check(config, DEPLOYMENT)
 

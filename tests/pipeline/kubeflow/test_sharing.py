@@ -9,9 +9,10 @@ import pytest
 
 from pipeline import configs
 from pipeline.beam import Beam, pipeline_args
-from pipeline.kubeflow import package, sharing
+from pipeline.kubeflow import cluster, package, sharing
 from pipeline.kubeflow.deployment import Deployment
 
+DEPLOYMENT = Deployment(volume="pets:/mnt/pets")
 BEAM_STEPS = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator-dcnn", "Evaluator-mobilenet-v3-small")
 CONFIG = dataclasses.replace(
     configs.debug(),
@@ -75,7 +76,7 @@ def test_nothing_moves_without_a_shared_folder(tmp_path: pathlib.Path) -> None:
 
 
 def test_beam_steps_of_a_package_get_the_engine_and_the_shared_folder() -> None:
-    executors = package.build(CONFIG, Deployment())["deploymentSpec"]["executors"]
+    executors = package.build(CONFIG, DEPLOYMENT)["deploymentSpec"]["executors"]
     for name, executor in executors.items():
         args = executor.get("container", {}).get("args", [])
         if not args:
@@ -93,7 +94,16 @@ def test_what_workers_could_not_reach_is_refused(field: str, message: str) -> No
     if field == "shared_dir":
         config = dataclasses.replace(config, beam=dataclasses.replace(config.beam, shared_dir=""))
     with pytest.raises(ValueError, match=message):
-        package.build(config, Deployment())
+        package.build(config, DEPLOYMENT)
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"), [("/srv/shared", "no step would find"), ("s3://bucket/shared", "TensorFlow cannot read")]
+)
+def test_a_shared_folder_that_no_step_reaches_is_refused(folder: str, message: str) -> None:
+    config = dataclasses.replace(CONFIG, beam=dataclasses.replace(CONFIG.beam, shared_dir=folder))
+    with pytest.raises(ValueError, match=rf"^beam\.shared_dir is '{folder}', which {message}"):
+        cluster.check(config, DEPLOYMENT)
 
 
 def test_a_package_for_dataflow_is_built() -> None:

@@ -44,7 +44,9 @@ def test_a_run_may_watch_another_folder(tmp_path: pathlib.Path) -> None:
     assert _sent(tmp_path, "photos=/mnt/pets/other") == {"photos": "/mnt/pets/other"}
 
 
-@pytest.mark.parametrize("parameter", ["photos=inbox", "photos=gs://bucket/inbox", "serving_dir=gs://bucket/models"])
+@pytest.mark.parametrize(
+    "parameter", ["photos=inbox", "photos=/srv/inbox", "photos=gs://bucket/inbox", "serving_dir=gs://bucket/models"]
+)
 def test_a_run_is_not_sent_to_a_folder_that_its_step_cannot_read(tmp_path: pathlib.Path, parameter: str) -> None:
     name, _, folder = parameter.partition("=")
     with pytest.raises(submission.CommandError, match=f"^{name} is '{folder}', but the step reads plain files"):
