@@ -56,6 +56,7 @@ class Executor(executor.Executor):
             model = self.GetModelPath(input_dict)
             refused = "" if custom_config.get(ALLOW_CONTRACT_CHANGE) else _contract_change(model, folder)
         if refused:
+            logging.info("not pushed: %s", refused)  # on Kubeflow a step's log is where a person looks
             self._MarkNotPushed(pushed)
         else:
             version, new = serving_folder.push(model, folder, served_model.check)

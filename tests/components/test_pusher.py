@@ -200,8 +200,9 @@ def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("unasked")
 def test_a_model_of_another_contract_is_pushed_only_where_that_is_allowed(
-    tmp_path: pathlib.Path, serving: pathlib.Path
+    tmp_path: pathlib.Path, serving: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     export_answering(tmp_path / "cats" / "Format-Serving", classes=("tabby", "lion"))
     export_answering(tmp_path / "dogs" / "Format-Serving", classes=("pug", "lion"))
     _, first = _push(tmp_path / "cats", serving)
@@ -211,6 +212,7 @@ def test_a_model_of_another_contract_is_pushed_only_where_that_is_allowed(
         f"the model answers otherwise than version {os.path.basename(first['version'])}: classes lost tabby and gained "
         "pug. Applications may rely on it; --allow-contract-change pushes it all the same"
     )
+    assert f"not pushed: {refused['refused']}" in caplog.messages, "all that Kubeflow's pages show of it"
     assert serving_folder.newest(str(serving)) == first["version"]
     _, allowed = _push(tmp_path / "dogs", serving, allow_contract_change=True)
     assert serving_folder.newest(str(serving)) == allowed["version"] != first["version"]
