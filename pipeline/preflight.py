@@ -93,7 +93,7 @@ def _check_data(config: Config) -> int:
     place = config.data_path() or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"  # as TFDS has it
     if "://" in place:
         return 0
-    folder = pathlib.Path(place).expanduser().absolute()
+    folder = _at_home("data_dir", place).absolute()
     ranges.check("data_dir", str(folder), ranges.hints(Config)["data_dir"])
     if config.data.source not in _PREPARED_BY_TFDS:
         return 0
@@ -108,9 +108,19 @@ def _check_data(config: Config) -> int:
     if config.data.source == "synthetic_pets":
         return 0
     if config.data.manual_dir:
-        _check_archives(pathlib.Path(config.data.manual_dir).expanduser())
+        _check_archives(_at_home("data.manual_dir", config.data.manual_dir))
     _check_room("data_dir", folder, _PETS_MB, "Oxford-IIIT Pet, which is not prepared there")
     return _PETS_MB // 3
+
+
+def _at_home(name: str, place: str) -> pathlib.Path:
+    """The path, with the user's home for `~`; raises ValueError where the user has none."""
+    try:
+        return pathlib.Path(place).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name} is {place!r}, but this user has no home directory: set HOME, or give a path without ~"
+        ) from error
 
 
 def _check_archives(folder: pathlib.Path) -> None:
@@ -138,7 +148,7 @@ def _check_room(name: str, folder: pathlib.Path, needed_mb: int, what: str) -> N
 
 def _check_imagenet(recipe: Recipe) -> None:
     """Raises ValueError unless Keras has the weights already, or their host answers."""
-    home = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    home = pathlib.Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
     if (home / "models" / networks.NETWORKS[recipe.network].keras_file.format(width=recipe.width)).is_file():
         return
     try:

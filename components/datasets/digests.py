@@ -30,7 +30,7 @@ class Digests:
         self._known: sqlite3.Connection | None = None
 
     def __enter__(self) -> Digests:
-        with contextlib.suppress(OSError, sqlite3.Error):
+        with contextlib.suppress(OSError, RuntimeError, sqlite3.Error):  # RuntimeError: this user has no home
             folder = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pets-pipeline"
             folder.mkdir(parents=True, exist_ok=True)
             known = sqlite3.connect(folder / "digests.db", timeout=60)

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import pwd
 import shutil
 import sys
 import time
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import keras
 import pytest
 
+from components.datasets import digests
 from pipeline import preflight
 from pipeline.beam import Beam
 from pipeline.configs import Config, Data, debug
@@ -104,6 +106,46 @@ def test_data_lie_where_the_environment_says_that_tfds_keeps_them(
     (tmp_path / "kept").touch()
     config = dataclasses.replace(config, data=Data("oxford_iiit_pet"), data_dir="")
     assert _refused(config, tmp_path / "run").startswith(f"data_dir is '{tmp_path / 'kept'}', which is a file")
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of a number alone, as some clusters choose one."""
+
+    def nobody(_: int) -> NoReturn:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_a_user_without_a_home_is_told_what_lies_there(config: Config, tmp_path: pathlib.Path) -> None:
+    tfds = dataclasses.replace(config, data=Data("oxford_iiit_pet"), data_dir="")
+    said = _refused(tfds, tmp_path / "run")
+    assert said.startswith("data_dir is '~/tensorflow_datasets', but this user has no home directory: set HOME, or")
+    archives = dataclasses.replace(config, data=Data("oxford_iiit_pet", manual_dir="~/archives"))
+    assert _refused(archives, tmp_path / "run").startswith("data.manual_dir is '~/archives', but this user has no home")
+
+
+@pytest.mark.usefixtures("homeless")
+def test_a_user_without_a_home_may_have_keras_weights_elsewhere(
+    config: Config, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setattr(preflight, "_KERAS_HOST", "https://nowhere.invalid")
+    assert "cannot be reached" in _refused(dataclasses.replace(config, weights="imagenet"), tmp_path / "run")
+
+
+@pytest.mark.usefixtures("homeless")
+def test_digests_of_a_user_without_a_home_are_not_remembered(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "photo").write_text("photo")
+    with digests.Digests() as known:
+        assert len(known.of(str(tmp_path / "photo"))) == 32
 
 
 class _Usage(NamedTuple):
