@@ -203,7 +203,10 @@ def read_reference(folder: str) -> dict[str, list[float]]:
 
 
 def _time(photo: Seen) -> str:
-    return datetime.datetime.fromtimestamp(photo.time).isoformat(" ", "minutes")
+    try:
+        return datetime.datetime.fromtimestamp(photo.time).isoformat(" ", "minutes")
+    except (OSError, OverflowError, ValueError):  # of a year that no calendar has
+        return f"{photo.time:.0f} s after 1970"
 
 
 def _flags(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from scipy import stats
 
+from pipeline.kubeflow.deployment import Placement
 from serving import models, predict, watch
 from tests import interrupts
 from tests.colours import Write
@@ -98,6 +99,13 @@ def test_the_step_of_its_kubeflow_package_asks_the_newest_version(
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
     assert f"60 test photos of {watched}" in done.stdout
+
+
+def test_the_documented_cron_job_asks_the_newest_version_like_the_kubeflow_package() -> None:
+    [text] = re.findall(r"```yaml\n(apiVersion: batch/v1\n.*?)```", (ROOT / "docs/serving.md").read_text(), re.DOTALL)
+    [container] = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    model = container["command"][container["command"].index("--model") + 1]
+    assert model == Placement(volume="pets:/mnt/pets").serving_folder, "a version's folder would be asked for ever"
 
 
 @pytest.mark.parametrize(
@@ -250,6 +258,11 @@ def test_help_imports_nothing_heavy() -> None:
 
 def _seen(known: Sequence[float]) -> list[watch.Seen]:
     return [watch.Seen(str(number), number, {"known": value}) for number, value in enumerate(known)]
+
+
+@pytest.mark.parametrize("time", [1e14, 1e25, -1e14])
+def test_a_files_time_that_is_no_date_is_printed_as_it_is(time: float) -> None:
+    assert watch._time(watch.Seen("a.png", time, {})) == f"{time:.0f} s after 1970"
 
 
 def test_windows_are_in_the_order_of_time_and_the_rest_joins_the_last() -> None:
