@@ -10,9 +10,17 @@ import contextlib
 import copy
 import json
 import os
+import re
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
+
+_STEP = re.compile(r"step-(\d+)-[0-9a-f]{32}")
+"""A step's subfolder: the second in which it began, and something unique."""
+
+_LONGEST_SECONDS = 30 * 86_400
+"""Longer than any step takes: `beam.timeout_minutes` is 30,000 at most."""
 
 
 @contextlib.contextmanager
@@ -32,7 +40,8 @@ def through(invocation: dict[str, Any], folder: str) -> Iterator[dict[str, Any]]
     from tfx.dsl.io import fileio
     from tfx.utils import io_utils
 
-    place = os.path.join(folder, f"step-{uuid.uuid4().hex}")
+    _remove_leftovers(folder)
+    place = os.path.join(folder, f"step-{int(time.time())}-{uuid.uuid4().hex}")
     given = copy.deepcopy(invocation)
     local_of: dict[str, dict[str, str]] = {"inputs": {}, "outputs": {}}
     for side, moved in local_of.items():
@@ -56,3 +65,14 @@ def through(invocation: dict[str, Any], folder: str) -> Iterator[dict[str, Any]]
     finally:
         if fileio.exists(place):
             fileio.rmtree(place)
+
+
+def _remove_leftovers(folder: str) -> None:
+    """Removes the copies of steps that were killed: nothing else ever would."""
+    from tfx.dsl.io import fileio
+
+    for name in fileio.listdir(folder) if fileio.isdir(folder) else ():
+        begun = _STEP.fullmatch(str(name).rstrip("/"))  # buckets list subfolders with a slash
+        if begun and time.time() - int(begun[1]) > _LONGEST_SECONDS:
+            with contextlib.suppress(Exception):  # another step is at it too
+                fileio.rmtree(os.path.join(folder, str(name)))

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import pathlib
+import time
 
 import pytest
 
@@ -67,6 +68,16 @@ def test_a_step_that_fails_leaves_nothing_in_the_shared_folder(tmp_path: pathlib
     with pytest.raises(RuntimeError, match="bad record"):
         fail()
     assert not list((tmp_path / "shared").iterdir())
+
+
+def test_what_a_killed_step_left_goes_once_no_step_can_be_at_work_on_it(tmp_path: pathlib.Path) -> None:
+    shared, now = tmp_path / "shared", int(time.time())
+    young, old = (shared / f"step-{begun}-{'0' * 32}" for begun in (now - 86_400, now - 31 * 86_400))
+    for folder in (young, old, shared / "step-notes"):
+        (folder / "inputs").mkdir(parents=True)
+    with sharing.through(_invocation(tmp_path / "container"), str(shared)) as given:
+        pathlib.Path(given["outputs"]["outputFile"]).write_text("{}")
+    assert set(shared.iterdir()) == {young, shared / "step-notes"}
 
 
 def test_nothing_moves_without_a_shared_folder(tmp_path: pathlib.Path) -> None:
