@@ -71,9 +71,9 @@ def prepare(builder: Any, **options: Any) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The first line of an error of TFDS, which may name every data set that it knows below it."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """The first line of an error of TFDS, which may list all data sets that it knows, and the name that it suggests."""
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join([first, *(line for line in more if line.startswith("Did you mean"))])
 
 
 def key(folder: epath.Path) -> str:

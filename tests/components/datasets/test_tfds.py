@@ -165,10 +165,9 @@ def test_what_is_not_prepared_is_said_with_what_is(prepared, tmp_path):
 
 def test_of_a_name_that_tfds_does_not_know_one_line_is_said(prepared):
     """TFDS goes on with the hundreds that it knows."""
-    with pytest.raises(
-        RuntimeError, match=r"could not be prepared there: Dataset toyz not found.\nProvide it"
-    ) as raised:
-        Tfds("toyz", str(prepared)).prepare()
+    suggested = r"caltech_birds201 not found. Did you mean: caltech_birds201 -> caltech_birds2011 \?\nProvide it"
+    with pytest.raises(RuntimeError, match=suggested) as raised:
+        Tfds("caltech_birds201", str(prepared)).prepare()
     assert len(str(raised.value).splitlines()) == 2
 
 
