@@ -69,6 +69,10 @@ class Tfds:
         for given in self.features:
             if not all(given.partition("=")):
                 raise ValueError(f"features has {given!r}: write ROLE=FEATURE, such as image=photo or kind=label")
+        for what, place in (("role", 0), ("feature", 1)):
+            names = [given.split("=", 1)[place] for given in self.features]
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"features has the {what} {twice[0]} twice: give each once")
 
     def prepare(self) -> None:
         """Lets TFDS download and prepare the data where it is not, and says which splits are left out.

@@ -111,6 +111,8 @@ def test_masks_that_cannot_be_read_are_refused_with_the_reason(prepared):
         ),
         (("kind=image",), r"features has kind=image, but toys has no class label of that name; it has big, label"),
         (("image",), r"features has 'image': write ROLE=FEATURE"),
+        (("image=image", "mask=image"), r"features has the feature image twice: give each once"),
+        (("kind=label", "kind=big"), r"features has the role kind twice: give each once"),
     ],
 )
 def test_wrong_mappings_name_the_features(prepared, features, message):
