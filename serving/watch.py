@@ -149,8 +149,8 @@ def watch(patterns: Sequence[str], version: str | None, window: int, alpha: floa
     from serving import listing, models, predict
 
     folder = models.find(version)
-    reference = read_reference(folder)
     model = models.open_model(folder)
+    reference = read_reference(folder)
     seeing = Seeing(model.description)
     outcome = predict.predict(model, listing.photos(patterns), seeing)
     unread = f"could not be read: {outcome.errors:,}, such as {outcome.first_errors[0]}" if outcome.errors else ""

@@ -18,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline import run_dir
+from pipeline.kubeflow import cluster, sharing
 from pipeline.kubeflow import parameters as run_parameters
-from pipeline.kubeflow import sharing
 from pipeline.kubeflow import step as steps
+from pipeline.kubeflow.deployment import Placement
 
 TFX_ENTRY_POINT = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
 
@@ -82,7 +83,7 @@ def adapt(invocation: dict[str, Any], step: steps.Step) -> dict[str, Any]:
         The outputs that KFP shows on its own pages; they are taken out of `invocation`, for TFX does not know them.
 
     Raises:
-        ValueError: a parameter of the run is out of its range.
+        ValueError: a parameter of the run is out of its range, or names a folder that goes with the container.
     """
     # Workaround: TFX stops with `Could not import system.Artifact`, or with an artifact that has no type at all.
     # Cause: KFP's driver reads inputs from its metadata store without their type, and kfp.local makes each a
@@ -115,6 +116,8 @@ def adapt(invocation: dict[str, Any], step: steps.Step) -> dict[str, Any]:
     parameters = invocation.get("inputs", {}).get("parameterValues", {})
     for name, paths in step.runtime_parameters.items():
         value = run_parameters.checked(name, parameters.pop(steps.parameter_key(name)))
+        if name == "serving_dir" and step.volume:
+            cluster.check_place(name, value, Placement(volume=step.volume))
         for path in paths:
             parameters.update(steps.with_value({path[0]: parameters[path[0]]}, tuple(path), value))
     if step.checkpoint_dir:

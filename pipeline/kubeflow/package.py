@@ -90,6 +90,7 @@ def build(config: Config, deployment: Deployment) -> Spec:
     config = dataclasses.replace(config, data_dir=storage.absolute(config.data_dir or DATA_DIR))
     spec = _tfx_spec(config, deployment)
     steps = {name: Step(_titles(component)) for name, component in spec["components"].items() if _args(spec, name)}
+    steps["Pusher"].volume = deployment.volume
     for name in steps:
         if name.startswith(_BEAM_STEPS):
             steps[name].shared_dir = config.beam.shared_dir

@@ -1,7 +1,7 @@
 """What the package tells a container about its step beyond what TFX and KFP tell it: the argument `--step`.
 
 It is JSON: `{"artifacts": {KEY: TITLE}, "runtime_parameters": {NAME: [PATH, ...]}, "shown": {KEY: FILE},
-"shared_dir": FOLDER, "checkpoint_dir": FOLDER}`, see `Step`.
+"shared_dir": FOLDER, "checkpoint_dir": FOLDER, "volume": CLAIM:/FOLDER}`, see `Step`.
 A path leads into an execution property, through JSON texts too: `["custom_config", "config", "recipe", "phases", 0,
 "epochs"]`.
 """
@@ -31,6 +31,8 @@ class Step:
     """Where artifacts must lie for Beam's workers to reach them; empty: in the container."""
     checkpoint_dir: str = ""
     """Where a Trainer keeps its state after every epoch, for the next container; empty: it does not survive its own."""
+    volume: str = ""
+    """CLAIM:/FOLDER, where a Pusher must push to if not into a bucket; empty: there is none."""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)

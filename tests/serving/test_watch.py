@@ -215,13 +215,16 @@ def test_what_cannot_be_compared_is_said(
         ("[" * 100_000, "cannot be read: give a version that this pipeline pushed (maximum recursion depth"),
     ],
 )
-def test_a_reference_without_numbers_is_told(
-    tmp_path: pathlib.Path, content: str, message: str, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_reference_without_numbers_is_told(tmp_path: pathlib.Path, content: str, message: str) -> None:
     (tmp_path / watch.REFERENCE_FILE).parent.mkdir()
     (tmp_path / watch.REFERENCE_FILE).write_text(content)
+    with pytest.raises(ValueError, match=rf"reference\.json {re.escape(message)}"):
+        watch.read_reference(str(tmp_path))
+
+
+def test_a_folder_that_nothing_was_pushed_to_is_told(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
     assert watch.main([str(tmp_path), "--model", str(tmp_path)]) == 2
-    assert f"reference.json {message}" in capsys.readouterr().err
+    assert "which is no folder with a saved_model.pb" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_no_difference(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -125,6 +125,20 @@ def test_a_parameter_out_of_range_is_refused_in_the_container(name: str, value: 
         entrypoint.adapt(invocation, step)
 
 
+def test_a_model_is_not_pushed_to_where_it_goes_with_its_container() -> None:
+    """The client refuses it too, but KFP's own pages start runs without it."""
+    step = Step({}, runtime_parameters={"serving_dir": [("push_destination",)]}, volume="pets:/mnt/pets")
+
+    def pushed_to(folder: str) -> str:
+        invocation = {"inputs": {"parameterValues": {"push_destination": "", "run_serving_dir": folder}}}
+        entrypoint.adapt(invocation, step)
+        return invocation["inputs"]["parameterValues"]["push_destination"]
+
+    assert [pushed_to(folder) for folder in ("/mnt/pets/serving", "gs://x/y")] == ["/mnt/pets/serving", "gs://x/y"]
+    with pytest.raises(ValueError, match=r"^serving_dir is '/srv/models', which .* goes with its container"):
+        pushed_to("/srv/models")
+
+
 def test_a_refused_parameter_is_one_sentence_in_the_containers_log(tmp_path: pathlib.Path) -> None:
     invocation = {"inputs": {"parameterValues": {"x": "1", "run_min_accuracy": 2.0}}, "outputs": {}}
     step = Step({}, runtime_parameters={"min_accuracy": [("x",)]})

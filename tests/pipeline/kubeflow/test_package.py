@@ -156,6 +156,11 @@ def test_a_trainer_keeps_its_state_on_the_volume_and_tfx_hears_nothing_of_it(spe
     assert "checkpoint" not in json.dumps(parameters)
 
 
+def test_the_pusher_knows_the_volume_that_it_may_push_to(spec: dict[str, Any]) -> None:
+    steps = {name: _step(container) for name, container in _containers(spec).items()}
+    assert {name: step.volume for name, step in steps.items() if step.volume} == {"Pusher": "claim:/mnt/pets"}
+
+
 def test_volume_and_secret_are_in_every_container_and_the_nodes_are_the_trainers(
     documents: list[dict[str, Any]],
 ) -> None:
