@@ -124,8 +124,14 @@ class Folder:
     def _require_folder(self) -> None:
         if not storage.is_folder(self.dir):
             raise ValueError(f"there is no folder {self.dir}: name one that holds photos")
-        if self.masks and not storage.is_folder(path := storage.join(self.dir, self.masks)):
+        if not self.masks:
+            return
+        if not storage.is_folder(path := storage.join(self.dir, self.masks)):
             raise ValueError(f"there is no folder {path}: name in masks one that holds masks")
+        if storage.identity(path) == storage.identity(self.dir):
+            raise ValueError(
+                f"masks is {self.masks!r}, the folder of the photos: leave it out, masks beside photos are found"
+            )
 
 
 def _path(root: str, base: str, cell: str) -> str:

@@ -148,6 +148,14 @@ def test_a_folder_of_masks_that_is_missing_is_an_error(tree):
         Folder(str(root), masks="typo").spec()
 
 
+def test_the_photos_own_folder_as_that_of_the_masks_is_an_error(tree):
+    """Each photo would be its own mask."""
+    root = tree({"1.jpg": 1, "1_mask.png": square()})
+    for masks in (".", str(root)):
+        with pytest.raises(ValueError, match=r"the folder of the photos: leave it out"):
+            Folder(str(root), masks=masks).spec()
+
+
 @pytest.mark.parametrize(
     ("gone", "where"),
     [
