@@ -200,6 +200,7 @@ def _findings(
             f"{survey.crowds:,} of {_count(survey.objects, 'object')} are crowds (iscrowd: 1), unknown pixels and no "
             "class of their photo; write iscrowd: 0 where they are single objects."
         )
+    yield from _about_groups(photos)
     yield from _about_copies(spec, photos, copies)
     turned = sum(photo.orientation != 1 for photo in photos)
     if turned:
@@ -288,6 +289,19 @@ def _about_masks(spec: DatasetSpec, file: str, mask: Mask, photos: Sequence[Phot
     if len(masked) < len(photos):
         other = "the classes" if spec.labels else ""
         yield _lacking(f"{len(photos) - len(masked)} of {len(photos)}", "mask", mask.optional, other, file)
+
+
+def _about_groups(photos: Sequence[Photo]) -> Iterator[str]:
+    members: dict[str, list[int]] = collections.defaultdict(list)
+    for index, photo in enumerate(photos):
+        members[photo.group].append(index)
+    members.pop("", None)
+    if divided := duplicates.across(members.values(), [photo.split or "train" for photo in photos]):
+        example = _names([photos[index].name for index in divided[0]])
+        yield (
+            f"{_count(len(divided), 'group')} of the data's own stand in several splits, such as {example}: figures "
+            "flatter; give each group one split."
+        )
 
 
 def _about_copies(spec: DatasetSpec, photos: Sequence[Photo], copies: Copies) -> Iterator[str]:

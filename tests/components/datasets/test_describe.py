@@ -178,6 +178,15 @@ def test_splits_show_their_gaps_and_copies_across_them(run, tree):
     assert "stand in several splits, such as train/a/" in printed
 
 
+def test_groups_that_the_data_itself_divides_are_told(run, tree):
+    """As ingestion does; a photo without a split is one of train's."""
+    rows = ["1.jpg,oak,,x", "2.jpg,oak,train,x", "3.jpg,ash,,y", "4.jpg,ash,test,y", "5.jpg,ash,test,", "6.jpg,oak,,"]
+    files = {f"{number}.jpg": photo(number) for number in range(1, 7)}
+    table = "\n".join(["file_name,tree,split,group", *rows]).encode()
+    printed = run(tree(files | {"metadata.csv": table}))[1]
+    assert "1 group of the data's own stand in several splits, such as 3.jpg, 4.jpg: figures flatter" in printed
+
+
 def test_groups_keep_copies_together(run, leaves, tmp_path):
     printed = run(leaves, "--groups", "groups.csv")[1]
     assert "--data.metadata groups.csv" in printed
