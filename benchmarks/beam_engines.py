@@ -1,7 +1,7 @@
 """Time and peak memory of the Beam steps at 1, 10 and 30 times the data, on each engine, as ratios to the first one.
 
-    python benchmarks/beam_engines.py [--data-dir DIR] [--photos 60] [--factors 1 10 30] [--engines direct flink]
-        [--config debug] [--trained RUN_DIR/pipeline]
+    python benchmarks/beam_engines.py --trained RUN_DIR/pipeline [--config debug] [--data-dir DIR] [--photos 60]
+        [--factors 1 10 30] [--engines direct flink]
 
 The data are records of a prepared Oxford-IIIT Pet, or drawings without --data-dir, repeated under new file names. Flink
 and Spark are clusters of two nodes on this machine (engines/cluster.py), up before the time begins. Time is what the
@@ -17,7 +17,6 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -44,13 +43,6 @@ def run_steps(config: configs.Config, folder: pathlib.Path, trained: pathlib.Pat
     print(sum(seconds[step] for step in ("ExampleGen", "StatisticsGen", "Transform", *evaluators)))
 
 
-def trained_models(root: pathlib.Path) -> pathlib.Path:
-    """Trains on drawings by the debug config; what its models know does not matter here."""
-    command = [sys.executable, str(pathlib.Path(__file__).parents[1] / "local_runner.py"), "--config", "debug"]
-    subprocess.run([*command, "--run-dir", str(root), "--data-dir", str(root / "data")], check=True, stdout=sys.stderr)
-    return root / "pipeline"
-
-
 def check_same(run: pathlib.Path, first: pathlib.Path) -> None:
     """Raises RuntimeError unless two engines' artifacts are equal."""
     from engines import artifacts
@@ -69,7 +61,7 @@ def main() -> None:
     parser.add_argument("--factors", type=int, nargs="+", default=[1, 10, 30])
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--config", choices=("debug", "pets"), default="debug", help="whose models and picture size")
-    parser.add_argument("--trained", type=pathlib.Path, help="the folder pipeline/ of a run of that config")
+    parser.add_argument("--trained", type=pathlib.Path, required=True, help="folder pipeline/ of a run of that config")
     for internal in ("--run", "--beam"):
         parser.add_argument(internal, help=argparse.SUPPRESS)
     flags = parser.parse_args()
@@ -78,16 +70,13 @@ def main() -> None:
         config = dataclasses.replace(configs.CONFIGS[flags.config](), beam=beam)
         run_steps(config, pathlib.Path(flags.run), flags.trained)
         return
-    if flags.config != "debug" and not flags.trained:
-        parser.error(f"--trained is missing: the models of config {flags.config} are not trained here")
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
         source = scale.prepared(root, flags.data_dir, flags.photos)
-        trained = flags.trained or trained_models(root / "debug")
         folders = [root / str(factor) for factor in flags.factors]
         for factor, folder in zip(flags.factors, folders, strict=True):
             scale.write_data(source, folder / "data", flags.photos, factor)
-        command = [sys.executable, __file__, "--config", flags.config, "--trained", str(trained)]
+        command = [sys.executable, __file__, "--config", flags.config, "--trained", str(flags.trained)]
         costs: dict[str, list[scale.Cost]] = {}
         for engine in flags.engines:
             with contextlib.ExitStack() as stack:

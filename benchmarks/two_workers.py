@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import socket
 import tempfile
 from typing import Any
 
@@ -26,6 +25,7 @@ import drawings
 import keras
 import tensorflow as tf
 
+from engines.cluster import free_ports
 from schema import record, spec_file
 from trainer_module import inputs, training
 from trainer_module.callbacks import History
@@ -111,14 +111,6 @@ def run(folder: pathlib.Path, epochs: int, kind: type | None) -> Epochs:
         tasks = [pool.submit(trained, folder, epochs, kind, worker, addresses) for worker in workers]
         first, *_ = (task.result() for task in tasks)
         return first
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def main() -> None:

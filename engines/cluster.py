@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 import time
-from types import TracebackType
 from typing import Literal, NamedTuple
 
 from pipeline.beam import WORKER_SECONDS, Beam
@@ -107,12 +106,19 @@ class Cluster:
             for name in self._services:
                 self.start(name)
         except BaseException:
-            self.stop()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        self.stop()
+    def __exit__(self, *_: object) -> None:
+        """Asks every process to end, and kills what does not."""
+        for name in reversed(self._processes):
+            self._signal(name, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for name, process in self._processes.items():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            self.kill(name)
 
     def log(self, name: str) -> str:
         """What a process has said so far."""
@@ -123,16 +129,12 @@ class Cluster:
         if name in self._processes:
             self.kill(name)
         service = self._services[name]
-        temporary = {
-            "TMPDIR": f"{self.folder}/tmp_workers",
-            "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={self.folder}/tmp",
-        }
         with (self.folder / f"{name}.log").open("a") as log:
             self._processes[name] = process = subprocess.Popen(
                 service.command,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **temporary, **service.environment},
+                env={**os.environ, **service.environment},
                 cwd=_HERE.parent,
                 start_new_session=True,
             )
@@ -147,16 +149,6 @@ class Cluster:
         """A process and all that it started die at once, as a machine or a pod does."""
         self._signal(name, signal.SIGKILL)
         self._processes[name].wait()
-
-    def stop(self) -> None:
-        """Asks every process to end, and kills what does not."""
-        for name in reversed(self._processes):
-            self._signal(name, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        for name, process in self._processes.items():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-            self.kill(name)
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -201,39 +193,41 @@ def free_ports(count: int) -> list[int]:
     return list(found)
 
 
-def pool_host(node: int) -> str:
-    """Where a node's worker pool listens."""
-    return f"127.0.0.{node + 1}"
-
-
 def _services(engine: Engine, folder: pathlib.Path, ports: dict[str, int]) -> dict[str, Service]:
     """All processes, in the order of their start."""
-    jars, pool = classpath(engine), ports["pool"]
-    described, environment = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
-    listens = (f"--job-port={ports['job_server']}", "--artifact-port=0", "--expansion-port=-1")
-    described["job_server"] += ("--job-host=localhost", *listens, f"--artifacts-dir={folder}/artifacts")
-    services = {
-        f"pool_{node}": Service(
-            (sys.executable, "-m", "pipeline.worker_pool", f"{pool_host(node)}:{pool}"), (pool_host(node), pool), {}
-        )
-        for node in NODES
+    jars, services = classpath(engine), {}
+    environment = {
+        "TMPDIR": f"{folder}/tmp_workers",
+        "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={folder}/tmp",
+        # What a Spark installation is told: its nodes start executors with the jars of SPARK_HOME.
+        "SPARK_HOME": str(folder),
+        "SPARK_LOCAL_DIRS": f"{folder}/tmp",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_SCALA_VERSION": "2.12",
     }
-    for name, arguments in described.items():
-        java = ("java", *_JAVA, "-cp", jars, *arguments)
-        services[name] = Service(java, ("127.0.0.1", ports[name]), dict(environment))
+    of_nodes = {}
     for node in NODES:
+        host, port = f"127.0.0.{node + 1}", ports["pool"]
+        pool = (sys.executable, "-m", "pipeline.worker_pool", f"{host}:{port}")
+        services[f"pool_{node}"] = Service(pool, (host, port), environment)
         # A node, and every JVM that it starts, finds its own pool.
         hosts = folder / f"hosts_{node}"
-        hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{pool_host(node)} worker-pool\n")
-        services[f"node_{node}"].environment["JDK_JAVA_OPTIONS"] = f"-Djdk.net.hosts.file={hosts}"
+        hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n{host} worker-pool\n")
+        of_nodes[f"node_{node}"] = {"JDK_JAVA_OPTIONS": f"-Djdk.net.hosts.file={hosts}"}
+    described = {"flink": _flink, "spark": _spark}[engine](folder, jars, ports)
+    listens = (f"--job-port={ports['job_server']}", "--artifact-port=0", "--expansion-port=-1")
+    described["job_server"] += ("--job-host=localhost", *listens, f"--artifacts-dir={folder}/artifacts")
+    for name, arguments in described.items():
+        java = ("java", *_JAVA, "-cp", jars, *arguments)
+        services[name] = Service(java, ("127.0.0.1", ports[name]), {**environment, **of_nodes.get(name, {})})
     return services
 
 
-Described = tuple[dict[str, tuple[str, ...]], dict[str, str]]
-"""What Java is told for the manager, the nodes and the job server, and the environment of all."""
+Arguments = dict[str, tuple[str, ...]]
+"""What Java is told for the manager, the nodes and the job server."""
 
 
-def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Described:
+def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Arguments:
     settings = {
         "jobmanager.rpc.address": "127.0.0.1",
         "jobmanager.rpc.port": ports["rpc"],
@@ -271,20 +265,13 @@ def _flink(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Described:
         "manager": (f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", *given),
         **{name: (*node, f"taskmanager.rpc.port={ports[name]}") for name in ("node_1", "node_2")},
         "job_server": (driver, f"--flink-master=127.0.0.1:{ports['manager']}"),
-    }, {}
+    }
 
 
-def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Described:
-    # Executors are started by nodes, with the jars of a Spark installation.
+def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Arguments:
     (folder / "jars").mkdir()
     for jar in map(pathlib.Path, jars.split(os.pathsep)):
         (folder / "jars" / jar.name).symlink_to(jar)
-    home = {
-        "SPARK_HOME": str(folder),
-        "SPARK_LOCAL_DIRS": str(folder / "tmp"),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_SCALA_VERSION": "2.12",
-    }
     deploy, url = "org.apache.spark.deploy", f"spark://127.0.0.1:{ports['manager']}"
     at = ("--host", "127.0.0.1", "--webui-port", "0", "--port")
     settings = {
@@ -305,4 +292,4 @@ def _spark(folder: pathlib.Path, jars: str, ports: dict[str, int]) -> Described:
             for name in ("node_1", "node_2")
         },
         "job_server": (*told, "org.apache.beam.runners.spark.SparkJobServerDriver", f"--spark-master-url={url}"),
-    }, home
+    }

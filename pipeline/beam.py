@@ -37,19 +37,13 @@ class Beam(Checked):
     """flink, spark: a job that has not ended by then fails its step."""
 
 
-# What each runner must be told, and what it may be told.
-_REQUIRED = {
-    "direct": (),
-    "flink": ("job_endpoint", "flink_master"),
-    "spark": ("job_endpoint",),
-    "dataflow": ("image", "project", "region", "temp_location"),
+_FIELDS = {
+    "direct": ((), ("workers",)),
+    "flink": (("job_endpoint", "flink_master"), ("worker_pool", "image", "workers", "shared_dir", "timeout_minutes")),
+    "spark": (("job_endpoint",), ("worker_pool", "image", "shared_dir", "timeout_minutes")),
+    "dataflow": (("image", "project", "region", "temp_location"), ("workers", "shared_dir")),
 }
-_ALLOWED = {
-    "direct": ("workers",),
-    "flink": ("job_endpoint", "flink_master", "worker_pool", "image", "workers", "shared_dir", "timeout_minutes"),
-    "spark": ("job_endpoint", "worker_pool", "image", "shared_dir", "timeout_minutes"),
-    "dataflow": ("image", "project", "region", "temp_location", "workers", "shared_dir"),
-}
+"""What each runner must be told, and what it may be told besides."""
 
 
 def pipeline_args(beam: Beam) -> list[str]:
@@ -108,13 +102,14 @@ def check_folder(beam: Beam, name: str, folder: str) -> None:
 
 
 def _check(beam: Beam) -> None:
-    for name in _REQUIRED[beam.runner]:
+    required, optional = _FIELDS[beam.runner]
+    for name in required:
         if not getattr(beam, name):
             raise ValueError(f"beam.{name} is missing: beam.runner {beam.runner} needs it")
     for field in dataclasses.fields(Beam):
-        if field.name not in ("runner", *_ALLOWED[beam.runner]) and getattr(beam, field.name) != field.default:
+        if field.name not in ("runner", *required, *optional) and getattr(beam, field.name) != field.default:
             raise ValueError(f"beam.{field.name} is set, and beam.runner {beam.runner} does not read it: leave it out")
-    if "worker_pool" in _ALLOWED[beam.runner] and bool(beam.worker_pool) == bool(beam.image):
+    if "worker_pool" in optional and bool(beam.worker_pool) == bool(beam.image):
         raise ValueError(f"beam.runner {beam.runner} needs one of beam.worker_pool and beam.image, not both or none")
     if beam.runner == "dataflow" and not beam.temp_location.startswith("gs://"):
         raise ValueError(f"beam.temp_location is {beam.temp_location!r}: give gs://BUCKET/FOLDER")
