@@ -125,11 +125,9 @@ def _slice_bound(text: str, spec: DatasetSpec) -> Bound:
 
 def _check_heads(bounds: Sequence[Bound], heads: Heads) -> None:
     for bound in bounds:
-        name, head = ("mask", heads.mask) if _FIGURES[bound.figure] in segmentation.METRICS else ("class", heads.label)
-        if not head and bound != _ANY_GAIN:  # which is set by default
-            raise ValueError(
-                f"thresholds.{bound.figure} is set, but the networks of this run have no {name} head: leave it out"
-            )
+        if bound != _ANY_GAIN:  # which is set by default
+            head = "mask" if _FIGURES[bound.figure] in segmentation.METRICS else "class"
+            heads.need(head, f"thresholds.{bound.figure} is set")
 
 
 def _metrics(output: str, metrics: Sequence[type[summed.SummedMetric]], bounds: Sequence[Bound]) -> tfma.MetricsSpec:

@@ -71,6 +71,11 @@ class Heads:
         """Names of a network's outputs: the label's, `mask`, or both."""
         return (*([self.label.name] if self.label else []), *(["mask"] if self.mask else []))
 
+    def need(self, head: str, wanted: str, instead: str = "leave it out") -> None:
+        """Raises ValueError where the head, class or mask, is absent: a sentence from `wanted` to `instead`."""
+        if not {"class": self.label, "mask": self.mask}[head]:
+            raise ValueError(f"{wanted}, but the networks of this run have no {head} head: {instead}")
+
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:

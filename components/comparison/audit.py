@@ -54,15 +54,11 @@ Asked = tuple[Truth, Mapping[str, Predictions]]
 
 def check_bars(bars: Mapping[str, float], splits: Sequence[str], heads: Heads) -> None:
     """Raises ValueError where a bar is set (below 1) that nothing would be held against."""
-    lacking = {"label": not heads.label, "mask": not heads.mask, "duplicate": False}
     for kind, bar in bars.items():
         if bar < 1 and not splits:
             raise ValueError(f"thresholds.{BARS[kind]} is set, but audit is empty: name the splits to look at")
-        if bar < 1 and lacking[kind]:
-            head = _LOOKED_AT[kind]
-            raise ValueError(
-                f"thresholds.{BARS[kind]} is set, but the networks of this run have no {head} head: leave it out"
-            )
+        if bar < 1 and kind in _LOOKED_AT:
+            heads.need(_LOOKED_AT[kind], f"thresholds.{BARS[kind]} is set")
 
 
 def find(asked: Mapping[str, Asked], photos: Sequence[twins.Photo], heads: Heads) -> Audit:

@@ -17,14 +17,10 @@ _NEEDED = {"accuracy": "known class", "macro_f1": "known class", "mask_f1": "obj
 
 def check_rule(rule: Rule, heads: Heads) -> None:
     """Raises ValueError where a rule looks at a head that the models do not have."""
-    if rule == "mask_f1" and not heads.mask:
-        raise ValueError(
-            "champion is 'mask_f1', but the networks of this run have no mask head: give --champion accuracy"
-        )
-    if rule in ("accuracy", "macro_f1") and not heads.label:
-        raise ValueError(
-            f"champion is {rule!r}, but the networks of this run have no class head: give --champion mask_f1"
-        )
+    if rule == "mask_f1":
+        heads.need("mask", "champion is 'mask_f1'", "give --champion accuracy")
+    elif rule != "mean":
+        heads.need("class", f"champion is {rule!r}", "give --champion mask_f1")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,12 +38,9 @@ class Demand:
 
     def check(self, heads: Heads) -> None:
         """Raises ValueError where a figure is demanded that models with these heads do not have."""
-        demanded = (("accuracy", heads.label, "class"), ("mask_f1", heads.mask, "mask"))
-        for figure, head, kind in demanded:
-            if getattr(self, figure) and not head:
-                raise ValueError(
-                    f"thresholds.robust_{figure} is set, but the networks of this run have no {kind} head: leave it out"
-                )
+        for figure, head in (("accuracy", "class"), ("mask_f1", "mask")):
+            if getattr(self, figure):
+                heads.need(head, f"thresholds.robust_{figure} is set")
 
     def failures(self, found: Robustness, heads: Heads) -> tuple[str, ...]:
         """A sentence for each mean that is below what is demanded."""
