@@ -47,7 +47,7 @@ class Demand:
         label = f"{heads.label.name} " if heads.label else ""
         demanded = (
             (f"{label}accuracy", found.accuracy, self.accuracy),
-            (f"{record.MASK} f1", found.mask_f1, self.mask_f1),
+            (f"{record.MASK} F1", found.mask_f1, self.mask_f1),
         )
         return tuple(
             results.too_low(f"{figure} under corruption", curves.mean if curves else None, lowest)

@@ -255,7 +255,7 @@ def _slice_words(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
 
 def _sentence(failure: validation_result_pb2.ValidationFailure, of_slice: str) -> str:
     key, threshold = failure.metric_key, failure.metric_threshold
-    name = f"{key.output_name} {key.name.replace('_', ' ')}{of_slice}"
+    name = f"{key.output_name} {key.name.replace('_', ' ').replace('f1', 'F1')}{of_slice}"
     if not failure.HasField("metric_value"):
         return too_low(name, None, 0.0)
     value = _number(failure.metric_value)

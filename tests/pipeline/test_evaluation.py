@@ -281,17 +281,17 @@ def test_a_bound_on_the_masks_of_a_slice_without_an_object_says_that_there_is_no
     failure.metric_key.output_name, failure.metric_key.name = "mask", "f1"
     failure.metric_value.double_value.value = float("nan")
     failure.metric_threshold.value_threshold.lower_bound.value = 0.5
-    assert results._sentence(failure, " of crack") == "mask f1 of crack was not measured"
+    assert results._sentence(failure, " of crack") == "mask F1 of crack was not measured"
 
 
 @pytest.mark.parametrize(
     ("thresholds", "sentence"),
     [
-        ({"macro_f1": 0.9}, r"breed macro f1 is 0\.\d+: 0\.\d+ below the threshold 0\.9"),
-        ({"worst_class_f1": 0.95}, r"breed worst class f1 is 0\.\d+: 0\.\d+ below the threshold 0\.95"),
+        ({"macro_f1": 0.9}, r"breed macro F1 is 0\.\d+: 0\.\d+ below the threshold 0\.9"),
+        ({"worst_class_f1": 0.95}, r"breed worst class F1 is 0\.\d+: 0\.\d+ below the threshold 0\.95"),
         (
             {"slices": ("species=Cat,size=small:mask_f1=0.999",)},
-            r"mask f1 of small, Cat is 0\.\d+: 0\.\d+ below the threshold 0\.999",
+            r"mask F1 of small, Cat is 0\.\d+: 0\.\d+ below the threshold 0\.999",
         ),
     ],
 )

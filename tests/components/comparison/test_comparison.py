@@ -310,7 +310,7 @@ def test_a_model_that_corrupted_photos_mislead_is_not_blessed_and_the_page_says_
     for model in compared.models.values():
         assert not model.blessed, "though its Evaluator blessed it"
         [failed] = model.failed_thresholds
-        assert re.fullmatch(r"mask f1 under corruption is 0\.\d{4}: 0\.\d{4} below the threshold 1", failed)
+        assert re.fullmatch(r"mask F1 under corruption is 0\.\d{4}: 0\.\d{4} below the threshold 1", failed)
         assert failed in page
     assert "none is pushed" in page
 
@@ -339,7 +339,7 @@ def test_masks_alone_and_a_test_split_without_an_object_bless_no_model_and_say_w
         f"No model passed every check, so none is pushed. The best of them: <b>{sentence}</b>"
         in (tmp_path / "report" / "index.html").read_text()
     )
-    assert "mask f1 was not measured" in compared.models["dcnn"].failed_thresholds
+    assert "mask F1 was not measured" in compared.models["dcnn"].failed_thresholds
 
 
 def test_an_empty_test_split_is_an_error(run, tmp_path):

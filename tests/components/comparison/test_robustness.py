@@ -158,7 +158,7 @@ def failures() -> Callable[[float, float], tuple[str, ...]]:
 def test_a_demand_is_met_by_what_equals_it_and_names_each_figure_that_is_below(failures) -> None:
     assert failures(0.5, 0.8) == ()
     assert failures(0.412, 0.8) == ("lamp accuracy under corruption is 0.4120: 0.0880 below the threshold 0.5",)
-    assert failures(0.9, 0.7) == ("mask f1 under corruption is 0.7000: 0.1000 below the threshold 0.8",)
+    assert failures(0.9, 0.7) == ("mask F1 under corruption is 0.7000: 0.1000 below the threshold 0.8",)
     assert Demand(1).failures(_found(0.0, 0.0), HEADS) == ()
 
 
