@@ -18,8 +18,11 @@ _EXPENSIVE = "first_run"
 
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What Beam and Transform leave when a test asks them alone, without a runner that removes it, goes in the end."""
-    with run_dir.temporary_files(tmp_path_factory.mktemp("temporary")):
+    """What Beam and Transform leave when a test asks them alone, without a runner that removes it, goes in the end, and
+    so do the digests of photos that are remembered from run to run."""
+    folder = tmp_path_factory.mktemp("temporary")
+    with run_dir.temporary_files(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield
 
 

@@ -21,11 +21,6 @@ from schema import dataset_spec, spec_file
 _PIECE = {"segmentation": [[1, 1, 5, 1, 5, 5]], "bbox": [1, 1, 4, 4], "area": 8, "iscrowd": 0}
 
 
-@pytest.fixture(autouse=True)
-def remembered_digests_elsewhere(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def _photo(path: pathlib.Path, grey: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", np.full((6, 8, 3), grey, np.uint8))[1].tobytes())

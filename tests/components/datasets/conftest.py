@@ -49,11 +49,6 @@ def tree(tmp_path):
     return write
 
 
-@pytest.fixture(autouse=True)
-def remembered_digests_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def records_of(source):
     """{file_name: record} of a source, its shards read in order."""
     found = [record for shard in source.shards() for record in source.read(shard)]

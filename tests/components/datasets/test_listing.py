@@ -67,7 +67,8 @@ def test_the_key_is_the_content_not_the_place(root, tmp_path):
     assert Folder(str(tmp_path / "elsewhere")).key() == Folder(str(root)).key()
 
 
-def test_digests_are_remembered_and_a_change_that_keeps_size_and_time_is_seen(root, tmp_path):
+def test_digests_are_remembered_and_a_change_that_keeps_size_and_time_is_seen(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     _settle(root)
     # The time of change, which nobody can set, is still that of a moment ago: wait until it is settled too.
     time.sleep(2.2)
