@@ -28,6 +28,21 @@ from trainer_module.models import build_model, dcnn, heads
 STEPS = 20
 
 
+def constant_batch(model: str, size: int) -> tuple[TrainerConfig, np.ndarray, dict[str, np.ndarray]]:
+    """A contestant of `pets` without weights, and its one batch: noise, the breeds in turn, masks of noise."""
+    spec = spec_file.shipped("oxford_iiit_pet")
+    given = dataclasses.replace(pets_config(), weights="none", label="breed")
+    config = given.trainer(model, spec).at_size(size)
+    generator, count = np.random.default_rng(0), config.recipe.batch_size
+    image = generator.uniform(-1, 1, (count, size, size, 3)).astype(np.float32)
+    classes = len(spec.label(config.label).classes)
+    targets = {
+        config.label: np.eye(classes, dtype=np.float32)[np.arange(count) % classes],
+        record.MASK: generator.integers(0, 2, (count, size, size, 1)).astype(np.float32),
+    }
+    return config, image, targets
+
+
 def with_keras_layer() -> contextlib.ExitStack:
     stack = contextlib.ExitStack()
     for module in (dcnn, heads):
@@ -55,16 +70,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="side of the network's input, in pixels")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    given = dataclasses.replace(pets_config(), weights="none", label="breed")
-    spec = spec_file.shipped("oxford_iiit_pet")
-    config = given.trainer(flags.model, spec).at_size(flags.size)
-    generator, count = np.random.default_rng(0), config.recipe.batch_size
-    image = generator.uniform(-1, 1, (count, flags.size, flags.size, 3)).astype(np.float32)
-    classes = len(spec.label(config.label).classes)
-    targets = {
-        config.label: np.eye(classes, dtype=np.float32)[np.arange(count) % classes],
-        record.MASK: generator.integers(0, 2, (count, flags.size, flags.size, 1)).astype(np.float32),
-    }
+    config, image, targets = constant_batch(flags.model, flags.size)
     ours = compiled(config)
     with with_keras_layer():
         theirs = compiled(config)

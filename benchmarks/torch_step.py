@@ -12,7 +12,6 @@ with PyTorch's build for CUDA; a step on the CPU does not need it, and it was se
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import statistics
 import sys
 import time
@@ -24,8 +23,9 @@ from pipeline.configs import pets as pets_config  # before TensorFlow, whose env
 # isort: split
 import keras
 import numpy as np
+from batch_norm import constant_batch
 
-from schema import record, spec_file
+from schema import record
 from trainer_module import training
 from trainer_module.config import Phase, TrainerConfig
 from trainer_module.models import build_model, heads
@@ -189,19 +189,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224, help="side of the network's input, in pixels")
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
-    spec = spec_file.shipped("oxford_iiit_pet")
-    given = dataclasses.replace(pets_config(), weights="none", label="breed")
-    config = given.trainer(flags.model, spec).at_size(flags.size)
-    batch, size = config.recipe.batch_size, flags.size
-    generator = np.random.default_rng(0)
-    image = generator.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)
-    classes = len(spec.label(config.label).classes)
-    label = np.eye(classes, dtype=np.float32)[np.arange(batch) % classes]
-    mask = generator.integers(0, 2, (batch, size, size, 1)).astype(np.float32)
-
+    config, image, targets = constant_batch(flags.model, flags.size)
+    batch = len(image)
     model = build_model(config)
     training.compile_for(model, Phase(1, 1e-4), steps=100, config=config, probed=False)
-    targets = {config.label: label, record.MASK: mask}
 
     twin = Twin(model).train()
     for parameter in twin.parameters():
@@ -220,7 +211,7 @@ def main() -> None:
     ours_speed, torch_speed = (statistics.median(speeds) for speeds in zip(*rounds, strict=True))
     ratio = statistics.median(one / other for one, other in rounds)
     print(
-        f"{flags.model} at {size}, {model.count_params():,} parameters: Keras {ours_speed:.0f}, "
+        f"{flags.model} at {flags.size}, {model.count_params():,} parameters: Keras {ours_speed:.0f}, "
         f"PyTorch {torch.__version__} {torch_speed:.0f} images/s: ratio {ratio:.2f}"
     )
 
