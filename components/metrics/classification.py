@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.metrics.summed import CountFn, SummedMetric, Sums, ratio
+from components.metrics.summed import SummedMetric, Sums, ratio
 
 CALIBRATION_BINS = 15
 
@@ -79,11 +79,8 @@ def _f1(confusion: np.ndarray) -> np.ndarray:
 class _ClassMetric(SummedMetric):
     """A metric of `count_classes`' sums."""
 
-    def sums_key(self) -> str:
-        return "classes"
-
-    def count_fn(self) -> CountFn:
-        return count_classes
+    sums_key = "classes"
+    count = staticmethod(count_classes)
 
 
 class ClassCount(_ClassMetric):

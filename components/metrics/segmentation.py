@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.metrics.summed import CountFn, SummedMetric, Sums, ratio
+from components.metrics.summed import SummedMetric, Sums, ratio
 
 THRESHOLD = 0.5
 """A pixel is foreground where its probability is larger; of one foreground class alone."""
@@ -102,11 +102,8 @@ def _mean(of_classes: np.ndarray, pixels: np.ndarray) -> float:
 class _PixelMetric(SummedMetric):
     """A metric of `count_pixels`' sums."""
 
-    def sums_key(self) -> str:
-        return "pixels"
-
-    def count_fn(self) -> CountFn:
-        return count_pixels
+    sums_key = "pixels"
+    count = staticmethod(count_pixels)
 
 
 class MaskCount(_PixelMetric):

@@ -31,8 +31,6 @@ Sums = dict[str, Any]
 """Named counts of some examples: integers, floats or arrays of them, that add up over examples."""
 
 CountFn = Callable[[np.ndarray, np.ndarray], Sums]
-"""(label, prediction) of one example -> its counts; `examples` among them is 0 where the label is unknown, else 1."""
-
 ResultFn = Callable[[Sums], float | np.ndarray]
 
 
@@ -49,6 +47,8 @@ class SummedMetric(metric_types.Metric, abc.ABC):
             that TFX's cache key: an Evaluator runs again when the code has changed.
     """
 
+    sums_key: ClassVar[str]
+    """Names the counts: metrics with equal names share them."""
     default_name: ClassVar[str]
     has_interval: ClassVar[bool] = True
     """False for counts and arrays."""
@@ -61,13 +61,10 @@ class SummedMetric(metric_types.Metric, abc.ABC):
     def compute_confidence_interval(self) -> bool:
         return self.has_interval
 
+    @staticmethod
     @abc.abstractmethod
-    def sums_key(self) -> str:
-        """Names the counts: metrics with equal names share them."""
-
-    @abc.abstractmethod
-    def count_fn(self) -> CountFn:
-        """Gives the function that counts one example."""
+    def count(label: np.ndarray, prediction: np.ndarray, /) -> Sums:
+        """Counts one example; `examples` among the counts is 0 where the label is unknown, else 1."""
 
     @abc.abstractmethod
     def result(self, sums: Sums) -> float | np.ndarray:
@@ -80,8 +77,8 @@ class SummedMetric(metric_types.Metric, abc.ABC):
         for model_name in model_names or [""]:
             for output_name in output_names or [""]:
                 # TFMA drops keys with a leading underscore from the results.
-                sums_key = metric_types.MetricKey(f"_{self.sums_key()}_{self._groups}", model_name, output_name)
-                counter = _Counter(sums_key, self.count_fn(), self._groups)
+                sums_key = metric_types.MetricKey(f"_{self.sums_key}_{self._groups}", model_name, output_name)
+                counter = _Counter(sums_key, self.count, self._groups)
                 computations.append(
                     metric_types.MetricComputation([sums_key], [counter], _SumFn(sums_key, self._groups))
                 )
