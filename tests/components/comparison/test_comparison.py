@@ -20,7 +20,7 @@ from components.comparison import comparison
 from components.comparison.corruptions import KINDS
 from components.comparison.results import Comparison
 from components.comparison.robustness import Demand
-from components.report import page, publishing
+from components.report import page, publishing, tables
 from components.report.wording import DASH
 from schema import record
 from tests.components.comparison.conftest import draw, example, write_records
@@ -240,7 +240,7 @@ def test_every_figure_lies_beside_the_page_as_png(report_dir):
 
 
 def test_what_two_tasks_share_and_how_they_pull_at_it_has_a_table(report_dir, metrics):
-    rows = {row.name: row.cells[1] for row in page.sharing_rows(Comparison.from_json(json.dumps(metrics)))}
+    rows = {row.name: row.cells[1] for row in tables.sharing_rows(Comparison.from_json(json.dumps(metrics)))}
     assert rows["Parameters that both share"][:2] == ("600", "60.0 %")
     assert rows["Weight of the mask's loss"].text == "4"
     assert rows["Cosine of both gradients"][:2] == ("0.25", "0.20 to 0.30")
@@ -252,7 +252,7 @@ def test_a_class_that_no_measured_photo_has_pulls_at_nothing(metrics):
     metrics = json.loads(json.dumps(metrics))
     for epoch in metrics["models"]["dcnn"]["history"]["epochs"]:
         epoch["class_gradient"] = 0.0
-    rows = {row.name: row.cells for row in page.sharing_rows(Comparison.from_json(json.dumps(metrics)))}
+    rows = {row.name: row.cells for row in tables.sharing_rows(Comparison.from_json(json.dumps(metrics)))}
     assert rows["Mask's gradient, times the class's"][0].text == DASH
 
 
@@ -262,7 +262,7 @@ def test_gradients_that_were_not_measured_have_no_rows_and_the_page_says_how(met
         for epoch in model["history"]["epochs"]:
             epoch.pop("gradient_cosine", None)
     compared = Comparison.from_json(json.dumps(metrics))
-    assert [row.name for row in page.sharing_rows(compared) if "radient" in row.name] == []
+    assert [row.name for row in tables.sharing_rows(compared) if "radient" in row.name] == []
     folder = shutil.copytree(report_dir, tmp_path / "report")
     (folder / "plots" / "gradient-cosine.svg").unlink()
     page.write(compared, str(folder))
@@ -277,7 +277,7 @@ def test_gradients_that_were_not_measured_have_no_rows_and_the_page_says_how(met
 def test_of_a_training_that_does_not_tell_its_parts_nothing_is_shown(metrics):
     metrics = json.loads(json.dumps(metrics))
     del metrics["models"]["dcnn"]["history"]["parameters_of"]
-    assert page.sharing_rows(Comparison.from_json(json.dumps(metrics))) == []
+    assert tables.sharing_rows(Comparison.from_json(json.dumps(metrics))) == []
 
 
 def test_publishing_adds_the_durations(report_dir, tmp_path):

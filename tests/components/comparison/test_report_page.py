@@ -12,7 +12,7 @@ import pytest
 
 from components.comparison.results import Comparison
 from components.edge.results import Edge, EdgeModel, Figures
-from components.report import page
+from components.report import page, tables
 from components.report.wording import DASH
 from tests.browser import chromium, set_width
 from tests.drawn import MODELS
@@ -181,11 +181,11 @@ def test_what_was_made_for_phones_has_a_section_once_it_is_known(browser, show, 
 def test_classes_have_a_mask_figure_where_masks_are_judged_by_class(report_dir):
     compared = Comparison.from_json((report_dir / page.METRICS_FILE).read_bytes())
     assert compared.heads.label
-    of_each, models = len(page.class_rows(compared)[0].cells), len(compared.models)
-    assert page.has_mask_by_class(compared)
+    of_each, models = len(tables.class_rows(compared)[0].cells), len(compared.models)
+    assert tables.has_mask_by_class(compared)
     otherwise = dataclasses.replace(compared, spec=dataclasses.replace(compared.spec, slices=()))
-    assert not page.has_mask_by_class(otherwise)
-    assert len(page.class_rows(otherwise)[0].cells) == of_each - models
+    assert not tables.has_mask_by_class(otherwise)
+    assert len(tables.class_rows(otherwise)[0].cells) == of_each - models
 
 
 def test_the_page_is_one_file_under_five_megabytes(report_dir):
