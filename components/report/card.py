@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from components.comparison.results import Comparison, ModelResult
 from components.metrics.results import OVERALL, Interval, SliceFigures
-from components.report import figures, wording
+from components.report import figures, tables, wording
 from schema import record
 
 CARD_FILE = "model_card.md"
@@ -133,25 +133,18 @@ def _phase(phase: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
     return f"{phase['epochs']} epochs at {size} pixels, rate {phase['learning_rate']:g}{backbone}{cutmix}"
 
 
-_CLASS_FIGURES = (
-    ("Accuracy", "accuracy"),
-    ("Always the most frequent class", "majority_share"),
-    ("Top-5 accuracy", "top_5_accuracy"),
-    ("Macro F1", "macro_f1"),
-    ("F1 of the worst class", "worst_class_f1"),
-)
-_MASK_FIGURES = (("Mask F1", "f1"), ("Mask IoU", "iou"), ("Mask F1, mean of photos", "mean_image_f1"))
+_NOT_SHOWN = ("Weighted F1", "Calibration error")
+"""Of the report's shares: macro F1 says more of rare classes, and calibration has a part of its own."""
 
 
 def _figures(model: ModelResult) -> Section:
-    overall = model.metrics[OVERALL]
     rows = []
-    for of_head, names in ((overall.classification, _CLASS_FIGURES), (overall.segmentation, _MASK_FIGURES)):
-        found = [(title, getattr(of_head, name)) for title, name in names] if of_head else []
-        for title, figure in found:
-            if figure is not None:
-                rows.append((title, *_shown(figure if isinstance(figure, Interval) else Interval(figure))))
-    sentences = (f"Of {overall.examples:,} examples of split {record.TEST}, with 95 % confidence intervals over them.",)
+    for measure in tables.MEASURES:
+        figure = measure.read(model) if measure.unit == "%" and measure.name not in _NOT_SHOWN else None
+        if figure is not None:
+            rows.append((measure.name, *_shown(figure if isinstance(figure, Interval) else Interval(figure))))
+    examples = model.metrics[OVERALL].examples
+    sentences = (f"Of {examples:,} examples of split {record.TEST}, with 95 % confidence intervals over them.",)
     return Section("Figures", sentences, ("Figure", "%", "95 % interval"), tuple(rows))
 
 
