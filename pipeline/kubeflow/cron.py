@@ -44,11 +44,11 @@ def check(cron: str) -> None:
         raise ValueError(f"cron is {cron!r}: there is no such date") from error
 
 
-def next_times(cron: str, after: datetime.datetime, count: int = 3) -> list[datetime.datetime]:
-    """The next `count` times of a checked cron expression."""
+def next_times(cron: str, after: datetime.datetime) -> list[datetime.datetime]:
+    """The next three times of a checked cron expression."""
     # Cron's `?` is its `*`.
     times = croniter.croniter(cron.replace("?", "*"), after, second_at_beginning=True)
-    return [times.get_next(datetime.datetime) for _ in range(count)]
+    return [times.get_next(datetime.datetime) for _ in range(3)]
 
 
 def _fits(field: str, name: str) -> bool:
