@@ -45,7 +45,8 @@ def photos(arguments: Sequence[str], outside: str | None = None) -> Iterator[str
         arguments: files, folders (looked through to the bottom) and patterns (`*`, `?`, `[…]`, `**`). One that is
             nothing of that is given back as it is: whoever reads it learns that there is no such file. So is a folder
             that cannot be looked into, there or on a pattern's way.
-        outside: the folder that results are written to, which may hold photos as well: the results are none.
+        outside: the folder that results are written to, which may hold photos as well: the results are none. Nor are
+            masks and overlays of another such folder, unless a file of them is named itself.
     """
     return (path for path, is_photo in _files(arguments, outside) if is_photo)
 
@@ -86,7 +87,7 @@ def _files(arguments: Sequence[str], outside: str | None) -> Iterator[tuple[str,
             place = os.path.join(folder, os.path.basename(path), "")
             if os.path.isdir(path):
                 yield from _in_folder(path, left_out, seen)
-            elif not place.startswith(left_out) and seen.isdisjoint((folder, place)):
+            elif not (place.startswith(left_out) or (pattern and _drawn(folder))) and seen.isdisjoint((folder, place)):
                 seen.add(place)
                 yield path, True
         yield from _told(unreadable, left_out, seen)
@@ -98,7 +99,7 @@ def _in_folder(folder: str, left_out: tuple[str, ...], seen: set[str]) -> Iterat
     walk = os.walk(folder, onerror=lambda error: unreadable.append(error.filename), followlinks=True)
     for place, folders, names in walk:
         real = os.path.join(os.path.realpath(place), "")
-        if real in seen or real.startswith(left_out):
+        if real in seen or real.startswith(left_out) or _drawn(real):
             folders.clear()
             continue
         seen.add(real)
@@ -107,6 +108,15 @@ def _in_folder(folder: str, left_out: tuple[str, ...], seen: set[str]) -> Iterat
             if not f"{real}{name}{os.sep}".startswith(left_out):
                 yield os.path.join(place, name), name.lower().endswith(SUFFIXES)
     yield from _told(unreadable, left_out, seen)
+
+
+def _drawn(folder: str) -> bool:
+    """Whether a folder lies in masks or overlays that `predict` wrote, into whatever folder it was told to then."""
+    above, name = os.path.split(folder)
+    beside = (os.path.join(above, lines) for lines in (results.CSV_FILE, results.JSON_FILE))
+    if name in (results.MASKS, results.OVERLAYS) and all(map(os.path.isfile, beside)):
+        return True
+    return above != folder and _drawn(above)
 
 
 def _told(folders: Sequence[str], left_out: tuple[str, ...], seen: set[str]) -> Iterator[tuple[str, bool]]:

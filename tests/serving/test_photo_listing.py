@@ -91,6 +91,19 @@ def test_results_among_the_photos_are_none(folder: pathlib.Path, photo: Write, o
     assert set(found) >= {path for path in before if os.path.isfile(path)}
 
 
+@pytest.mark.parametrize("argument", [".", "*", "*/*", "**/*.jpg", "**/*", "**"])
+def test_masks_and_overlays_of_an_earlier_run_are_no_photos(folder: pathlib.Path, photo: Write, argument: str) -> None:
+    for name in ("masks/one.jpg", "overlays/b/one.jpg"):
+        photo(f"photos/a/{name}")
+    before = _names(folder, argument)
+    assert {"a/masks/one.jpg", "a/overlays/b/one.jpg"} <= set(before), "folders of that name may hold photos"
+    for name in ("predictions.csv", "predictions.jsonl"):
+        photo(f"photos/a/{name}")
+    found = [name for name in _names(folder, argument) if "predictions" not in name]
+    assert found == [name for name in before if "masks" not in name and "overlays" not in name]
+    assert _names(folder, "a/masks/one.jpg") == ["a/masks/one.jpg"]
+
+
 def test_links_to_folders_are_followed_and_no_photo_is_given_twice(
     folder: pathlib.Path, photo: Write, tmp_path: pathlib.Path
 ) -> None:
