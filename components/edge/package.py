@@ -31,7 +31,9 @@ def write(edge: Edge, files: pathlib.Path, saved_model: pathlib.Path) -> None:
     text = (saved_model / "assets" / DESCRIPTION_FILE).read_text(encoding="utf-8")
     (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
     told = json.loads(text)
-    (folder / LABELS_FILE).write_text("".join(f"{name}\n" for name in told["classes"]), encoding="utf-8")
+    # A name may hold a line's end, behind which every line would stand for the class before its own.
+    lines = [" ".join(name.splitlines()) for name in told["classes"]]
+    (folder / LABELS_FILE).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "README.md").write_text(readme(edge, told), encoding="utf-8")
 
 

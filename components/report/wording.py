@@ -33,8 +33,8 @@ def megabytes(size: float) -> str:
 
 
 def readable(name: str) -> str:
-    """`great pyrenees` of `great_pyrenees`."""
-    return name.replace("_", " ")
+    """`great pyrenees` of `great_pyrenees`, in one line, for the card's tables have one a row."""
+    return " ".join(name.replace("_", " ").splitlines())
 
 
 def titled(text: str) -> str:

@@ -160,6 +160,13 @@ def test_a_temperature_is_told(compared):
     assert "divided by a temperature of 1.50" in card.markdown(warm)
 
 
+def test_a_name_of_two_lines_is_a_cell_of_its_row(compared):
+    model = compared.models[compared.champion]
+    metrics = {OVERALL: model.metrics[OVERALL], "kind: a\nb": next(one for one in model.metrics.values() if one.by)}
+    models = {**compared.models, compared.champion: dataclasses.replace(model, metrics=metrics)}
+    assert "\n| kind: a b | " in card.markdown(dataclasses.replace(compared, models=models))
+
+
 def test_a_cell_cannot_end_its_column():
     assert card._table_row(["a|b", "c"]) == "| a\\|b | c |"
 

@@ -192,6 +192,15 @@ def test_what_is_not_blessed_is_not_packed(files: pathlib.Path, champion: pathli
     assert "model_int8" not in (target / package.FOLDER / "README.md").read_text()
 
 
+def test_each_class_has_one_line_of_the_labels_whatever_it_is_called(tmp_path: pathlib.Path) -> None:
+    told = {"title": "odd", "classes": ["a\r\nb", "c\u2028d", 'e, "f"'], "mask": None, "image_size": 8, "input_size": 8}
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / package.DESCRIPTION_FILE).write_text(json.dumps(told))
+    package.write(Edge("dcnn", REACHED, 1.0, "here", ()), tmp_path, tmp_path)
+    labels = (tmp_path / package.FOLDER / package.LABELS_FILE).read_text(encoding="utf-8")
+    assert labels.splitlines() == ["a b", "c d", 'e, "f"']
+
+
 @pytest.mark.parametrize(
     ("blessed", "called", "not_called"),
     [
