@@ -35,14 +35,14 @@ class Count(NamedTuple):
 
     photos: int
     others: int
-    """Files in folders whose names are none of photos: they are passed over."""
+    """Files in folders whose names are none of photos, or hidden: they are passed over."""
 
 
 def photos(arguments: Sequence[str], outside: str | None = None) -> Iterator[str]:
     """Paths of the photos, by argument, within a folder by name.
 
     Args:
-        arguments: files, folders (looked through to the bottom) and patterns (`*`, `?`, `[…]`, `**`). One that is
+        arguments: files, folders (to the bottom, but hidden ones) and patterns (`*`, `?`, `[…]`, `**`). One that is
             nothing of that is given back as it is: whoever reads it learns that there is no such file. So is a folder
             that cannot be looked into, there or on a pattern's way.
         outside: the folder that results are written to, which may hold photos as well: the results are none. Nor are
@@ -106,7 +106,10 @@ def _in_folder(folder: str, left_out: tuple[str, ...], seen: set[str]) -> Iterat
         folders.sort()
         for name in sorted(names):
             if not f"{real}{name}{os.sep}".startswith(left_out):
-                yield os.path.join(place, name), name.lower().endswith(SUFFIXES)
+                path = os.path.join(place, name)
+                # To patterns and to training, too: `.thumbnails`, and the `._one.jpg` that macOS puts beside a photo.
+                hidden = f"{os.sep}." in f"{os.sep}{path[len(folder) :]}"
+                yield path, name.lower().endswith(SUFFIXES) and not hidden
     yield from _told(unreadable, left_out, seen)
 
 

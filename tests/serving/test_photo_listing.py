@@ -44,6 +44,15 @@ def test_other_files_of_a_folder_are_counted(folder: pathlib.Path) -> None:
     assert listing.count([str(folder)], "out") == (4, 2)
 
 
+def test_hidden_photos_are_none_but_those_that_are_named(folder: pathlib.Path, photo: Write) -> None:
+    before = _names(folder, ".")
+    for name in ("b/._one.jpg", ".thumbnails/large/top.png"):
+        photo(f"photos/{name}")
+    assert _names(folder, ".") == before
+    assert listing.count([str(folder)]) == (4, 4)
+    assert _names(folder, ".thumbnails", "b/._one.jpg") == [".thumbnails/large/top.png", "b/._one.jpg"]
+
+
 @pytest.mark.parametrize("suffix", [*sorted(storage._PICTURES), ".mpo", ".heic", ".HEIF"])
 def test_what_training_takes_for_a_photo_by_its_name_and_what_phones_write_is_one(
     photo: Write, tmp_path: pathlib.Path, suffix: str
