@@ -19,6 +19,8 @@ from tensorflow_serving.apis import predict_pb2
 from test_photos import PHOTOS
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from schema import spec_file
+
 GUIDE = (pathlib.Path(__file__).parents[2] / "docs" / "serving.md").read_text()
 
 
@@ -83,6 +85,13 @@ def test_the_guides_bodies_are_those_that_the_server_takes_and_answers(signature
     assert answer["predictions"][1]["error"] == rows[1]["error"]
     sizes = {"image_size", "input_size"}
     assert set(described) == {"title", "label", "classes", "coarser", "mask", *sizes, "version of the contract"}
+
+
+def test_the_guides_model_names_what_the_pets_have() -> None:
+    described, _, answer = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL))
+    species = spec_file.shipped("oxford_iiit_pet").label("species")
+    assert tuple(described["coarser"]["species"]["classes"]) == species.classes
+    assert answer["predictions"][0]["species"] in species.classes
 
 
 def test_a_request_by_grpc_is_a_proto_of_one_string_tensor(signature: Any) -> None:
