@@ -45,7 +45,7 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
             its size, which is faster. 0: its own size.
 
     Raises:
-        ValueError: it cannot be read, or has more than `MAX_MEGAPIXELS`; one sentence.
+        ValueError: it cannot be read, has more than `MAX_MEGAPIXELS`, or levels that are none of a photo; one sentence.
     """
     try:
         photo = Image.open(io.BytesIO(data))
@@ -57,9 +57,13 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
     try:
         if at_least:
             photo.draft("RGB", (at_least, at_least))
-        return _rgb(_upright(photo))
+        upright = _upright(photo)
+        wrong = _wrong_levels(upright)
+        if not wrong:
+            return _rgb(upright)
     except Exception as error:  # as above
         raise ValueError("the photo cannot be decoded: its file is damaged or not whole") from error
+    raise ValueError(wrong)
 
 
 def _upright(photo: Image.Image) -> Image.Image:
@@ -73,6 +77,16 @@ def _upright(photo: Image.Image) -> Image.Image:
     except Exception:  # broken EXIF says nothing of the picture
         return photo
     return photo if turn is None else photo.transpose(turn)
+
+
+def _wrong_levels(photo: Image.Image) -> str:
+    """Why its pixels are no levels of 8 or 16 bits, in a sentence, as ingestion refuses it; empty: they are."""
+    if photo.mode == "F":
+        return "the photo's pixels are floating-point numbers, which have no scale: save it with 8 or 16 bits"
+    levels = np.asarray(photo) if photo.mode.startswith("I") else np.zeros(1)
+    if levels.min() < 0 or levels.max() > 65535:
+        return "the photo's pixels hold more than 16 bits: save it with 8 or 16"
+    return ""
 
 
 def _rgb(photo: Image.Image) -> Image.Image:

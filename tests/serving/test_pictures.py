@@ -4,8 +4,10 @@ import io
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from components.example_gen import images
 from serving import pictures
 
 
@@ -54,6 +56,22 @@ def test_a_damaged_file_is_told_in_a_sentence(cut: int) -> None:
     data = _encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))[:cut]
     with pytest.raises(ValueError, match=r"^the photo cannot be (read|decoded): "):
         pictures.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.full((8, 8), 0.9, np.float32), "are floating-point numbers"),
+        (np.full((8, 8), 65536, np.int32), "hold more than 16 bits"),
+        (np.full((8, 8), -1, np.int32), "hold more than 16 bits"),
+    ],
+)
+def test_pixels_without_a_photos_scale_are_refused_as_ingestion_refuses_them(pixels: NDArray, reason: str) -> None:
+    data = _encoded(Image.fromarray(pixels), "TIFF")
+    with pytest.raises(ValueError, match=rf"^the photo's pixels {reason}.*: save it with "):
+        pictures.decode(data)
+    with pytest.raises(ValueError, match=reason):
+        images.check_photo(data, "one.tif", 100)
 
 
 def test_an_overlay_is_as_opaque_as_it_is_asked_to_be() -> None:
