@@ -56,13 +56,32 @@ def last_inputs(handle: metadata.Metadata) -> Inputs:
 
 
 def component_seconds(handle: metadata.Metadata) -> dict[str, float]:
-    """How long each component took when it last ran in earnest, by its id, in the order of the runs."""
-    seconds: dict[str, float] = {}
-    for execution in sorted(handle.store.get_executions(), key=lambda execution: execution.id):
+    """How long what each component of a run gave out took to be made, in that run or, if it was cached, in an earlier
+    one: by the component's id, in the order of the run, which is that of the newest comparison, or else the newest."""
+    store, seconds = handle.store, {}
+    newest = max(store.get_executions(), key=lambda one: (component_of(store, one.id) == "ModelComparison", one.id))
+    contexts = store.get_contexts_by_execution(newest.id)
+    [run] = [context.id for context in contexts if context.type == constants.PIPELINE_RUN_CONTEXT_TYPE_NAME]
+    for execution in sorted(store.get_executions_by_context(run), key=lambda execution: execution.id):
+        component = component_of(store, execution.id)
+        if execution.last_known_state == proto.Execution.CACHED:
+            execution = _maker(store, execution)
         if execution.last_known_state == proto.Execution.COMPLETE:
             elapsed = execution.last_update_time_since_epoch - execution.create_time_since_epoch
-            seconds[component_of(handle.store, execution.id)] = elapsed / 1000
+            seconds[component] = elapsed / 1000
     return seconds
+
+
+def _maker(store: mlmd.MetadataStore, cached: proto.Execution) -> proto.Execution:
+    """The execution that made what another one took from the cache."""
+    artifacts = [event.artifact_id for event in store.get_events_by_execution_ids([cached.id]) if _is_output(event)]
+    first = min(event.execution_id for event in store.get_events_by_artifact_ids(artifacts) if _is_output(event))
+    [made] = store.get_executions_by_id([first])
+    return made
+
+
+def _is_output(event: proto.Event) -> bool:
+    return event.type == proto.Event.OUTPUT
 
 
 def edge_of_last_comparison(handle: metadata.Metadata) -> Edge | None:
