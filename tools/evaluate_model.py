@@ -10,6 +10,7 @@ opinion on the Evaluator's figures, and the way to judge masks on other photos t
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -33,14 +34,25 @@ def main() -> None:
         parser.error(f"oxford_iiit_pet is not prepared in --data-dir {arguments.data_dir}")
     if not tf.saved_model.contains_saved_model(arguments.model):
         parser.error(f"{arguments.model} is no folder of a SavedModel")
+    serve = tf.saved_model.load(arguments.model).signatures["serving_examples"]
+    if refused := unfit(serve.structured_outputs):
+        parser.error(f"{arguments.model} {refused}: give one that was trained on the pets")
     photos = builder.as_dataset(split="test", decoders={"image": tfds.decode.SkipDecoding()})
-    for name, value in evaluate(arguments.model, photos).items():
+    for name, value in evaluate(serve, photos).items():
         print(f"{name:<18} {value:.4f}")
 
 
-def evaluate(model_dir: str, photos: tf.data.Dataset) -> dict[str, float]:
-    """The figures of the SavedModel in `model_dir` on `photos`, decoded but for `image` (JPEG bytes)."""
-    serve = tf.saved_model.load(model_dir).signatures["serving_examples"]
+def unfit(outputs: Mapping[str, tf.TensorSpec]) -> str:
+    """Why a model of these outputs has no figures here; empty where it has some."""
+    if "breed" not in outputs and "mask" not in outputs:
+        return f"answers {' and '.join(outputs)}, neither breed nor mask"
+    if "mask" in outputs and outputs["mask"].shape[-1] > 1:
+        return f"tells {outputs['mask'].shape[-1] - 1} classes of a mask's pixels apart, not pet from background"
+    return ""
+
+
+def evaluate(serve: Callable[..., dict[str, tf.Tensor]], photos: tf.data.Dataset) -> dict[str, float]:
+    """The figures of a SavedModel's `serving_examples` on `photos`, decoded but for `image` (JPEG bytes)."""
     breeds, species, predicted_breeds, predicted_species = [], [], [], []
     overlap = total = 0.0
     for batch in photos.ragged_batch(_BATCH):
