@@ -165,8 +165,11 @@ class Config(Checked):
         return path if not path or "://" in path else os.path.realpath(os.path.expanduser(path))
 
     def to_json(self) -> str:
-        """The config, for the report: all of it but where, how fresh and what is pushed, which change no figure."""
+        """The config, for the report: all of it but where, how fresh and what is pushed, which change no figure; each
+        contestant with the weights that it starts from."""
         fields = dataclasses.asdict(self)
+        for name in self.contestants:
+            fields["contestants"][name]["weights"] = self.weights_of(name)
         for name in ("run_dir", "uncached", "allow_contract_change"):
             del fields[name]
         return json.dumps(fields, sort_keys=True)

@@ -6,6 +6,7 @@ models to the next.
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -111,26 +112,30 @@ def _recipe(compared: Comparison, model: ModelResult) -> Section:
     start = "random weights" if weights == "none" else f"weights {weights}"
     history = model.history
     size = recipe["serving_size"] or recipe["input_size"]
+    epochs = collections.Counter(epoch["phase"] for epoch in history["epochs"])  # more than the recipe's, by its steps
+    phases = [_phase(phase, recipe, epochs[number]) for number, phase in enumerate(recipe["phases"])]
+    # Without masks nothing says where to look closer, see `TrainerConfig.second_look`.
+    closer_alone = recipe["second_look"] == "closer" and not compared.heads.mask
     rows = [
         ("Network", f"{recipe['network']}, width {recipe['width']:g}, {history['parameters'] / 1e6:.2f} M parameters"),
         ("Start", start),
         ("Training", f"{wording.duration(history['train_seconds'])}, epochs: {len(history['epochs'])}"),
-        ("Phases", "; ".join(_phase(phase, recipe) for phase in recipe["phases"])),
+        ("Phases", "; ".join(phases)),
         ("Last phase", "once" if recipe["soup"] == 1 else f"{recipe['soup']} times, the mean of the epochs' weights"),
         ("Batch size, weight decay", f"{recipe['batch_size']}, {recipe['weight_decay']:g}"),
         ("Picture in use", f"{size} pixels a side"),
-        ("Second look in use", recipe["second_look"]),
+        ("Second look in use", "mirror" if closer_alone else recipe["second_look"]),
         ("Augmentation", ", ".join(f"{key} {value}" for key, value in recipe["augmentation"].items())),
         ("Seed", str(config["seed"])),
     ]
     return Section("Recipe", (), ("", ""), tuple(rows))
 
 
-def _phase(phase: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+def _phase(phase: Mapping[str, Any], recipe: Mapping[str, Any], epochs: int) -> str:
     size = phase["input_size"] or recipe["input_size"]
     backbone = "" if phase["backbone_rate"] == 1 else f", the backbone at {phase['backbone_rate']:g} of it"
     cutmix = ", without cutmix" if recipe["augmentation"]["cutmix"] and not phase["cutmix"] else ""
-    return f"{phase['epochs']} epochs at {size} pixels, rate {phase['learning_rate']:g}{backbone}{cutmix}"
+    return f"{epochs} epochs at {size} pixels, rate {phase['learning_rate']:g}{backbone}{cutmix}"
 
 
 _NOT_SHOWN = ("Weighted F1", "Calibration error")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -209,6 +210,15 @@ def test_the_runs_weights_are_for_the_recipes_that_name_none() -> None:
     config = _parse("--weights", "some.h5")
     assert config.trainer("mobilenet_v3_small", SPEC).weights == "some.h5"
     assert config.trainer("dcnn", SPEC).weights == "none"
+
+
+def test_the_report_is_told_from_which_weights_each_contestant_starts() -> None:
+    config = _parse("--config", "own", "--contestants", "dcnn,mobilenet_v3_small", "--weights", "some.h5")
+    told = json.loads(config.to_json())["contestants"]
+    assert {name: recipe["weights"] for name, recipe in told.items()} == {
+        "dcnn": "none",  # its network has no pretrained ones
+        "mobilenet_v3_small": "some.h5",
+    }
 
 
 @pytest.mark.parametrize(

@@ -80,18 +80,36 @@ def test_the_recipe_is_the_runs_without_a_path_of_the_machine(compared):
     assert rows["Network"].startswith(contestants[compared.champion]["network"])
 
 
-def test_each_phase_has_its_epochs_and_its_own_size(compared):
+def _recipe(compared, **changed):
+    """The rows of the recipe, with these fields of it changed."""
     config = dict(compared.run.config)
-    recipe = config["contestants"][compared.champion]
-    phase = {**recipe["phases"][0], "learning_rate": 0.002, "backbone_rate": 1}
-    small, last = {"epochs": 55, "input_size": 96, "cutmix": True}, {"epochs": 10, "input_size": 0, "cutmix": False}
-    changed = {"phases": [phase | small, phase | last], "input_size": 160, "serving_size": 192}
-    changed |= {"augmentation": recipe["augmentation"] | {"cutmix": 0.5}}
-    config["contestants"] = {**config["contestants"], compared.champion: recipe | changed}
+    config["contestants"] = {
+        **config["contestants"],
+        compared.champion: config["contestants"][compared.champion] | changed,
+    }
     run = dataclasses.replace(compared.run, config=config)
-    rows = dict(_section(dataclasses.replace(compared, run=run), "Recipe").rows)
+    return dict(_section(dataclasses.replace(compared, run=run), "Recipe").rows)
+
+
+def test_each_phase_has_the_epochs_that_its_steps_became_and_its_own_size(compared):
+    recipe, model = compared.run.config["contestants"][compared.champion], compared.models[compared.champion]
+    phase = {**recipe["phases"][0], "epochs": 1, "learning_rate": 0.002, "backbone_rate": 1}
+    small, last = {"steps": 500, "input_size": 96, "cutmix": True}, {"input_size": 0, "cutmix": False}
+    changed = {"phases": [phase | small, phase | last], "input_size": 160, "serving_size": 192, "soup": 2}
+    changed |= {"augmentation": recipe["augmentation"] | {"cutmix": 0.5}}
+    history = model.history | {"epochs": [{"phase": number} for number in [0] * 55 + [1] * 10 + [2] * 10]}
+    trained = dataclasses.replace(compared, models={compared.champion: dataclasses.replace(model, history=history)})
+    rows = _recipe(trained, **changed)
     assert rows["Phases"] == ("55 epochs at 96 pixels, rate 0.002; 10 epochs at 160 pixels, rate 0.002, without cutmix")
+    assert rows["Training"].endswith(", epochs: 75")
     assert rows["Picture in use"] == "192 pixels a side"
+
+
+def test_the_second_look_is_the_one_that_the_model_takes(compared):
+    assert _recipe(compared, second_look="closer")["Second look in use"] == "closer"
+    of_classes = dataclasses.replace(compared, heads=dataclasses.replace(compared.heads, mask=None))
+    assert _recipe(of_classes, second_look="closer")["Second look in use"] == "mirror"
+    assert _recipe(of_classes, second_look="none")["Second look in use"] == "none"
 
 
 def test_of_many_slices_it_shows_those_of_single_classes_last_and_the_worst_of_them(compared):
