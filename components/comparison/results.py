@@ -220,6 +220,8 @@ class DataSummary:
     """Records that `--data.leave-out` named, by split."""
     left_out_unmatched: tuple[str, ...] = ()
     """File names in its file that no record of that split has."""
+    divided_groups: int = 0
+    """Groups that the data itself puts into several splits: figures flatter."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -122,7 +122,8 @@ def of_report(uri: str) -> dict[str, Any]:
     shown = {"quarantine": "quarantined", "repaired": "repaired", "duplicates": "duplicates", "left_out": "left_out"}
     shown |= {name: name for name in ("without_mask", "between_pixels", "speck_pixels")}
     of_splits = {name: {split: of[counted] for split, of in made["splits"].items()} for name, counted in shown.items()}
-    return {**of_splits, "left_out_unmatched": tuple(made["left_out_unmatched"])}
+    unmatched, divided = tuple(made["left_out_unmatched"]), made["divided_groups"]["count"]
+    return {**of_splits, "left_out_unmatched": unmatched, "divided_groups": divided}
 
 
 def tell(summary: Mapping[str, Any], quarantine_uri: str) -> None:

@@ -46,8 +46,8 @@ class ClassFigures:
     example_count: int
     """Examples whose class is known."""
     accuracy: Interval
-    majority_share: float
-    """Of the most frequent class: the accuracy of always naming it."""
+    majority_share: float | None
+    """Of the most frequent class: the accuracy of always naming it; None where no class is known."""
     gain_over_majority: Interval
     macro_f1: Interval
     weighted_f1: Interval
@@ -197,7 +197,7 @@ def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -
         heads["class"][name] = _wilson(heads["class"][name], heads["class"]["example_count"])
     for of_head in heads.values():
         if not of_head["example_count"].value:  # 0 of 0 is no share: a slice whose truth is unknown
-            of_head |= {name: Interval(None) for name in of_head if name in _ESTIMATES}
+            of_head |= {name: Interval(None) for name in of_head if name in {*_ESTIMATES, "majority_share"}}
     if by and "class" in heads:
         heads["class"] = {name: value for name, value in heads["class"].items() if not isinstance(value, tuple)}
     return SliceFigures(
@@ -209,8 +209,10 @@ def _figures(loaded: metrics_for_slice_pb2.MetricsForSlice, spec: DatasetSpec) -
 
 
 def _typed(kind: type[Figures], figures: Mapping[str, Any]) -> Figures:
-    plain = {"example_count": int, "majority_share": float}
-    return kind(**{key: plain[key](value.value) if key in plain else value for key, value in figures.items()})
+    made = {**figures, "example_count": int(figures["example_count"].value)}
+    if "majority_share" in made:
+        made["majority_share"] = made["majority_share"].value
+    return kind(**made)
 
 
 def _result(measured: metrics_for_slice_pb2.MetricKeyAndValue) -> Any:

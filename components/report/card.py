@@ -102,6 +102,10 @@ def _data(compared: Comparison) -> Section:
     left_out = sum(data.left_out.values())
     if left_out:
         sentences.append(f"Left out because a person wanted it: {left_out:,}.")
+    if data.divided_groups:
+        sentences.append(
+            f"Groups that the data itself puts into several splits: {data.divided_groups:,}. Figures flatter."
+        )
     return Section("Data", tuple(sentences))
 
 

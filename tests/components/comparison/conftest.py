@@ -247,6 +247,7 @@ def build_run(
             "speck_pixels": {"train": {"pet": 17}, "eval": {}, "test": {}},
             "left_out": {"train": 3, "eval": 0, "test": 2},
             "left_out_unmatched": ("train/gone.jpg",),
+            "divided_groups": 2,
         },
     )
     return Run(inputs, config)

@@ -105,6 +105,36 @@ def test_the_page_says_what_was_left_out_and_what_matched_nothing(report_dir):
     assert "1 matched nothing, such as <code>train/gone.jpg</code>" in page
 
 
+def test_groups_that_the_data_divides_stand_in_page_and_card(report_dir):
+    told = "The data itself puts 2 groups into several splits, so that figures flatter."
+    assert told in (report_dir / "index.html").read_text()
+    told = "Groups that the data itself puts into several splits: 2. Figures flatter."
+    assert told in (report_dir / "model_card.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        (20, ["It named every test photo correctly."]),
+        (9, ["It named every test photo whose class is known correctly."]),
+        (0, []),
+    ],
+)
+def test_only_photos_whose_class_is_known_can_be_named_correctly(metrics, report_dir, tmp_path, known, told):
+    shutil.copytree(report_dir, tmp_path / "report")
+    changed = json.loads(json.dumps(metrics))
+    for model in changed["models"].values():
+        model["metrics"]["overall"]["classification"] |= {"example_count": known, "majority_share": None}
+        model |= {"pairs": [], "cases": {}}
+    (tmp_path / "report" / "metrics.json").write_text(json.dumps(changed))
+    page.complete(str(tmp_path / "report"), {}, None)
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert re.findall(r"<p>(It named [^<]*)</p>", text) == told * len(changed["models"])
+    assert ("It confused no two classes." in text) == bool(known)
+    assert ("The class of no test photo is known." in text) != bool(known)
+    assert "Always the most frequent class" not in text
+
+
 def test_the_better_model_is_the_champion(metrics):
     scores = metrics["decision"]["scores"]
     assert scores[metrics["champion"]] == max(scores.values())

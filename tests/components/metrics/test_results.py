@@ -21,6 +21,7 @@ def test_a_slice_whose_classes_are_unknown_has_no_accuracy() -> None:
     assert found
     assert found.example_count == 0
     assert found.accuracy == found.macro_f1 == found.log_loss == Interval(None)
+    assert found.majority_share is None
 
 
 def test_the_slice_of_photos_without_a_mask_stands_behind_the_sizes() -> None:
