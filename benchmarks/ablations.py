@@ -5,7 +5,7 @@
 Every variant trains from the same start on the same data and is judged as it would be served: at its serving size, with
 its second look, at the threshold that is best on eval. --epochs and --largest-size shrink all variants alike, for one
 at full length costs as much as a Trainer. Split test is never read. A result is a line of --results as soon as it is
-known; what is there already is not trained again. The last lines are a table in Markdown.
+known; what is there already, by the same flags, is not trained again. The last lines are a table in Markdown.
 """
 
 from __future__ import annotations
@@ -267,11 +267,13 @@ def main(variants: Mapping[str, Mapping[str, Variant]], description: str | None)
     parser.add_argument("--only", nargs="+", help="names of variants; all if not given")
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("ablations.jsonl"))
     flags = parser.parse_args()
-    rows = [json.loads(line) for line in flags.results.read_text().splitlines()] if flags.results.exists() else []
+    made_by = {name: getattr(flags, name) for name in ("model", "examples", "weights", "epochs", "largest_size")}
+    lines = flags.results.read_text().splitlines() if flags.results.exists() else []
+    rows = [row for row in map(json.loads, lines) if made_by.items() <= row.items()]
     for row in results(flags, {(row["variant"], row["seed"]) for row in rows}, variants[flags.model]):
         rows.append(row)
         with flags.results.open("a") as file:
-            print(json.dumps(row), file=file)
+            print(json.dumps({**row, **made_by}), file=file)
         print(row, flush=True)
         keras.backend.clear_session()
     print(table(rows))

@@ -58,3 +58,25 @@ def test_a_teacher_has_half_of_a_say_in_the_class(ideas) -> None:
     found = ideas._half_of_the_class({"breed": tf.eye(2), "mask": tf.zeros(2)}, answer)
     np.testing.assert_allclose(found["breed"], [[0.75, 0.25], [0.1, 0.9]], rtol=1e-6)
     assert set(found) == {"breed", "mask"}
+
+
+def test_results_by_other_flags_are_neither_taken_nor_shown(ideas, monkeypatch, tmp_path, capsys) -> None:
+    ablations = sys.modules["ablations"]
+    figures = dict.fromkeys(("breeds", "nats", "species", "species_nats", "mask_f1", "minutes"), 0.5)
+
+    def results(flags, known, _):
+        return [{"variant": name, "seed": 20, **figures} for name in flags.only if (name, 20) not in known]
+
+    def run(*arguments: str) -> list[str]:
+        command = ["ideas.py", "--examples", "DIR", "--results", str(tmp_path / "results.jsonl"), *arguments]
+        monkeypatch.setattr(sys, "argv", command)
+        ablations.main(ideas.VARIANTS, "")
+        return capsys.readouterr().out.splitlines()
+
+    monkeypatch.setattr(ablations, "results", results)
+    run("--only", "as it is", "twice as long", "--model", "dcnn")
+    trained, *table = run("--only", "as it is", "--model", "mobilenet_v3_small")
+    assert "as it is" in trained
+    assert len(table) == 3
+    [*table] = run("--only", "as it is", "--model", "mobilenet_v3_small")
+    assert len(table) == 3, "it is known by now"
