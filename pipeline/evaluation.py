@@ -127,7 +127,8 @@ def _check_heads(bounds: Sequence[Bound], heads: Heads) -> None:
     for bound in bounds:
         if bound != _ANY_GAIN:  # which is set by default
             head = "mask" if _FIGURES[bound.figure] in segmentation.METRICS else "class"
-            heads.need(head, f"thresholds.{bound.figure} is set")
+            where = f"thresholds.slices bounds {bound.figure}" if bound.slice else f"thresholds.{bound.figure} is set"
+            heads.need(head, where)
 
 
 def _metrics(output: str, metrics: Sequence[type[summed.SummedMetric]], bounds: Sequence[Bound]) -> tfma.MetricsSpec:

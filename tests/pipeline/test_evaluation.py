@@ -312,6 +312,11 @@ def test_rare_classes_and_slices_have_thresholds_of_their_own(thresholds, senten
         ({"slices": ("species=Cow:accuracy=0.5",)}, "both", "species is one of Cat, Dog"),
         ({"slices": ("species=Cat,species=Dog:mask_f1=0.5",)}, "both", "name each label once"),
         ({"mask_f1": 0.5}, "classification", "thresholds.mask_f1 is set, but .* no mask head"),
+        (
+            {"slices": ("species=Cat:mask_f1=0.5",)},
+            "classification",
+            "thresholds.slices bounds mask_f1, but .* no mask head",
+        ),
         ({"macro_f1": 0.5}, "segmentation", "thresholds.macro_f1 is set, but .* no class head"),
         ({"gain_over_majority": 0.3}, "segmentation", "thresholds.gain_over_majority is set, but .* no class head"),
         ({"gain_over_majority": -0.3}, "segmentation", "thresholds.gain_over_majority is set, but .* no class head"),
