@@ -207,6 +207,8 @@ def with_contestants(config: Config, names: Sequence[str]) -> Config:
     for text in names:
         name, _, network = text.strip().rpartition("=")
         name, network = name or network, network
+        if name in chosen:
+            raise ValueError(f"contestants names {name!r} twice: give the other one another name, as NAME=NETWORK")
         if name == network and name in config.contestants:
             chosen[name] = config.contestants[name]
             continue
@@ -218,8 +220,6 @@ def with_contestants(config: Config, names: Sequence[str]) -> Config:
         recipes = [recipe for recipe in config.contestants.values() if recipe.network == network]
         like = list(config.contestants.values())[-1]
         made = dataclasses.replace(like, network=typing.cast(NetworkName, network), width=1.0, weights="")
-        if name in chosen:
-            raise ValueError(f"contestants names {name!r} twice: give the other one another name, as NAME=NETWORK")
         chosen[name] = recipes[0] if recipes else made
     return dataclasses.replace(config, contestants=chosen)
 

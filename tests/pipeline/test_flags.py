@@ -79,6 +79,7 @@ def test_contestants_are_dropped_added_and_changed_by_flags() -> None:
         ("serving=dcnn", "contestants is 'serving'"),
         ("big=dcnn,big=resnet50_v2", "names 'big' twice"),
         ("dcnn,dcnn=resnet50_v2", "names 'dcnn' twice"),
+        ("dcnn=resnet50_v2,dcnn", "names 'dcnn' twice"),
     ],
 )
 def test_an_unknown_network_is_refused(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
