@@ -18,6 +18,9 @@ MAX_MEGAPIXELS = 50
 _COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (213, 94, 0), (204, 121, 167), (240, 228, 66), (0, 114, 178))
 """Of a mask's classes, one after the other and then again: colours that the colour-blind tell apart (Okabe, Ito)."""
 
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "PPM")
+"""Those that training takes. Pillow knows more, and hands some of a stranger's bytes to other programs: EPS is run."""
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,7 +43,7 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
     """Opens an encoded photo upright, as RGB.
 
     Args:
-        data: JPEG, PNG or whatever else Pillow reads.
+        data: a JPEG, a PNG or another of `_FORMATS`.
         at_least: pixels that either side is to keep; a JPEG may then be decoded at a half, a quarter or an eighth of
             its size, which is faster. 0: its own size.
 
@@ -48,7 +51,7 @@ def decode(data: bytes, at_least: int = 0) -> Image.Image:
         ValueError: it cannot be read, has more than `MAX_MEGAPIXELS`, or levels that are none of a photo; one sentence.
     """
     try:
-        photo = Image.open(io.BytesIO(data))
+        photo = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Exception as error:  # hostile bytes make Pillow raise anything
         raise ValueError("the photo cannot be read: its bytes begin no picture that is known here") from error
     width, height = photo.size

@@ -58,6 +58,21 @@ def test_a_damaged_file_is_told_in_a_sentence(cut: int) -> None:
         pictures.decode(data)
 
 
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICNS", "TGA"])
+def test_what_training_does_not_read_is_not_opened(kind: str) -> None:
+    """Pillow would run Ghostscript on an EPS."""
+    with pytest.raises(ValueError, match="begin no picture that is known here"):
+        pictures.decode(_encoded(Image.new("RGB", (32, 32)), kind))
+
+
+def test_every_format_that_training_reads_is_read() -> None:
+    assert pictures._FORMATS == images._FORMATS
+    phone = _encoded(
+        Image.new("RGB", (8, 8), (200, 0, 0)), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))]
+    )
+    assert pictures.decode(phone).size == (8, 8)
+
+
 @pytest.mark.parametrize(
     ("pixels", "reason"),
     [
