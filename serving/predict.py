@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130 if interrupted else 1 if begun else 2
     console.print(f"Answered {outcome.photos - outcome.errors:,} of {outcome.photos:,} photos in {flags.out}")
     if files.others:
-        console.print(f"{files.others:,} other files, by their names no photos, were passed over")
+        console.print(f"Passed over, for their names are no photos': {files.others:,}")
     for line in outcome.first_errors:
         console.print(f"    {line}")
     if outcome.errors > _SHOWN_ERRORS:

@@ -156,7 +156,7 @@ def test_bad_files_are_told_and_counted_and_the_rest_is_answered(
         assert rows["gone.jpg"]["colour"] == rows["gone.jpg"]["known"] == rows["gone.jpg"]["mask"] == ""
         console = capsys.readouterr().err
         assert "Answered 1 of 5 photos" in console
-        assert "1 other files" in console
+        assert "photos': 1" in console
         assert f"{tmp_path / 'gone.jpg'}: the file cannot be read" in console
 
 
