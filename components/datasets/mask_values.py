@@ -20,6 +20,7 @@ import io
 import numpy as np
 import PIL.Image
 
+from components.datasets import storage
 from schema.dataset_spec import Mask
 
 SAMPLE = 200
@@ -65,7 +66,7 @@ def pixels(data: bytes) -> np.ndarray:
         ValueError: it is no picture, or one in colours; the message is a sentence's end.
     """
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
+        with PIL.Image.open(io.BytesIO(data), formats=storage.FORMATS) as picture:
             # Pillow keeps the upper half of each number, unless there is one a pixel.
             if picture.format == "PNG" and data[24] == 16 and data[25] != 0:
                 raise ValueError("it has 16 bits in several channels: save it with one number a pixel")

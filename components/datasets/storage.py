@@ -13,6 +13,9 @@ _PICTURES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff", ".avif"}
 )
 
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "PPM")
+"""Of photos and masks that are opened. Pillow knows more, and hands some of a file to other programs: an EPS is run."""
+
 
 class Listing(NamedTuple):
     """What one folder holds, hidden names left out; both sorted."""

@@ -17,12 +17,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from components.datasets import storage
+
 Image.MAX_IMAGE_PIXELS = None  # `check_photo` has a bound of its own, and Pillow's is a warning
 
 MISSING_ROWS = 0.1
 """A JPEG whose end is missing is kept if this share of its rows or less went with it; they become grey."""
 
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "PPM")
 _LOSSY = ("JPEG", "MPO", "AVIF")
 _DECODABLE = ("JPEG", "MPO", "PNG", "BMP", "WEBP")
 """Formats that TensorFlow decodes; an MPO is a JPEG with more pictures behind it, which Pillow finds in one."""
@@ -93,7 +94,7 @@ def _header(data: bytes) -> Image.Image:
     if not data:
         raise ValueError("it is empty")
     try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
+        return Image.open(io.BytesIO(data), formats=storage.FORMATS)
     except Exception as error:  # hostile bytes make Pillow raise anything
         raise ValueError(f"its {len(data)} bytes begin no picture that can be read") from error
 

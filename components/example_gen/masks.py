@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.datasets import mask_values
+from components.datasets import mask_values, storage
 from components.example_gen import images
 from schema import dataset_spec, record
 
@@ -122,7 +122,7 @@ def _header_size(data: bytes) -> tuple[int, int]:
         width, height = struct.unpack(">II", data[16:24])
         return height, width
     try:
-        with Image.open(io.BytesIO(data)) as header:
+        with Image.open(io.BytesIO(data), formats=storage.FORMATS) as header:
             return header.height, header.width
     except Exception as error:  # as in `read_values`
         raise ValueError(f"it ({len(data)} bytes) is no picture that can be read") from error

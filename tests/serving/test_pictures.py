@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.datasets import storage
 from components.example_gen import images
 from serving import pictures
 
@@ -66,7 +67,7 @@ def test_what_training_does_not_read_is_not_opened(kind: str) -> None:
 
 
 def test_every_format_that_training_reads_is_read() -> None:
-    assert pictures._FORMATS == images._FORMATS
+    assert pictures._FORMATS == storage.FORMATS
     phone = _encoded(
         Image.new("RGB", (8, 8), (200, 0, 0)), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))]
     )

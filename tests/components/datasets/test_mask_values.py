@@ -134,3 +134,7 @@ def test_colours_and_what_is_no_picture_are_refused():
         mask_values.pixels(file.getvalue())
     with pytest.raises(ValueError, match="the mask cannot be read: cannot identify"):
         mask_values.pixels(b"no picture")
+    program = io.BytesIO()
+    PIL.Image.new("L", (4, 4)).save(program, "EPS")  # which Pillow hands to Ghostscript
+    with pytest.raises(ValueError, match="the mask cannot be read: cannot identify"):
+        mask_values.pixels(program.getvalue())
