@@ -57,7 +57,7 @@ def open_console(log_file: pathlib.Path) -> Console:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what C++ libraries print on import off the terminal; Python's exceptions come through all the same."""
+    """Keeps what libraries print off the terminal; Python's exceptions come through all the same."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with open(os.devnull, "w") as nowhere:

@@ -31,10 +31,10 @@ def main() -> None:
         with run_dir.occupied(folder):
             for line in history.put_right(folder):
                 print(line)
-            with lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
+            with console.quiet(), lineage.open_store(str(folder / history.METADATA_FILE)) as handle:
                 inputs, seconds = lineage.last_inputs(handle), lineage.component_seconds(handle)
                 edge = lineage.edge_of_last_comparison(handle)
-            with tempfile.TemporaryDirectory() as made:
+            with console.quiet(), tempfile.TemporaryDirectory() as made:
                 compared = comparison.compare(inputs, made)
                 path = publish(made, str(folder / "report"), seconds, edge)
     except (LookupError, run_dir.Unusable) as error:
